@@ -1,0 +1,179 @@
+"""Architecture and Stage: what one HGCNet is, as frozen values, and the TOML file that holds it."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from hgcnet.errors import ArchitectureError
+from hgcnet.structure import build_structure
+
+FORMAT = 1
+
+Operator = Literal["hgc", "sgc"]
+SEPlacement = Literal["none", "last", "all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A run of modules at one resolution."""
+
+    depth: int  # modules
+    growth: int  # channels that each module adds
+    groups: int  # G of the grouped 1x1 convolution
+    se: SEPlacement = "none"  # which modules have squeeze-and-excitation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """One network of the HGCNet design space (Xie, Zhou, Kung 2019), without its task."""
+
+    operator: Operator = "hgc"
+    stem_channels: int = 24
+    bottleneck: int = 4
+    compression: float = 0.5
+    se_reduction: int = 8
+    stages: tuple[Stage, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over the built structure: two spellings of one network share it."""
+        shapes = tuple(astuple(shape) for shape in build_structure(self))
+        text = repr((FORMAT, self.stem_channels, shapes))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        """One line, as plots and tables show it."""
+        stages = " ".join(
+            f"{s.depth}x{s.growth}g{s.groups}" + {"none": "", "last": "+se1", "all": "+se"}[s.se]
+            for s in self.stages
+        )
+        return f"{self.operator} {stages} b{self.bottleneck} c{self.compression:g} s{self.stem_channels}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a network is measured for: channels and side of its images, and the number of classes."""
+
+    in_channels: int = 3
+    num_classes: int = 10
+    resolution: int = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchitectureFile:
+    """The contents of one architecture file."""
+
+    architecture: Architecture
+    task: Task = field(default_factory=Task)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_architecture(path: str | Path) -> ArchitectureFile:
+    """Reads an architecture file.
+
+    Raises:
+        ArchitectureError: one line for each mistake, with the file, the key and what would be right.
+    """
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArchitectureError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ArchitectureError(f"{path}: is not TOML: {error}") from error
+    return parse_architecture(document, source=str(path))
+
+
+def parse_architecture(document: Mapping[str, Any], source: str) -> ArchitectureFile:
+    """Checks a TOML document and turns it into values; `source` names it in messages.
+
+    Raises:
+        ArchitectureError: one line for each mistake.
+    """
+    mistakes: list[str] = []
+    if document.get("format") != FORMAT:
+        mistakes.append(f"format: {document.get('format')!r} is not {FORMAT}, the format read here")
+    table = _table(document, "architecture", mistakes)
+    _check_keys(document, {"format", "architecture", "task", "provenance"}, "", mistakes)
+    _check_keys(table, {f.name for f in fields(Architecture)}, "architecture.", mistakes)
+    task = _table(document, "task", mistakes) if "task" in document else {}
+    _check_keys(task, {f.name for f in fields(Task)}, "task.", mistakes)
+
+    _check_member(table, "operator", get_args(Operator), "architecture.", mistakes)
+    for key in ("stem_channels", "bottleneck", "se_reduction"):
+        _check_positive(table, key, "architecture.", mistakes)
+    compression = table.get("compression", 0.5)
+    if isinstance(compression, bool) or not isinstance(compression, int | float):
+        mistakes.append(f"architecture.compression: {compression!r} is not a number")
+    elif not 0 < compression <= 1:
+        mistakes.append(f"architecture.compression: {compression!r} is not in (0, 1]")
+    for key in task:
+        _check_positive(task, key, "task.", mistakes)
+
+    stages = table.get("stages")
+    if not isinstance(stages, list) or not stages:
+        mistakes.append("architecture.stages: must be a list of at least one stage")
+        stages = []
+    for index, stage in enumerate(stages):
+        where = f"architecture.stages[{index}]"
+        if not isinstance(stage, dict):
+            mistakes.append(f"{where}: {stage!r} is not a table")
+            continue
+        _check_keys(stage, {f.name for f in fields(Stage)}, f"{where}.", mistakes)
+        for key in ("depth", "growth", "groups"):
+            if key not in stage:
+                mistakes.append(f"{where}.{key}: is missing")
+            _check_positive(stage, key, f"{where}.", mistakes)
+        _check_member(stage, "se", get_args(SEPlacement), f"{where}.", mistakes)
+
+    provenance = document.get("provenance", {})
+    if not isinstance(provenance, dict):
+        mistakes.append(f"provenance: {provenance!r} is not a table")
+    if mistakes:
+        raise ArchitectureError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
+    values = {**table, "stages": tuple(Stage(**stage) for stage in stages)}
+    return ArchitectureFile(
+        architecture=Architecture(**values), task=Task(**task), provenance=provenance
+    )
+
+
+def to_document(file: ArchitectureFile) -> dict[str, Any]:
+    """The TOML document of an architecture file; `parse_architecture` reads it back."""
+    architecture = asdict(file.architecture)
+    document = {
+        "format": FORMAT,
+        "architecture": {**architecture, "stages": list(architecture["stages"])},
+        "task": asdict(file.task),
+    }
+    return document | ({"provenance": dict(file.provenance)} if file.provenance else {})
+
+
+def _table(document: Mapping[str, Any], key: str, mistakes: list[str]) -> dict[str, Any]:
+    table = document.get(key)
+    if isinstance(table, dict):
+        return table
+    mistakes.append(f"{key}: " + ("is missing" if table is None else f"{table!r} is not a table"))
+    return {}
+
+
+def _check_keys(
+    table: Mapping[str, Any], known: set[str], prefix: str, mistakes: list[str]
+) -> None:
+    for key in table:
+        if key not in known:
+            mistakes.append(f"{prefix}{key}: unknown key; known are {', '.join(sorted(known))}")
+
+
+def _check_positive(table: Mapping[str, Any], key: str, prefix: str, mistakes: list[str]) -> None:
+    value = table.get(key, 1)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        mistakes.append(f"{prefix}{key}: {value!r} is not a positive integer")
+
+
+def _check_member(
+    table: Mapping[str, Any], key: str, known: tuple[str, ...], prefix: str, mistakes: list[str]
+) -> None:
+    if key in table and table[key] not in known:
+        mistakes.append(f"{prefix}{key}: {table[key]!r} is not one of {', '.join(known)}")

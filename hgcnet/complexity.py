@@ -1,0 +1,187 @@
+"""FLOPs and parameters of an architecture in closed form, layer by layer and for arrays at once.
+
+- `flops`: multiply-adds of convolutions and linear layers for one image, counted on the structure
+  (half of what torch's FlopCounterMode gives on the reference form).
+- `num_params`: weights and biases of convolutions and linear layers, the paper's convention.
+- `num_params_total`: the same with batch normalisation.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hgcnet.architecture import Architecture, Task
+from hgcnet.structure import (
+    Floats,
+    Ints,
+    ModuleShape,
+    bottleneck_width,
+    build_structure,
+    transition_width,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One row of the layer table. `name` is the module's path in the built network."""
+
+    name: str
+    kind: str
+    in_channels: int
+    out_channels: int
+    resolution: int  # side of its output in pixels
+    flops: int
+    num_params: int
+    num_params_total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complexity:
+    """The counts of one network."""
+
+    flops: int
+    num_params: int
+    num_params_total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchitectureArrays:
+    """N architectures of S stages, one a row. `se` holds 0 (none), 1 (last) or 2 (all)."""
+
+    is_hgc: Ints  # (N,) 1 for hgc, 0 for sgc
+    stem_channels: Ints  # (N,)
+    bottleneck: Ints  # (N,)
+    compression: Floats  # (N,)
+    se_reduction: Ints  # (N,)
+    depth: Ints  # (N, S)
+    growth: Ints  # (N, S)
+    groups: Ints  # (N, S)
+    se: Ints  # (N, S)
+
+
+def layer_table(architecture: Architecture, task: Task) -> tuple[Layer, ...]:
+    """Every layer that has parameters, in the order in which an image passes them."""
+    return tuple(_layers(architecture, task))
+
+
+def count(architecture: Architecture, task: Task) -> Complexity:
+    """The sums over the layer table."""
+    layers = layer_table(architecture, task)
+    return Complexity(
+        flops=sum(layer.flops for layer in layers),
+        num_params=sum(layer.num_params for layer in layers),
+        num_params_total=sum(layer.num_params_total for layer in layers),
+    )
+
+
+def grouped_params(in_channels: int, out_channels: int, groups: int, operator: str) -> int:
+    """Weights of the grouped 1x1 convolution.
+
+    For hgc this is eq. 2 of the paper, O/G * I/G + (G-1) * O/G * (O/G + I/G); since the groups share
+    out the inputs among themselves, it also holds where I does not divide by G.
+    """
+    per_group = out_channels // groups
+    return per_group * in_channels + (operator == "hgc") * (groups - 1) * per_group**2
+
+
+def count_many(arrays: ArchitectureArrays, task: Task) -> tuple[Ints, Ints]:
+    """FLOPs and num_params of N architectures at once, each of shape (N,).
+
+    The input widths of a stage's modules form an arithmetic series, so a stage needs no loop over
+    its modules. Equal to `count` to the last digit.
+    """
+    channels, side = arrays.stem_channels, task.resolution
+    weights = 9 * task.in_channels * channels
+    flops, num_params = weights * side**2, weights
+    num_stages = arrays.depth.shape[1]
+    for s in range(num_stages):
+        depth, growth, groups = arrays.depth[:, s], arrays.growth[:, s], arrays.groups[:, s]
+        mid = bottleneck_width(arrays.bottleneck, growth, groups)
+        per_group = mid // groups
+        sum_of_inputs = depth * channels + growth * (depth * (depth - 1) // 2)
+        weights = per_group * sum_of_inputs + depth * (
+            arrays.is_hgc * (groups - 1) * per_group**2 + 9 * mid + mid * growth
+        )
+        channels = channels + depth * growth
+        if s < num_stages - 1:
+            width = transition_width(arrays.compression, channels, arrays.growth[:, 0])
+            weights = weights + channels * width
+            channels = width
+        num_se = np.choose(arrays.se[:, s], [0, 1, depth])
+        hidden = np.maximum(1, mid // arrays.se_reduction)
+        flops = flops + weights * side**2 + num_se * 2 * mid * hidden
+        num_params = num_params + weights + num_se * (2 * mid * hidden + mid + hidden)
+        side = side // 2 if s < num_stages - 1 else side
+    return flops + channels * task.num_classes, num_params + (channels + 1) * task.num_classes
+
+
+def _layers(architecture: Architecture, task: Task) -> Iterator[Layer]:
+    side = task.resolution
+    channels = architecture.stem_channels
+    yield _conv("stem", "conv3x3", task.in_channels, channels, side, 9 * task.in_channels * channels)
+    for s, stage in enumerate(build_structure(architecture)):
+        for m, module in enumerate(stage.modules):
+            yield from _module_layers(f"stages.{s}.{m}", module, side)
+            channels = module.out_channels
+        if stage.transition_channels is not None:
+            width = stage.transition_channels
+            yield _batch_norm(f"transitions.{s}.norm", channels, side)
+            yield _conv(f"transitions.{s}.conv", "conv1x1", channels, width, side, channels * width)
+            channels, side = width, side // 2
+    yield _batch_norm("norm", channels, side)
+    yield _linear("classifier", "linear", channels, task.num_classes)
+
+
+def _module_layers(name: str, module: ModuleShape, side: int) -> Iterator[Layer]:
+    channels, mid = module.in_channels, module.mid_channels
+    weights = grouped_params(channels, mid, module.groups, module.operator)
+    kind = f"{module.operator}1x1 G={module.groups}" if module.groups > 1 else "conv1x1"
+    yield _batch_norm(f"{name}.norm1", channels, side)
+    yield _conv(f"{name}.grouped", kind, channels, mid, side, weights)
+    yield _batch_norm(f"{name}.norm2", mid, side)
+    yield _conv(f"{name}.depthwise", "depthwise3x3", mid, mid, side, 9 * mid)
+    yield _batch_norm(f"{name}.norm3", mid, side)
+    if module.se_channels:
+        yield _linear(f"{name}.se.reduce", "se linear", mid, module.se_channels)
+        yield _linear(f"{name}.se.expand", "se linear", module.se_channels, mid)
+    yield _conv(f"{name}.project", "conv1x1", mid, module.growth, side, mid * module.growth)
+
+
+def _conv(name: str, kind: str, inputs: int, outputs: int, side: int, weights: int) -> Layer:
+    return Layer(
+        name=name,
+        kind=kind,
+        in_channels=inputs,
+        out_channels=outputs,
+        resolution=side,
+        flops=weights * side**2,
+        num_params=weights,
+        num_params_total=weights,
+    )
+
+
+def _linear(name: str, kind: str, inputs: int, outputs: int) -> Layer:
+    return Layer(
+        name=name,
+        kind=kind,
+        in_channels=inputs,
+        out_channels=outputs,
+        resolution=1,
+        flops=inputs * outputs,
+        num_params=(inputs + 1) * outputs,
+        num_params_total=(inputs + 1) * outputs,
+    )
+
+
+def _batch_norm(name: str, channels: int, side: int) -> Layer:
+    return Layer(
+        name=name,
+        kind="batch norm",
+        in_channels=channels,
+        out_channels=channels,
+        resolution=side,
+        flops=0,
+        num_params=0,
+        num_params_total=2 * channels,
+    )

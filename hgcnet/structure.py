@@ -1,0 +1,102 @@
+"""The widths that an architecture stands for: the one place where they are rounded.
+
+The network is built from these values, the layer table and the fingerprint are computed from them,
+and the vectorised counts call the same two rounding functions on arrays.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from hgcnet.architecture import Architecture
+
+Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+_TINY = 1e-9  # so that 0.1 * 30 = 3.0000000000000004 channels are 3, not 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleShape:
+    """One HGC module: `in_channels` -> 1x1 in groups -> `mid_channels` -> 3x3, 1x1 -> `growth` more."""
+
+    in_channels: int
+    mid_channels: int
+    growth: int
+    groups: int
+    operator: str  # "hgc" or "sgc"
+    se_channels: int  # hidden units of squeeze-and-excitation; 0 where there is none
+
+    @property
+    def out_channels(self) -> int:
+        """Channels after the dense concatenation."""
+        return self.in_channels + self.growth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageShape:
+    """The modules of one stage, and the width of the transition after it (None after the last)."""
+
+    modules: tuple[ModuleShape, ...]
+    transition_channels: int | None
+
+
+@overload
+def bottleneck_width(bottleneck: int, growth: int, groups: int) -> int: ...
+@overload
+def bottleneck_width(bottleneck: Ints, growth: Ints, groups: Ints) -> Ints: ...
+def bottleneck_width(bottleneck: int | Ints, growth: int | Ints, groups: int | Ints) -> int | Ints:
+    """Output channels O of the grouped 1x1: bottleneck * growth, rounded up to a multiple of groups."""
+    return -(-bottleneck * growth // groups) * groups
+
+
+@overload
+def transition_width(compression: float, in_channels: int, multiple: int) -> int: ...
+@overload
+def transition_width(compression: Floats, in_channels: Ints, multiple: Ints) -> Ints: ...
+def transition_width(
+    compression: float | Floats, in_channels: int | Ints, multiple: int | Ints
+) -> int | Ints:
+    """compression * in_channels, rounded up to a multiple (the first stage's growth)."""
+    width = -((_TINY - compression * in_channels) // multiple) * multiple
+    return width.astype(np.int64) if isinstance(width, np.ndarray) else int(width)
+
+
+def se_width(mid_channels: int, reduction: int) -> int:
+    """Hidden units of squeeze-and-excitation over `mid_channels`."""
+    return max(1, mid_channels // reduction)
+
+
+def build_structure(architecture: "Architecture") -> tuple[StageShape, ...]:
+    """The shapes of all modules and transitions, stage by stage."""
+    channels = architecture.stem_channels
+    shapes = []
+    for index, stage in enumerate(architecture.stages):
+        mid_channels = bottleneck_width(architecture.bottleneck, stage.growth, stage.groups)
+        se_channels = se_width(mid_channels, architecture.se_reduction)
+        modules = []
+        for position in range(stage.depth):
+            has_se = stage.se == "all" or (stage.se == "last" and position == stage.depth - 1)
+            modules.append(
+                ModuleShape(
+                    in_channels=channels,
+                    mid_channels=mid_channels,
+                    growth=stage.growth,
+                    groups=stage.groups,
+                    # With one group both operators are the plain 1x1 convolution.
+                    operator=architecture.operator if stage.groups > 1 else "hgc",
+                    se_channels=se_channels if has_se else 0,
+                )
+            )
+            channels += stage.growth
+        is_last = index == len(architecture.stages) - 1
+        if not is_last:
+            channels = transition_width(
+                architecture.compression, channels, architecture.stages[0].growth
+            )
+        shapes.append(
+            StageShape(modules=tuple(modules), transition_channels=None if is_last else channels)
+        )
+    return tuple(shapes)
