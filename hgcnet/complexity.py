@@ -9,16 +9,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from hgcnet.architecture import Architecture, Task
 from hgcnet.structure import (
-    Floats,
+    ArchitectureArrays,
     Ints,
     ModuleShape,
-    bottleneck_width,
     build_structure,
-    transition_width,
+    build_structures,
 )
 
 
@@ -43,21 +40,6 @@ class Complexity:
     flops: int
     num_params: int
     num_params_total: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchitectureArrays:
-    """N architectures of S stages, one a row. `se` holds 0 (none), 1 (last) or 2 (all)."""
-
-    is_hgc: Ints  # (N,) 1 for hgc, 0 for sgc
-    stem_channels: Ints  # (N,)
-    bottleneck: Ints  # (N,)
-    compression: Floats  # (N,)
-    se_reduction: Ints  # (N,)
-    depth: Ints  # (N, S)
-    growth: Ints  # (N, S)
-    groups: Ints  # (N, S)
-    se: Ints  # (N, S)
 
 
 def layer_table(architecture: Architecture, task: Task) -> tuple[Layer, ...]:
@@ -91,28 +73,24 @@ def count_many(arrays: ArchitectureArrays, task: Task) -> tuple[Ints, Ints]:
     The input widths of a stage's modules form an arithmetic series, so a stage needs no loop over
     its modules. Equal to `count` to the last digit.
     """
-    channels, side = arrays.stem_channels, task.resolution
-    weights = 9 * task.in_channels * channels
-    flops, num_params = weights * side**2, weights
-    num_stages = arrays.depth.shape[1]
-    for s in range(num_stages):
-        depth, growth, groups = arrays.depth[:, s], arrays.growth[:, s], arrays.groups[:, s]
-        mid = bottleneck_width(arrays.bottleneck, growth, groups)
+    built = build_structures(arrays)
+    side = task.resolution
+    flops = num_params = 9 * task.in_channels * arrays.stem_channels
+    flops = flops * side**2
+    for s in range(built.depth.shape[1]):
+        depth, growth, groups = built.depth[:, s], built.growth[:, s], built.groups[:, s]
+        mid, hidden, channels = built.mid[:, s], built.hidden[:, s], built.in_channels[:, s]
         per_group = mid // groups
         sum_of_inputs = depth * channels + growth * (depth * (depth - 1) // 2)
         weights = per_group * sum_of_inputs + depth * (
-            arrays.is_hgc * (groups - 1) * per_group**2 + 9 * mid + mid * growth
+            built.is_hgc[:, s] * (groups - 1) * per_group**2 + 9 * mid + mid * growth
         )
         channels = channels + depth * growth
-        if s < num_stages - 1:
-            width = transition_width(arrays.compression, channels, arrays.growth[:, 0])
-            weights = weights + channels * width
-            channels = width
-        num_se = np.choose(arrays.se[:, s], [0, 1, depth])
-        hidden = np.maximum(1, mid // arrays.se_reduction)
+        weights = weights + channels * built.transition[:, s]
+        num_se = built.num_se[:, s]
         flops = flops + weights * side**2 + num_se * 2 * mid * hidden
         num_params = num_params + weights + num_se * (2 * mid * hidden + mid + hidden)
-        side = side // 2 if s < num_stages - 1 else side
+        side //= 2
     return flops + channels * task.num_classes, num_params + (channels + 1) * task.num_classes
 
 

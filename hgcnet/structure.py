@@ -4,7 +4,7 @@ The network is built from these values, the layer table and the fingerprint are 
 and the vectorised counts call the same two rounding functions on arrays.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -41,6 +41,40 @@ class StageShape:
 
     modules: tuple[ModuleShape, ...]
     transition_channels: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchitectureArrays:
+    """N architectures of S stages, one a row. `se` holds 0 (none), 1 (last) or 2 (all)."""
+
+    is_hgc: Ints  # (N,) 1 for hgc, 0 for sgc
+    stem_channels: Ints  # (N,)
+    bottleneck: Ints  # (N,)
+    compression: Floats  # (N,)
+    se_reduction: Ints  # (N,)
+    depth: Ints  # (N, S)
+    growth: Ints  # (N, S)
+    groups: Ints  # (N, S)
+    se: Ints  # (N, S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StructureArrays:
+    """The built structure of N architectures of S stages, one a row; every array is (N, S)."""
+
+    is_hgc: Ints
+    depth: Ints
+    growth: Ints
+    groups: Ints
+    in_channels: Ints  # of the stage's first module
+    mid: Ints
+    num_se: Ints  # modules with squeeze-and-excitation
+    hidden: Ints  # hidden units of each; 0 where a stage has none
+    transition: Ints  # width of the transition after it; 0 after the last stage
+
+    def as_rows(self) -> Ints:
+        """(N, 9 S): two architectures are one network exactly where their rows are equal."""
+        return np.concatenate([getattr(self, f.name) for f in fields(self)], axis=1)
 
 
 @overload
@@ -100,3 +134,28 @@ def build_structure(architecture: "Architecture") -> tuple[StageShape, ...]:
             StageShape(modules=tuple(modules), transition_channels=None if is_last else channels)
         )
     return tuple(shapes)
+
+
+def build_structures(arrays: ArchitectureArrays) -> StructureArrays:
+    """The twin of `build_structure` for many architectures at once."""
+    depth, growth, groups = arrays.depth, arrays.growth, arrays.groups
+    mid = bottleneck_width(arrays.bottleneck[:, None], growth, groups)
+    num_se = np.where(arrays.se == 2, depth, arrays.se)
+    hidden = np.maximum(1, mid // arrays.se_reduction[:, None]) * (num_se > 0)
+    in_channels, transition = np.zeros_like(depth), np.zeros_like(depth)
+    in_channels[:, 0] = arrays.stem_channels
+    for s in range(depth.shape[1] - 1):
+        channels = in_channels[:, s] + depth[:, s] * growth[:, s]
+        transition[:, s] = transition_width(arrays.compression, channels, growth[:, 0])
+        in_channels[:, s + 1] = transition[:, s]
+    return StructureArrays(
+        is_hgc=np.where(groups > 1, arrays.is_hgc[:, None], 1),
+        depth=depth,
+        growth=growth,
+        groups=groups,
+        in_channels=in_channels,
+        mid=mid,
+        num_se=num_se,
+        hidden=hidden,
+        transition=transition,
+    )

@@ -1,0 +1,162 @@
+"""Points of the space <-> architectures: one at a time as values, many at once as arrays.
+
+A point is one number for each axis: the position of its value on that axis. Several points can stand
+for one built network (hgc and sgc at G = 1, widths that round to the same multiple, ...). The
+canonical point is the one whose positions are smallest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hgcnet.architecture import Architecture, Stage
+from hgcnet.errors import SpaceError
+from hgcnet.structure import ArchitectureArrays, Ints, build_structure
+from space.parameters import NUM_STAGES, SCHEDULES, Axis, Value
+
+_SE_CODES = {"none": 0, "last": 1, "all": 2}
+_SCHEDULE_CODES = {name: code for code, name in enumerate(SCHEDULES)}
+_MULTIPLIERS = np.array(list(SCHEDULES.values()))
+
+
+def decode(axes: Sequence[Axis], params: Mapping[str, Value]) -> Architecture:
+    """The architecture of one value for each axis; fixed axes may be left out."""
+    values: dict[str, Any] = {axis.name: axis.values[0] for axis in axes if axis.is_fixed}
+    values |= params
+    growths = [_growth(values, s) for s in range(NUM_STAGES)]
+    return Architecture(
+        operator=values["operator"],
+        stem_channels=values["stem_channels"],
+        bottleneck=values["bottleneck"],
+        compression=values["compression"],
+        se_reduction=values["se_reduction"],
+        stages=tuple(
+            Stage(
+                depth=_of_stage(values, "depth", s),
+                growth=growths[s],
+                groups=_of_stage(values, "groups", s),
+                se=_of_stage(values, "se", s),
+            )
+            for s in range(NUM_STAGES)
+        ),
+    )
+
+
+def encode(axes: Sequence[Axis], architecture: Architecture) -> dict[str, Value]:
+    """The canonical values of the axes (fixed ones included) whose network is this one.
+
+    Each axis decides about a part of the structure of its own, so the first value that leaves the
+    structure as it is can be found for one axis after the other.
+
+    Raises:
+        SpaceError: the architecture lies outside the space; the message names the axis.
+    """
+    if len(architecture.stages) != NUM_STAGES:
+        raise SpaceError(f"it has {len(architecture.stages)} stages; the space has {NUM_STAGES}")
+    structure = build_structure(architecture)
+    params: dict[str, Value] = {}
+    names = {axis.name for axis in axes}
+    for axis in axes:
+        if axis.name.startswith("growth_") and "growth_base" in names:
+            continue
+        for value in axis.values:
+            candidate = _with_value(architecture, axis.name, value)
+            if candidate == architecture or build_structure(candidate) == structure:
+                params[axis.name] = value
+                break
+        else:
+            raise SpaceError(f"{_describe(architecture, axis)} is not in the space")
+    if "growth_base" in names:
+        params |= _encode_schedule(axes, architecture)
+    return {axis.name: params[axis.name] for axis in axes}
+
+
+def to_arrays(axes: Sequence[Axis], points: Ints) -> ArchitectureArrays:
+    """The architectures of points of shape (N, number of axes)."""
+    columns = {
+        axis.name: np.array([_code(axis.name, value) for value in axis.values])[points[:, a]]
+        for a, axis in enumerate(axes)
+    }
+
+    def per_stage(name: str) -> Any:  # (N, S)
+        keys = [name] * NUM_STAGES if name in columns else _stage_names(name)
+        return np.stack([columns[key] for key in keys], axis=1)
+
+    if "growth_base" in columns:
+        growth = columns["growth_base"][:, None] * _MULTIPLIERS[columns["growth_schedule"]]
+    else:
+        growth = per_stage("growth")
+    return ArchitectureArrays(
+        is_hgc=columns["operator"],
+        stem_channels=columns["stem_channels"],
+        bottleneck=columns["bottleneck"],
+        compression=columns["compression"].astype(np.float64),
+        se_reduction=columns["se_reduction"],
+        depth=per_stage("depth"),
+        growth=growth,
+        groups=per_stage("groups"),
+        se=per_stage("se"),
+    )
+
+
+def _code(name: str, value: Value) -> int | float:
+    """The number that stands for a value in arrays."""
+    if name == "operator":
+        return int(value == "hgc")
+    if name == "growth_schedule":
+        return _SCHEDULE_CODES[str(value)]
+    if isinstance(value, str):
+        return _SE_CODES[value]
+    return value
+
+
+def _stage_names(name: str) -> list[str]:
+    return [f"{name}_{s}" for s in range(NUM_STAGES)]
+
+
+def _of_stage(values: Mapping[str, Any], name: str, stage: int) -> Any:
+    return values[name] if name in values else values[f"{name}_{stage}"]
+
+
+def _growth(values: Mapping[str, Any], stage: int) -> int:
+    if "growth_base" in values:
+        multiplier = SCHEDULES[values["growth_schedule"]][stage]
+        return int(values["growth_base"]) * multiplier
+    return int(_of_stage(values, "growth", stage))
+
+
+def _with_value(architecture: Architecture, name: str, value: Any) -> Architecture:
+    """The architecture with one axis set: of the network, of every stage, or of one stage."""
+    if name in Architecture.__dataclass_fields__:
+        return replace(architecture, **{name: value})
+    key, _, stage = name.partition("_")
+    stages = tuple(
+        replace(s, **{key: value}) if stage in ("", str(i)) else s
+        for i, s in enumerate(architecture.stages)
+    )
+    return replace(architecture, stages=stages)
+
+
+def _encode_schedule(axes: Sequence[Axis], architecture: Architecture) -> dict[str, Value]:
+    by_name = {axis.name: axis for axis in axes}
+    growths = tuple(stage.growth for stage in architecture.stages)
+    for base in by_name["growth_base"].values:
+        for schedule in by_name["growth_schedule"].values:
+            multipliers = SCHEDULES[str(schedule)]
+            if growths == tuple(int(base) * multiplier for multiplier in multipliers):
+                return {"growth_base": base, "growth_schedule": schedule}
+    text = "-".join(map(str, growths))
+    raise SpaceError(f"growth {text} is not in the space: no base and schedule of it give that")
+
+
+def _describe(architecture: Architecture, axis: Axis) -> str:
+    key, _, stage = axis.name.rpartition("_")
+    if axis.name in Architecture.__dataclass_fields__:
+        given = getattr(architecture, axis.name)
+    elif key:
+        given = getattr(architecture.stages[int(stage)], key)
+    else:
+        given = "-".join(str(getattr(s, axis.name)) for s in architecture.stages)
+    return f"{axis.name} = {given} (the space has {', '.join(map(str, axis.values))})"

@@ -1,0 +1,242 @@
+"""SearchSpace: the architectures that a study may train, their number, their costs, uniform draws."""
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hgcnet.architecture import Architecture, Task
+from hgcnet.complexity import count, count_many
+from hgcnet.errors import SpaceError
+from hgcnet.structure import Ints, build_structures
+from space.decode import decode, encode, to_arrays
+from space.parameters import Axis, Parameters, Value, build_axes
+
+ENUMERABLE = 200_000  # points that are listed rather than drawn
+_BATCH = 4096
+_MAX_DRAWS = 2_000_000  # a few seconds
+_MAX_CORNERS = 5_000_000
+
+# What costs least. Every count grows with these, whatever the other values are.
+_GROWS = ("stem_channels", "bottleneck", "compression", "depth", "growth_1", "growth_2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Hard upper bounds, known before any training. None is no bound."""
+
+    flops: float | None = None
+    num_params: float | None = None
+
+    def admit(self, flops: int, num_params: int) -> bool:
+        """Whether a network of these counts may be trained."""
+        return flops <= self._flops and num_params <= self._num_params
+
+    def admit_many(
+        self, flops: Ints, num_params: Ints
+    ) -> np.ndarray[tuple[int], np.dtype[np.bool]]:
+        """The same for arrays of shape (N,)."""
+        return (flops <= self._flops) & (num_params <= self._num_params)
+
+    @property
+    def _flops(self) -> float:
+        return math.inf if self.flops is None else self.flops
+
+    @property
+    def _num_params(self) -> float:
+        return math.inf if self.num_params is None else self.num_params
+
+
+class SearchSpace:
+    """A product of axes, the limits, and the task for which the counts are made.
+
+    Raises:
+        SpaceError: no architecture meets the limits.
+    """
+
+    def __init__(self, parameters: Parameters, limits: Limits, task: Task) -> None:
+        self.axes: tuple[Axis, ...] = build_axes(parameters)
+        self.limits = limits
+        self.task = task
+        if not self._has_feasible(self._positions):
+            self._refuse()
+
+    @property
+    def free_axes(self) -> tuple[Axis, ...]:
+        """The axes on which there is something to choose."""
+        return tuple(axis for axis in self.axes if not axis.is_fixed)
+
+    @property
+    def size(self) -> int:
+        """Number of points, those over a limit and second spellings included."""
+        return math.prod(len(axis.values) for axis in self.axes)
+
+    def decode(self, params: Mapping[str, Value]) -> Architecture:
+        """The architecture of one value for each free axis."""
+        return decode(self.axes, params)
+
+    def encode(self, architecture: Architecture) -> dict[str, Value]:
+        """The values of the free axes; the inverse of `decode` up to spelling.
+
+        Raises:
+            SpaceError: the architecture lies outside the space or over a limit.
+        """
+        params = encode(self.axes, architecture)
+        cost = count(architecture, self.task)
+        for name, bound in (("flops", self.limits.flops), ("num_params", self.limits.num_params)):
+            if bound is not None and getattr(cost, name) > bound:
+                raise SpaceError(
+                    f"{name} {getattr(cost, name):,} is over the limit of {bound:,.0f}"
+                )
+        return {axis.name: params[axis.name] for axis in self.free_axes}
+
+    def is_feasible(self, architecture: Architecture) -> bool:
+        """Whether the limits admit it."""
+        cost = count(architecture, self.task)
+        return self.limits.admit(cost.flops, cost.num_params)
+
+    def sample(self, rng: np.random.Generator, seen: Collection[str] = ()) -> Architecture | None:
+        """One architecture, uniformly among the feasible ones whose fingerprint is not in `seen`.
+
+        Each network counts once, however many points spell it. None where all are seen; in a space
+        of more than ENUMERABLE points also where 2,000,000 draws met no unseen feasible one.
+        """
+        for architecture in self._candidates(rng):
+            if architecture.fingerprint not in seen:
+                return architecture
+        return None
+
+    def cheapest(self) -> Architecture:
+        """The feasible architecture of the fewest FLOPs."""
+        corners = _product(self._cheap_corner(self._positions))
+        flops, num_params = count_many(to_arrays(self.axes, corners), self.task)
+        admitted = self.limits.admit_many(flops, num_params)
+        return self._architecture(corners[np.argmin(np.where(admitted, flops, np.inf))])
+
+    def flops_range(self) -> tuple[int, int]:
+        """Fewest FLOPs of the feasible, most FLOPs of all architectures."""
+        corners = _product(self._dear_corner())
+        flops, _ = count_many(to_arrays(self.axes, corners), self.task)
+        return count(self.cheapest(), self.task).flops, int(flops.max())
+
+    def feasible_share(self, rng: np.random.Generator, draws: int = 100_000) -> float:
+        """Share of the points that meet the limits: exact if enumerable, else estimated."""
+        points = (
+            _product(self._positions)
+            if self.size <= ENUMERABLE
+            else _draw(rng, self._positions, draws)
+        )
+        return float(self._admitted(points).mean())
+
+    def num_networks(self) -> int | None:
+        """Number of feasible distinct networks; None where they are too many to list."""
+        return len(self._listed) if _size(self._box) <= ENUMERABLE else None
+
+    # -- points: positions of values, (N, number of axes) --------------------------------------
+
+    @cached_property
+    def _positions(self) -> list[Ints]:
+        return [np.arange(len(axis.values)) for axis in self.axes]
+
+    def _admitted(self, points: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool]]:
+        return self.limits.admit_many(*count_many(to_arrays(self.axes, points), self.task))
+
+    def _architecture(self, point: Ints) -> Architecture:
+        chosen = zip(self.axes, point, strict=True)
+        return self.decode({axis.name: axis.values[position] for axis, position in chosen})
+
+    def _candidates(self, rng: np.random.Generator) -> Iterator[Architecture]:
+        """Feasible networks: all of them in random order, or independent draws."""
+        if _size(self._box) <= ENUMERABLE:
+            for row in rng.permutation(len(self._listed)):
+                yield self._architecture(self._listed[row])
+            return
+        for _ in range(_MAX_DRAWS // _BATCH):
+            points = _draw(rng, self._box, _BATCH)
+            for point in points[self._admitted(points)]:
+                architecture = self._architecture(point)
+                # A second spelling is drawn again, or networks with many spellings come more often.
+                if self.decode(encode(self.axes, architecture)) == architecture:
+                    yield architecture
+
+    @cached_property
+    def _listed(self) -> Ints:
+        """All feasible points, one for each network."""
+        points = _product(self._box)
+        points = points[self._admitted(points)]
+        structures = build_structures(to_arrays(self.axes, points)).as_rows()
+        _, first = np.unique(structures, axis=0, return_index=True)
+        return points[np.sort(first)]
+
+    @cached_property
+    def _box(self) -> list[Ints]:
+        """Positions less those that are over a limit with everything else at its cheapest.
+
+        Tight limits leave a small box, from which uniform draws are as good and seldom rejected.
+        """
+        num_values = sum(len(positions) for positions in self._positions)
+        if _size(self._cheap_corner(self._positions)) * num_values > _MAX_CORNERS:
+            return self._positions
+        box = list(self._positions)
+        for a, positions in enumerate(self._positions):
+            trials = ([*box[:a], np.array([p]), *box[a + 1 :]] for p in positions)
+            box[a] = positions[[self._has_feasible(trial) for trial in trials]]
+        return box
+
+    def _has_feasible(self, positions: list[Ints]) -> bool:
+        return bool(self._admitted(_product(self._cheap_corner(positions))).any())
+
+    def _cheap_corner(self, positions: list[Ints]) -> list[Ints]:
+        """A box that holds the cheapest point: only growth and groups, whose widths are rounded to
+        multiples of them, can cost less with a larger value."""
+        return self._corner(positions, cheap=True)
+
+    def _dear_corner(self) -> list[Ints]:
+        return self._corner(self._positions, cheap=False)
+
+    def _corner(self, positions: list[Ints], *, cheap: bool) -> list[Ints]:
+        box = []
+        for axis, choices in zip(self.axes, positions, strict=True):
+            if axis.name.startswith(("groups", "growth")) and axis.name not in _GROWS:
+                box.append(choices)
+                continue
+            cost = np.array([_cost_order(axis, axis.values[p]) for p in choices])
+            best = np.argmin(cost) if cheap else np.argmax(cost)
+            box.append(choices[best : best + 1])
+        return box
+
+    def _refuse(self) -> None:
+        corners = _product(self._cheap_corner(self._positions))
+        flops, num_params = count_many(to_arrays(self.axes, corners), self.task)
+        bounds = {"flops": self.limits.flops, "num_params": self.limits.num_params}
+        text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds.items() if v is not None)
+        raise SpaceError(
+            f"limits: no architecture of the space meets {text}; its smallest has "
+            f"{flops.min():,} FLOPs, its fewest parameters are {num_params.min():,}"
+        )
+
+
+def _cost_order(axis: Axis, value: Value) -> float:
+    """A number that grows with what a value costs."""
+    if axis.name == "se_reduction":
+        return -float(value)
+    if isinstance(value, str):
+        return ("sgc", "hgc", "none", "last", "all").index(value)
+    return value
+
+
+def _size(box: Sequence[Ints]) -> int:
+    return math.prod(len(positions) for positions in box)
+
+
+def _product(box: Sequence[Ints]) -> Ints:
+    """All points of a box, (N, axes)."""
+    grids = np.meshgrid(*box, indexing="ij")
+    return np.stack([grid.ravel() for grid in grids], axis=1)
+
+
+def _draw(rng: np.random.Generator, box: Sequence[Ints], number: int) -> Ints:
+    """Independent uniform points of a box, (number, axes)."""
+    return np.stack([rng.choice(positions, size=number) for positions in box], axis=1)

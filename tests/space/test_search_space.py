@@ -1,0 +1,198 @@
+"""The space: its size, its architectures, its limits, and draws that are uniform over networks."""
+
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from hgcnet.architecture import Architecture, Stage, Task
+from hgcnet.complexity import count
+from hgcnet.errors import SpaceError
+from space.parameters import Choice, Growth, Parameters, Range
+from space.search_space import Limits, SearchSpace
+
+NO_LIMITS = Limits()
+TASK = Task(in_channels=1, num_classes=10, resolution=8)
+
+# Every kind of parameter, and every way of spelling one network twice.
+VARIED = Parameters(
+    operator=Choice(choice=("hgc", "sgc")),
+    stem_channels=8,
+    bottleneck=Choice(choice=(1, 2)),
+    compression=Choice(choice=(0.4, 0.5)),
+    depth=(1, 2, 1),
+    groups=Choice(choice=(1, 3)),
+    growth=Growth(
+        base=Range(low=2, high=4, step=2), schedule=Choice(choice=("constant", "linear"))
+    ),
+    se=Choice(choice=("last", "all"), per_stage=True),
+    se_reduction=Choice(choice=(2, 64)),
+)
+
+
+def every_architecture(space: SearchSpace) -> list[Architecture]:
+    """All points, decoded one by one."""
+    names = [axis.name for axis in space.axes]
+    points = product(*(axis.values for axis in space.axes))
+    return [space.decode(dict(zip(names, point, strict=True))) for point in points]
+
+
+def feasible_fingerprints(space: SearchSpace) -> set[str]:
+    return {a.fingerprint for a in every_architecture(space) if space.is_feasible(a)}
+
+
+def test_size_is_the_product_of_the_axes() -> None:
+    space = SearchSpace(VARIED, NO_LIMITS, TASK)
+    assert space.size == len(every_architecture(space)) == 2 * 2 * 2 * 2 * 2 * 2 * 8 * 2
+
+
+def test_networks_are_counted_once_however_they_are_spelt() -> None:
+    for limits in (NO_LIMITS, Limits(flops=40_000), Limits(num_params=900)):
+        space = SearchSpace(VARIED, limits, TASK)
+        assert space.num_networks() == len(feasible_fingerprints(space))
+
+
+def test_a_point_survives_the_way_to_an_architecture_and_back() -> None:
+    space = SearchSpace(VARIED, NO_LIMITS, TASK)
+    canonical = set()
+    for architecture in every_architecture(space)[::7]:
+        params = space.encode(architecture)
+        assert space.decode(params).fingerprint == architecture.fingerprint
+        assert space.encode(space.decode(params)) == params
+        canonical.add((architecture.fingerprint, tuple(params.values())))
+    assert len(canonical) == len({fingerprint for fingerprint, _ in canonical})
+
+
+def test_growth_follows_its_schedule() -> None:
+    growths = {}
+    for schedule in ("constant", "linear", "exponential"):
+        parameters = Parameters(depth=1, groups=1, growth=Growth(base=6, schedule=schedule))
+        architecture = SearchSpace(parameters, NO_LIMITS, TASK).cheapest()
+        growths[schedule] = [stage.growth for stage in architecture.stages]
+    assert growths == {"constant": [6, 6, 6], "linear": [6, 12, 18], "exponential": [6, 12, 24]}
+
+
+def test_growth_can_be_chosen_for_each_stage() -> None:
+    parameters = Parameters(depth=1, groups=1, growth=Range(low=2, high=4, per_stage=True))
+    space = SearchSpace(parameters, NO_LIMITS, TASK)
+    assert [axis.name for axis in space.free_axes] == ["growth_0", "growth_1", "growth_2"]
+    assert space.size == 27
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        NO_LIMITS,
+        Limits(flops=40_000),
+        Limits(num_params=900),
+        Limits(flops=60_000, num_params=1_000),
+    ],
+)
+def test_cheapest_and_dearest_equal_brute_force(limits: Limits) -> None:
+    space = SearchSpace(VARIED, limits, TASK)
+    everything = every_architecture(space)
+    feasible = [count(a, TASK).flops for a in everything if space.is_feasible(a)]
+    assert count(space.cheapest(), TASK).flops == min(feasible)
+    assert space.flops_range() == (min(feasible), max(count(a, TASK).flops for a in everything))
+    share = space.feasible_share(np.random.default_rng(0))
+    assert share == pytest.approx(len(feasible) / len(everything))
+
+
+def test_cheapest_equals_brute_force_where_rounding_makes_more_growth_cheaper() -> None:
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        parameters = Parameters(
+            depth=Range(low=1, high=2),
+            groups=Choice(choice=tuple(int(g) for g in rng.choice(np.arange(1, 9), 3, False))),
+            growth=Choice(
+                choice=tuple(int(g) for g in rng.choice(np.arange(1, 12), 3, False)), per_stage=True
+            ),
+            bottleneck=int(rng.integers(1, 4)),
+            compression=float(rng.uniform(0.1, 1)),
+        )
+        space = SearchSpace(parameters, NO_LIMITS, TASK)
+        everything = [count(a, TASK).flops for a in every_architecture(space)]
+        assert space.flops_range() == (min(everything), max(everything))
+
+
+def test_draws_are_uniform_over_the_feasible_networks() -> None:
+    space = SearchSpace(VARIED, Limits(flops=30_000, num_params=900), TASK)
+    expected = feasible_fingerprints(space)
+    assert 20 < len(expected) < 200
+    rng = np.random.default_rng(0)
+    draws = Counter(space.sample(rng).fingerprint for _ in range(10 * len(expected)))
+    assert set(draws) <= expected
+    counts = [draws[fingerprint] for fingerprint in sorted(expected)]
+    assert chisquare(counts).pvalue > 0.01
+
+
+def test_draws_from_a_space_too_large_to_list_are_uniform_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("space.search_space.ENUMERABLE", 10)
+    space = SearchSpace(VARIED, Limits(flops=30_000, num_params=900), TASK)
+    expected = feasible_fingerprints(space)
+    rng = np.random.default_rng(1)
+    draws = Counter(space.sample(rng).fingerprint for _ in range(10 * len(expected)))
+    assert set(draws) <= expected
+    counts = [draws[fingerprint] for fingerprint in sorted(expected)]
+    assert chisquare(counts).pvalue > 0.01
+
+
+def test_nothing_is_drawn_twice_and_the_end_is_known() -> None:
+    space = SearchSpace(VARIED, Limits(flops=30_000, num_params=900), TASK)
+    rng = np.random.default_rng(0)
+    seen: set[str] = set()
+    while (architecture := space.sample(rng, seen)) is not None:
+        assert architecture.fingerprint not in seen
+        seen.add(architecture.fingerprint)
+    assert seen == feasible_fingerprints(space)
+
+
+def test_tight_limits_in_a_huge_space_are_met_by_draws() -> None:
+    parameters = Parameters(
+        depth=Range(low=1, high=30, per_stage=True),
+        groups=Choice(choice=(1, 2, 4, 8), per_stage=True),
+        growth=Growth(base=Range(low=4, high=40), schedule=Choice(choice=("constant", "linear"))),
+    )
+    loose = SearchSpace(parameters, NO_LIMITS, TASK)
+    least = count(loose.cheapest(), TASK).flops
+    space = SearchSpace(parameters, Limits(flops=1.2 * least), TASK)
+    assert space.feasible_share(np.random.default_rng(0)) < 1e-4
+    drawn = [space.sample(np.random.default_rng(seed)) for seed in range(20)]
+    assert all(space.is_feasible(architecture) for architecture in drawn)
+
+
+def test_a_space_in_which_nothing_meets_the_limits_is_refused() -> None:
+    with pytest.raises(
+        SpaceError, match=r"no architecture of the space meets flops = 10; its smallest"
+    ):
+        SearchSpace(VARIED, Limits(flops=10), TASK)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"depth": 5}, "depth_0 = 5 (the space has 1) is not in the space"),
+        ({"groups": 2}, "groups = 2-2-2 (the space has 1, 3) is not in the space"),
+        ({"growth": 3}, "growth 3-3-3 is not in the space"),
+    ],
+)
+def test_an_architecture_outside_the_space_is_named(change: dict[str, int], message: str) -> None:
+    space = SearchSpace(VARIED, NO_LIMITS, TASK)
+    stage = {"depth": 1, "groups": 3, "growth": 2, "se": "all"} | change
+    stages = tuple(Stage(**(stage | {"depth": stage["depth"] + (s == 1)})) for s in range(3))
+    architecture = Architecture(stages=stages, stem_channels=8, bottleneck=2, se_reduction=2)
+    with pytest.raises(SpaceError) as caught:
+        space.encode(architecture)
+    assert message in str(caught.value)
+
+
+def test_an_architecture_over_a_limit_is_named() -> None:
+    loose = SearchSpace(VARIED, NO_LIMITS, TASK)
+    tight = SearchSpace(VARIED, Limits(flops=20_000), TASK)
+    dear = max(every_architecture(loose), key=lambda a: count(a, TASK).flops)
+    with pytest.raises(SpaceError, match="is over the limit of 20,000"):
+        tight.encode(dear)
