@@ -1,8 +1,11 @@
 """Architecture and Stage: what one HGCNet is, as frozen values, and the TOML file that holds it."""
 
 import hashlib
+import json
+import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -41,7 +44,8 @@ class Architecture:
     def fingerprint(self) -> str:
         """16 hex digits over the built structure: two spellings of one network share it."""
         shapes = tuple(astuple(shape) for shape in build_structure(self))
-        text = repr((FORMAT, self.stem_channels, shapes))
+        # default=int: widths that come as numpy integers are the same widths.
+        text = json.dumps((FORMAT, self.stem_channels, shapes), default=int)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __str__(self) -> str:
@@ -90,7 +94,8 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
     """Checks a TOML document and turns it into values; `source` names it in messages.
 
     Raises:
-        ArchitectureError: one line for each mistake.
+        ArchitectureError: one line for each mistake. A fingerprint under provenance that is not the
+            architecture's is one: the file was edited after it was written.
     """
     mistakes: list[str] = []
     if document.get("format") != FORMAT:
@@ -114,7 +119,8 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
 
     stages = table.get("stages")
     if not isinstance(stages, list) or not stages:
-        mistakes.append("architecture.stages: must be a list of at least one stage")
+        if isinstance(document.get("architecture"), dict):
+            mistakes.append("architecture.stages: must be a list of at least one stage")
         stages = []
     for index, stage in enumerate(stages):
         where = f"architecture.stages[{index}]"
@@ -134,9 +140,37 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
     if mistakes:
         raise ArchitectureError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
     values = {**table, "stages": tuple(Stage(**stage) for stage in stages)}
-    return ArchitectureFile(
-        architecture=Architecture(**values), task=Task(**task), provenance=provenance
-    )
+    architecture = Architecture(**values)
+    written = provenance.get("fingerprint", architecture.fingerprint)
+    if written != architecture.fingerprint:
+        raise ArchitectureError(
+            f"{source}: provenance.fingerprint: {written!r} is not the architecture's, which is "
+            f"{architecture.fingerprint!r}: the file was edited after it was written, and its provenance "
+            "speaks of another network; undo the edit or remove [provenance]"
+        )
+    return ArchitectureFile(architecture=architecture, task=Task(**task), provenance=provenance)
+
+
+def write_architecture(path: str | Path, file: ArchitectureFile) -> None:
+    """Writes an architecture file; `read_architecture` gives an equal value back.
+
+    A reader sees the old file or the new one, never a part.
+
+    Raises:
+        ArchitectureError: the file cannot be written there.
+    """
+    import tomli_w  # here, so that networks can be built where only torch and numpy are installed
+
+    path = Path(path)
+    text = tomli_w.dumps(to_document(file))
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):  # it may not exist, nor its folder
+            unfinished.unlink()
+        raise ArchitectureError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def to_document(file: ArchitectureFile) -> dict[str, Any]:

@@ -108,12 +108,11 @@ def build_axes(parameters: Parameters) -> tuple[Axis, ...]:
 
 
 def _axes(name: str, declared: Text | Integer | Real) -> list[Axis]:
-    match declared:
-        case Choice() | Range():
-            if declared.per_stage:
-                return [Axis(name=f"{name}_{s}", values=declared.values) for s in range(NUM_STAGES)]
-            return [Axis(name=name, values=declared.values)]
-        case tuple():
-            return [Axis(name=f"{name}_{s}", values=(value,)) for s, value in enumerate(declared)]
-        case int() | float() | str() as value:
-            return [Axis(name=name, values=(value,))]
+    if isinstance(declared, tuple):
+        return [Axis(name=f"{name}_{s}", values=(value,)) for s, value in enumerate(declared)]
+    if isinstance(declared, Choice | Range):
+        if declared.per_stage:
+            return [Axis(name=f"{name}_{s}", values=declared.values) for s in range(NUM_STAGES)]
+        return [Axis(name=name, values=declared.values)]
+    value: Value = declared
+    return [Axis(name=name, values=(value,))]

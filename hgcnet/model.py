@@ -1,0 +1,128 @@
+"""HGCNet: the network of an architecture and a task, and the two ways to ask for one by name."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hgcnet.architecture import Architecture, Task, read_architecture
+from hgcnet.blocks import HGCModule, Transition
+from hgcnet.layers import Form, HierarchicalGroupConv2d
+from hgcnet.presets import preset
+from hgcnet.structure import build_structure
+
+
+class HGCNet(nn.Module):
+    """An HGCNet for small images (Xie, Zhou, Kung 2019): images (N, in_channels, H, W) -> logits
+    (N, num_classes).
+
+    3x3 stem at full resolution; stages of HGC modules with a transition between each two; BN, ReLU,
+    global average pool, classifier. The path of a submodule is the name of its row in
+    `hgcnet.complexity.layer_table`.
+
+    Args:
+        architecture: What the network is.
+        task: Channels of its images and number of classes. The resolution does not change the
+            network: it runs on images of any size.
+        generator: Draws every weight; a CPU generator, seeded with 0 if none is given. The global
+            random state is neither read nor changed.
+        form: How the grouped convolutions are computed; see `HierarchicalGroupConv2d`.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        task: Task | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        form: Form = "auto",
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.task = task = task or Task()
+        shapes = build_structure(architecture)
+        # torch's own layers draw their first weights from the global state: put it back afterwards.
+        with torch.random.fork_rng(devices=[]):
+            self.stem = nn.Conv2d(
+                task.in_channels, architecture.stem_channels, 3, padding=1, bias=False
+            )
+            self.stages = nn.ModuleList(
+                nn.Sequential(*(HGCModule(module, form) for module in stage.modules))
+                for stage in shapes
+            )
+            self.transitions = nn.ModuleList(
+                Transition(stage.modules[-1].out_channels, stage.transition_channels)
+                for stage in shapes
+                if stage.transition_channels is not None
+            )
+            channels = shapes[-1].modules[-1].out_channels
+            self.norm = nn.BatchNorm2d(channels)
+            self.classifier = nn.Linear(channels, task.num_classes)
+        _initialise(self, generator or torch.Generator().manual_seed(0))
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.stem(images)
+        for s, stage in enumerate(self.stages):
+            if s > 0:
+                x = self.transitions[s - 1](x)
+            x = stage(x)
+        x = F.relu(self.norm(x), inplace=True).mean((2, 3))  # (N, C)
+        logits: Tensor = self.classifier(x)
+        return logits
+
+
+def create_model(
+    name_or_file: str | Path,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    resolution: int | None = None,
+    *,
+    seed: int = 0,
+    form: Form = "auto",
+) -> HGCNet:
+    """A fresh network, by a preset's name ("hgcnet_42_g4") or the path of an architecture file (.toml).
+
+    What is not given of the task comes from the file; a preset has 10 classes, 3 channels and
+    32 pixels.
+
+    Raises:
+        ArchitectureError: no such preset, or a file that cannot be used.
+    """
+    if str(name_or_file).endswith(".toml"):
+        file = read_architecture(name_or_file)
+        architecture, task = file.architecture, file.task
+    else:
+        architecture, task = preset(str(name_or_file)), Task()
+    given = {"num_classes": num_classes, "in_channels": in_channels, "resolution": resolution}
+    task = replace(task, **{key: value for key, value in given.items() if value is not None})
+    return HGCNet(architecture, task, generator=torch.Generator().manual_seed(seed), form=form)
+
+
+def load(file: str | Path, *, seed: int = 0, form: Form = "auto") -> HGCNet:
+    """The network of an architecture file, for the task that the file names, with fresh weights.
+
+    Raises:
+        ArchitectureError: the file cannot be read, is wrong, or no longer describes the network
+            whose fingerprint it holds.
+    """
+    contents = read_architecture(file)
+    generator = torch.Generator().manual_seed(seed)
+    return HGCNet(contents.architecture, contents.task, generator=generator, form=form)
+
+
+def _initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Convolutions: kaiming normal, fan_in. Linear layers: uniform in +-1/sqrt(fan_in), bias 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                module.weight, mode="fan_in", nonlinearity="relu", generator=generator
+            )
+        elif isinstance(module, HierarchicalGroupConv2d):
+            module.reset_parameters(generator)
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+            nn.init.zeros_(module.bias)

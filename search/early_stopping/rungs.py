@@ -1,0 +1,107 @@
+"""The rungs of multi-objective asynchronous successive halving: which trainings go on.
+
+MO-ASHA: Schmucker, Donini, Zafar, Salinas, Archambeau 2021, "Multi-objective Asynchronous Successive
+Halving" (arXiv:2106.12639), here in the form that stops and never resumes, as a training worker cannot
+be kept waiting. ASHA: Li, Jamieson, Rostamizadeh et al. 2020, "A System for Massively Parallel
+Hyperparameter Tuning" (arXiv:1810.05934). All losses are minimised.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from search.pareto import Floats, non_dominated_rank
+
+
+class Rungs:
+    """Remembers what every trial had reached at each rung, and says at a rung which trials go on.
+
+    The rungs are the epochs min_epochs * reduction_factor^k below max_epochs. At a rung reached by n
+    trials, the best ceil(n / reduction_factor) go on. The order is non-dominated sorting, and within
+    a front an epsilon-net (`spread_order`). While fewer than `reduction_factor` trials have reached the
+    rung there is nothing to halve, and all go on. A loss that is not finite never does.
+
+    As in the paper, a member of the first front stops if the front is larger than the share that goes
+    on and the epsilon-net ranks it late. Known weakness: trials of unlike FLOPs meet in dominance only.
+    The cheapest trial of a rung lies on its first front however badly it trains and, as an end of the
+    front, is ranked second at the latest when there are two losses. A network that is good for its
+    FLOPs can stop in a crowded part of the front, while a poor one in an empty part goes on.
+
+    A decision depends on what the rung holds and not on the order in which it came. Replaying stored
+    curves therefore rebuilds the state: a trial heard of again at the same rung replaces its entry.
+
+    Args:
+        min_epochs: the first rung; nothing stops before it.
+        max_epochs: epochs of a whole training; there is no rung there.
+        reduction_factor: one in this many goes on.
+    """
+
+    def __init__(self, min_epochs: int, max_epochs: int, reduction_factor: int) -> None:
+        if min_epochs < 1:
+            raise ValueError(f"min_epochs is {min_epochs}, but must be at least 1")
+        if reduction_factor < 2:
+            raise ValueError(f"reduction_factor is {reduction_factor}, but must be at least 2")
+        self._reduction_factor = reduction_factor
+        self._entries: dict[int, dict[int, tuple[float, ...]]] = {}  # epoch -> trial -> losses
+        epoch = min_epochs
+        while epoch < max_epochs:
+            self._entries[epoch] = {}
+            epoch *= reduction_factor
+
+    @property
+    def rung_epochs(self) -> tuple[int, ...]:
+        """The epochs after which trials may stop, ascending."""
+        return tuple(self._entries)
+
+    def on_result(self, trial: int, epoch: int, losses: Sequence[float]) -> bool:
+        """Notes the losses (m,) of a trial after an epoch; whether it goes on. Always, off a rung.
+
+        `trial` stands for one network: the repeat of an interrupted training comes under the number of
+        the first, or it would compete with itself.
+        """
+        rung = self._entries.get(epoch)
+        if rung is None:
+            return True
+        rung[trial] = tuple(float(loss) for loss in losses)
+        return goes_on(rung, trial, self._reduction_factor)
+
+
+def goes_on(rung: Mapping[int, Sequence[float]], trial: int, reduction_factor: int) -> bool:
+    """Whether a trial is among the best ceil(n / reduction_factor) of a rung's n entries."""
+    trials = sorted(rung)  # of equal losses, the older trial counts as the better
+    losses = np.array([rung[key] for key in trials], dtype=np.float64)  # (n, m)
+    # An infinite loss is no better than NaN, of either sign.
+    losses[~np.isfinite(losses).all(axis=1)] = np.nan
+    mine = trials.index(trial)
+    if np.isnan(losses[mine]).any():
+        return False
+    if len(trials) < reduction_factor:
+        return True
+    ranks = non_dominated_rank(losses)
+    num_places = -(-len(trials) // reduction_factor) - int(np.sum(ranks < ranks[mine]))
+    front = np.flatnonzero(ranks == ranks[mine])
+    return mine in front[spread_order(losses[front], num_places)]
+
+
+def spread_order(losses: Floats, count: int) -> npt.NDArray[np.int64]:
+    """The first `count` of the points of a front (n, m), ordered so that any beginning is spread out.
+
+    Epsilon-net: each next point is the one farthest from its nearest predecessor (Salinas, Perrone,
+    Cruchant, Archambeau 2021, "A multi-objective perspective on jointly tuning hardware and
+    hyperparameters", arXiv:2106.05680, after Clarkson). It begins with the lowest first loss. Each loss is scaled to
+    the front's range, so that units do not matter. Ties go to the smaller losses, then to the earlier
+    row.
+    """
+    span = np.ptp(losses, axis=0)
+    scaled = (losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0)
+    by_loss = np.lexsort(losses.T[::-1])  # stable: by the first loss, then the second, ...
+    scaled = scaled[by_loss]
+    distance = np.full(len(losses), np.inf)  # to the nearest point already chosen; -inf once chosen
+    order = []
+    for _ in range(min(count, len(losses))):
+        chosen = int(np.argmax(distance))
+        order.append(chosen)
+        distance = np.minimum(distance, np.linalg.norm(scaled - scaled[chosen], axis=1))
+        distance[chosen] = -np.inf
+    return by_loss[np.array(order, dtype=np.int64)]

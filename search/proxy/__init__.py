@@ -1,0 +1,1 @@
+"""Training one network: data sets, their splits, augmentation and the short training itself."""

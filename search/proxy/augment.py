@@ -1,0 +1,47 @@
+"""Random crops and mirroring of a whole batch on its device, by one gather from padded uint8 images."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Crops:
+    """How each of N images is cropped: its corner in the padded image, and whether it is mirrored."""
+
+    top: Tensor  # (N,)
+    left: Tensor  # (N,)
+    mirrored: Tensor  # (N,) bool
+
+    def __getitem__(self, part: slice) -> "Crops":
+        return Crops(top=self.top[part], left=self.left[part], mirrored=self.mirrored[part])
+
+
+def crop_padding(resolution: int) -> int:
+    """Pixels added on each side before the crop: 4 at 32, as is usual for CIFAR, and in proportion."""
+    return resolution // 8
+
+
+def pad_images(pixels: Tensor, padding: int) -> Tensor:
+    """(N, H, W, C) -> (N, H + 2 padding, W + 2 padding, C), black around the images."""
+    return functional.pad(pixels, (0, 0, padding, padding, padding, padding))
+
+
+def draw_crops(
+    num_images: int, padding: int, mirror: bool, generator: torch.Generator, device: torch.device
+) -> Crops:
+    """Every crop of the padded image with the same chance. Drawn on the CPU: all devices get the same."""
+    corners = torch.randint(2 * padding + 1, (2, num_images), generator=generator).to(device)
+    # Without mirroring there is one side of the coin.
+    coins = torch.randint(1 + mirror, (num_images,), generator=generator).to(device)
+    return Crops(top=corners[0], left=corners[1], mirrored=coins == 1)
+
+
+def crop_batch(padded: Tensor, batch: Tensor, crops: Crops, side: int) -> Tensor:
+    """The images `batch` (B,) of (N, H, W, C) as (B, C, side, side) uint8, channels last in memory."""
+    steps = torch.arange(side, device=padded.device)
+    rows = crops.top[:, None] + steps  # (B, side)
+    columns = crops.left[:, None] + torch.where(crops.mirrored[:, None], side - 1 - steps, steps)
+    return padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -1,0 +1,110 @@
+"""The npz data set: images and labels in one NumPy archive, every malformed one refused in one line."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+from hgcnet.errors import DataError
+from hgcnet.structure import Ints
+from search.proxy.resize import Images
+from search.proxy.source import Part, Source, array_source
+
+_WANTED = (
+    "an .npz archive with images, uint8 (N, H, W) or (N, H, W, C), and labels, integers (N,); "
+    "test_images and test_labels may be there too"
+)
+
+
+def open_npz(path: Path, part: Part) -> Source:
+    """Reads `images`, `labels` and, for the test part, `test_images`, `test_labels`.
+
+    Raises:
+        DataError: the file is absent, is no such archive, or its arrays do not fit each other.
+    """
+    with _open_archive(path) as archive:
+        has_test = _check_keys(path, set(archive.files))
+        images, labels = _read_part(path, archive, "images", "labels")
+        num_classes = int(labels.max()) + 1
+        if (absent := num_classes - len(np.unique(labels))) > 0:
+            raise DataError(
+                f"{path}: labels: {absent} of the classes 0 to {num_classes - 1} have no image; "
+                "labels must be 0 to the number of classes - 1"
+            )
+        names = tuple(str(label) for label in range(num_classes))
+        if part == "train":
+            return array_source(images, labels, names, has_test=has_test)
+
+        test_images, test_labels = _read_part(path, archive, "test_images", "test_labels")
+        if test_images.shape[1] != images.shape[1]:
+            raise DataError(
+                f"{path}: test_images: {test_images.shape[1]} channels, "
+                f"but images has {images.shape[1]}"
+            )
+        if test_labels.max() >= num_classes:
+            raise DataError(
+                f"{path}: test_labels: {test_labels.max()} is no class of labels, "
+                f"which are 0 to {num_classes - 1}"
+            )
+        return array_source(test_images, test_labels, names, has_test=has_test)
+
+
+def _open_archive(path: Path) -> NpzFile:
+    if not path.exists():
+        raise DataError(f"{path}: does not exist; the npz data set is {_WANTED}")
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be read as {_WANTED}") from error
+    if not isinstance(archive, NpzFile):
+        raise DataError(f"{path}: holds a single array; the npz data set is {_WANTED}")
+    return archive
+
+
+def _check_keys(path: Path, keys: set[str]) -> bool:
+    """Whether there are test images; all keys that belong together must be there."""
+    has_test = not keys.isdisjoint({"test_images", "test_labels"})
+    needed = ["images", "labels"] + ["test_images", "test_labels"] * has_test
+    if absent := [key for key in needed if key not in keys]:
+        raise DataError(
+            f"{path}: {' and '.join(absent)}: missing; it has {', '.join(sorted(keys)) or 'nothing'}"
+        )
+    return has_test
+
+
+def _read_part(
+    path: Path, archive: NpzFile, images_key: str, labels_key: str
+) -> tuple[Images, Ints]:
+    """Images as (N, C, H, W) and labels (N,), checked."""
+    try:
+        images, labels = archive[images_key], archive[labels_key]
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: {images_key} or {labels_key} cannot be read: {error}") from error
+
+    if images.dtype != np.uint8:
+        raise DataError(
+            f"{path}: {images_key}: dtype {images.dtype} is not uint8 (values 0 to 255)"
+        )
+    if images.ndim not in (3, 4) or 0 in images.shape:
+        raise DataError(
+            f"{path}: {images_key}: shape {images.shape} is not (N, H, W) or (N, H, W, C)"
+        )
+    if images.ndim == 4 and images.shape[3] > min(images.shape[1:3]):
+        raise DataError(
+            f"{path}: {images_key}: shape {images.shape} has more channels than rows or columns; "
+            "channels come last: (N, H, W, C)"
+        )
+    if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
+        raise DataError(
+            f"{path}: {labels_key}: {labels.dtype} of shape {labels.shape} are not integers (N,)"
+        )
+    if len(images) != len(labels):
+        raise DataError(
+            f"{path}: {images_key} has {len(images)} images, but {labels_key} has {len(labels)} labels"
+        )
+    if labels.min() < 0:
+        raise DataError(f"{path}: {labels_key}: {labels.min()} is negative; labels start at 0")
+    images = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
+    return images, labels.astype(np.int64)

@@ -1,0 +1,228 @@
+"""ProxyTraining: the short training of one network that stands for a long one."""
+
+import io
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hgcnet.architecture import Architecture, Task
+from hgcnet.model import HGCNet
+from search.proxy.augment import crop_batch, crop_padding, draw_crops, pad_images
+from search.proxy.data import ImageSet, Splits
+
+_EVALUATION_BATCH = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """How long and on how much a proxy trains.
+
+    `resolution`, `train_images` and `val_images` say what to give to `load_splits`; None is the
+    data set's own resolution, and all images.
+    """
+
+    epochs: int
+    batch_size: int = 128
+    resolution: int | None = None
+    train_images: int | None = None
+    val_images: int | None = None
+    learning_rate: float = 0.1
+    weight_decay: float = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochResult:
+    """What one epoch gave. Losses are means of the cross entropy over images."""
+
+    epoch: int  # finished epochs, this one included
+    train_loss: float
+    val_loss: float
+    val_accuracy: float  # in [0, 1]
+    seconds: float  # training and validation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Mean cross entropy and share of right answers over a set of images."""
+
+    loss: float
+    accuracy: float  # in [0, 1]
+
+
+class Diverged(RuntimeError):
+    """The loss is NaN or infinite: this network cannot be trained so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeviceImages:
+    """An image set on a device, normalised only when a batch is taken from it."""
+
+    pixels: Tensor  # (N, H, W, C) uint8, the training images with their padding
+    labels: Tensor  # (N,)
+    mean: Tensor  # (C, 1, 1), of values 0 .. 255
+    std: Tensor  # (C, 1, 1)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 -> float32."""
+        return (pixels.float() - self.mean).div_(self.std)
+
+
+def to_device(
+    images: ImageSet, splits: Splits, device: torch.device, *, padding: int = 0
+) -> DeviceImages:
+    """Copies images to a device, to be normalised by the statistics of the training part."""
+
+    def per_channel(values: tuple[float, ...]) -> Tensor:
+        return (255 * torch.tensor(values, dtype=torch.float32, device=device))[:, None, None]
+
+    # Arrays from Ray's object store are read-only, so they are copied before torch sees them.
+    pixels = torch.tensor(images.images, device=device).permute(0, 2, 3, 1).contiguous()
+    return DeviceImages(
+        pixels=pad_images(pixels, padding),
+        labels=torch.tensor(images.labels, device=device),
+        mean=per_channel(splits.mean),
+        std=per_channel(splits.std),
+    )
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, data: DeviceImages) -> Evaluation:
+    """Loss and accuracy of a model on images of its own device; leaves it in evaluation mode."""
+    model.eval()
+    loss = torch.zeros((), device=data.labels.device)
+    correct = torch.zeros((), dtype=torch.int64, device=data.labels.device)
+    batches = zip(
+        data.pixels.split(_EVALUATION_BATCH), data.labels.split(_EVALUATION_BATCH), strict=True
+    )
+    for pixels, labels in batches:
+        logits = model(data.normalise(pixels.permute(0, 3, 1, 2)))
+        loss += functional.cross_entropy(logits, labels, reduction="sum")
+        correct += (logits.argmax(1) == labels).sum()
+    total = len(data.labels)
+    return Evaluation(loss=float(loss) / total, accuracy=int(correct) / total)
+
+
+class ProxyTraining:
+    """Trains a fresh HGCNet epoch by epoch, by the recipe of the paper (Xie, Zhou, Kung 2019).
+
+    SGD with Nesterov momentum 0.9, cosine from `learning_rate` to 0 over all steps, random crops
+    and, where the data allow it, mirroring. The images stay on the device as uint8. An epoch takes
+    full batches only; where `batch_size` is more than there are images, one batch of all.
+
+    `seed` (>= 0) fixes the weights, the order and the crops; the global random state is not used.
+    On a CPU the same seed and number of threads give the same curve to the last digit.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        splits: Splits,
+        config: ProxyConfig,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        _, channels, self._resolution, _ = splits.train.images.shape
+        task = Task(
+            in_channels=channels, num_classes=splits.num_classes, resolution=self._resolution
+        )
+        init_seed, order_seed = np.random.SeedSequence(seed).generate_state(2, np.uint64).tolist()
+        self._generator = torch.Generator().manual_seed(order_seed)
+        self._config = config
+        self._mirror = splits.mirror
+        self._padding = crop_padding(self._resolution)
+        self._train = to_device(splits.train, splits, device, padding=self._padding)
+        self._validation = to_device(splits.validation, splits, device)
+
+        model = HGCNet(architecture, task, generator=torch.Generator().manual_seed(init_seed))
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self._optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=config.learning_rate,
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=config.weight_decay,
+        )
+        self.epoch = 0  # finished epochs
+
+    def run_epoch(self) -> EpochResult:
+        """Trains one more epoch and validates.
+
+        Raises:
+            Diverged: the loss of this epoch is NaN or infinite.
+            RuntimeError: all epochs are done.
+        """
+        if self.epoch >= self._config.epochs:
+            raise RuntimeError(f"all {self._config.epochs} epochs of this training are done")
+        start = time.perf_counter()
+        train_loss = self._train_epoch()
+        self._check_finite("training", train_loss)
+        validation = evaluate(self.model, self._validation)
+        self._check_finite("validation", validation.loss)
+        self.epoch += 1
+        return EpochResult(
+            epoch=self.epoch,
+            train_loss=train_loss,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            seconds=time.perf_counter() - start,
+        )
+
+    def save_state(self) -> bytes:
+        """Everything that changes from epoch to epoch; `load_state` continues from it exactly."""
+        buffer = io.BytesIO()
+        state = {
+            "epoch": self.epoch,
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "generator": self._generator.get_state(),
+        }
+        torch.save(state, buffer)
+        return buffer.getvalue()
+
+    def load_state(self, state: bytes) -> None:
+        """Takes over what `save_state` gave in a training of the same architecture, data and config."""
+        values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        self.epoch = values["epoch"]
+        self.model.load_state_dict(values["model"])
+        self._optimizer.load_state_dict(values["optimizer"])
+        self._generator.set_state(values["generator"])
+
+    def _train_epoch(self) -> float:
+        self.model.train()
+        device = self._train.pixels.device
+        num_images = len(self._train.labels)
+        batch_size = min(self._config.batch_size, num_images)
+        steps = num_images // batch_size
+        # All of an epoch's draws go to the device at once: a copy a step would make it wait.
+        order = torch.randperm(num_images, generator=self._generator)[: steps * batch_size]
+        order = order.to(device)
+        crops = draw_crops(len(order), self._padding, self._mirror, self._generator, device)
+
+        total = torch.zeros((), device=device)
+        for step in range(steps):
+            part = slice(step * batch_size, (step + 1) * batch_size)
+            batch = order[part]
+            pixels = crop_batch(self._train.pixels, batch, crops[part], self._resolution)
+            logits = self.model(self._train.normalise(pixels))
+            loss = functional.cross_entropy(logits, self._train.labels[batch])
+            self._optimizer.zero_grad()
+            loss.backward()
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._learning_rate(self.epoch * steps + step, steps)
+            self._optimizer.step()
+            total += loss.detach()
+        return float(total) / steps
+
+    def _learning_rate(self, step: int, steps_per_epoch: int) -> float:
+        progress = step / (self._config.epochs * steps_per_epoch)
+        return self._config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+
+    def _check_finite(self, name: str, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise Diverged(f"the {name} loss is {loss} in epoch {self.epoch + 1}")

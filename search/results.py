@@ -1,0 +1,152 @@
+"""A study's trials as one pandas DataFrame, and that frame as CSV and Parquet files."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+from optuna.trial import FrozenTrial, TrialState
+
+from hgcnet.architecture import Architecture
+from search.pareto import non_dominated
+
+STATE_NAMES = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "stopped",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+# The frame's columns in order. Whole numbers are nullable: a trial may not have the value yet.
+COLUMNS = {
+    "number": "int64",
+    "state": "str",
+    "on_front": "bool",  # not dominated among the finished trials
+    "val_accuracy": "float64",  # of the last epoch; finished trials only
+    "last_accuracy": "float64",  # of the last epoch there was, in any state
+    "flops": "Int64",  # multiply-adds of one image
+    "num_params": "Int64",
+    "num_params_total": "Int64",  # with batch normalisation
+    "epochs": "int64",  # finished ones
+    "seconds": "float64",  # of training
+    "origin": "str",  # empty: proposed by the sampler
+    "architecture": "str",
+    "fingerprint": "str",
+    "operator": "str",
+    "stem_channels": "Int64",
+    "bottleneck": "Int64",
+    "compression": "float64",
+    "se_reduction": "Int64",
+    "depth": "str",  # stage by stage, as "7-7-6"
+    "growth": "str",
+    "groups": "str",
+    "se": "str",
+    "failure": "str",
+    "retry_of": "Int64",  # the interrupted trial that this one repeats
+    "started": "datetime64[us]",
+    "finished": "datetime64[us]",
+    "curve": "object",  # val_accuracy of every finished epoch
+}
+
+
+class Decoder(Protocol):
+    """What is needed of a search space: parameter values -> architecture."""
+
+    def decode(self, params: Mapping[str, object]) -> Architecture: ...
+
+
+def load_trials(
+    trials: Sequence[FrozenTrial], space: Decoder, objectives: Sequence[str]
+) -> pd.DataFrame:
+    """One row a trial, in the order given, with the columns of `COLUMNS`.
+
+    Args:
+        objectives: the metrics in the order of the trials' values; `val_accuracy` is one of them and
+            is maximised, the others are minimised.
+    """
+    rows = [_row(trial, space, objectives) for trial in trials]
+    frame = pd.DataFrame(
+        {
+            name: pd.Series([row.get(name) for row in rows], dtype=dtype)
+            for name, dtype in COLUMNS.items()
+        }
+    )
+    frame["on_front"] = np.array(_on_front(trials, objectives), dtype=np.bool_)
+    return frame
+
+
+def front(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows on the Pareto front, from the fewest FLOPs to the most."""
+    return frame[frame["on_front"]].sort_values(["flops", "val_accuracy", "number"])
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
+    """Writes the frame as CSV; `curve` is a JSON list, a missing value an empty cell."""
+    text = frame.assign(curve=frame["curve"].map(json.dumps)).to_csv(index=False)
+    replace_file(path, text.encode())
+
+
+def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
+    """Writes the frame as Parquet; `curve` is a column of lists of floats."""
+    # Said explicitly, so that a frame without curves has the same types as every other one.
+    curve = pa.array(frame["curve"], type=pa.list_(pa.float64()))
+    table = pa.Table.from_pandas(frame.drop(columns="curve"), preserve_index=False)
+    buffer = BytesIO()
+    pyarrow.parquet.write_table(table.append_column("curve", curve), buffer)
+    replace_file(path, buffer.getvalue())
+
+
+def replace_file(path: str | Path, content: bytes) -> None:
+    """Writes a file in one step: a reader sees the old one or the new one, never a part."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _row(trial: FrozenTrial, space: Decoder, objectives: Sequence[str]) -> dict[str, Any]:
+    attributes = trial.user_attrs
+    curve = list(attributes.get("curve", ()))
+    row = {
+        "number": trial.number,
+        "state": STATE_NAMES[trial.state],
+        "on_front": False,
+        "last_accuracy": curve[-1] if curve else None,
+        "epochs": len(curve),
+        "started": trial.datetime_start,
+        "finished": trial.datetime_complete,
+        "curve": curve,
+    }
+    row |= {name: attributes[name] for name in COLUMNS if name in attributes and name != "curve"}
+    if trial.state == TrialState.COMPLETE:
+        row["val_accuracy"] = trial.values[objectives.index("val_accuracy")]
+    # The fingerprint is written once all parameters are: without it they may be incomplete.
+    if "fingerprint" in attributes:
+        row |= _architecture_cells(space.decode(trial.params))
+    return row
+
+
+def _architecture_cells(architecture: Architecture) -> dict[str, Any]:
+    names = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
+    cells: dict[str, Any] = {name: getattr(architecture, name) for name in names}
+    for name in ("depth", "growth", "groups", "se"):
+        cells[name] = "-".join(str(getattr(stage, name)) for stage in architecture.stages)
+    return {"architecture": str(architecture)} | cells
+
+
+def _on_front(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> list[bool]:
+    signs = np.array([-1.0 if metric == "val_accuracy" else 1.0 for metric in objectives])
+    finished = [trial.state == TrialState.COMPLETE for trial in trials]
+    values = [trial.values for trial in trials if trial.state == TrialState.COMPLETE]
+    kept = iter(non_dominated(np.reshape(values, (-1, len(signs))) * signs).tolist())
+    return [done and next(kept) for done in finished]

@@ -1,0 +1,90 @@
+"""FeasibleSampler: lets any Optuna sampler propose only what may be trained and was not seen before."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from hgcnet.architecture import Architecture
+from search.samplers.parameters import OptunaSpace
+
+
+class FeasibleSampler(BaseSampler):
+    """Asks `inner` up to `max_tries` times, then draws uniformly from the feasible unseen networks.
+
+    Rejecting inside the sampler, before a trial exists, keeps one row in the study for one training,
+    and an inner sampler that insists on what it may not have cannot stop the search. Without an inner
+    sampler every proposal is a uniform draw.
+
+    `seen` holds the fingerprints of everything proposed so far; accepted proposals are added.
+    """
+
+    def __init__(
+        self,
+        space: OptunaSpace,
+        seen: set[str],
+        rng: np.random.Generator,
+        inner: BaseSampler | None = None,
+        max_tries: int = 0,
+    ) -> None:
+        self._space = space
+        self._seen = seen
+        self._rng = rng
+        self._inner = inner
+        self._max_tries = max_tries if inner is not None else 0
+        self._draw: Architecture | None = None
+
+    def prepare(self) -> bool:
+        """Draws what the next trial trains if `inner` has nothing; False when all networks are seen.
+
+        To be called before each ask: once a trial exists it is too late to have none.
+        """
+        if self._draw is None or self._draw.fingerprint in self._seen:
+            self._draw = self._space.space.sample(self._rng, self._seen)
+        return self._draw is not None
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The full declared space, from the first trial on."""
+        return self._space.distributions
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Parameters of a feasible network that was not seen before."""
+        for _ in range(self._max_tries):
+            assert self._inner is not None
+            params = self._inner.sample_relative(study, trial, search_space)
+            if not params:  # its start-up phase
+                break
+            architecture = self._space.decode(params)
+            fingerprint = architecture.fingerprint
+            if fingerprint not in self._seen and self._space.space.is_feasible(architecture):
+                self._seen.add(fingerprint)
+                return params
+        assert self._draw is not None, "prepare() comes before ask()"
+        self._seen.add(self._draw.fingerprint)
+        return self._space.encode(self._draw)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """Never reached: every parameter is in the relative search space."""
+        raise AssertionError(f"{param_name} is not a parameter of the space")
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Passed on."""
+        if self._inner is not None:
+            self._inner.before_trial(study, trial)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Passed on."""
+        if self._inner is not None:
+            self._inner.after_trial(study, trial, state, values)

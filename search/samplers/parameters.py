@@ -1,0 +1,80 @@
+"""The space as Optuna sees it: one distribution for each free axis, and values to and from them.
+
+Numbers that are evenly spaced are integers as they are. Other numbers (1, 2, 4, 8) keep their order,
+which samplers can use, as the position on their axis under the name `<axis>_index`. Texts are
+categories.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from hgcnet.architecture import Architecture
+from space.parameters import Axis
+from space.search_space import SearchSpace
+
+
+class OptunaSpace:
+    """A SearchSpace with its points as an Optuna trial's parameters."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+        self.distributions: dict[str, BaseDistribution] = {
+            _name(axis): _distribution(axis) for axis in space.free_axes
+        }
+
+    def encode(self, architecture: Architecture) -> dict[str, Any]:
+        """The parameters of an architecture.
+
+        Raises:
+            SpaceError: it lies outside the space or over a limit.
+        """
+        values = self.space.encode(architecture)
+        return {
+            _name(axis): (
+                axis.values.index(values[axis.name]) if _is_index(axis) else values[axis.name]
+            )
+            for axis in self.space.free_axes
+        }
+
+    def decode(self, params: Mapping[str, Any]) -> Architecture:
+        """The architecture of a trial's parameters."""
+        return self.space.decode(
+            {
+                axis.name: (
+                    axis.values[params[_name(axis)]] if _is_index(axis) else params[_name(axis)]
+                )
+                for axis in self.space.free_axes
+            }
+        )
+
+    def is_complete(self, params: Mapping[str, Any]) -> bool:
+        """Whether no parameter is missing, as in a trial whose writer was killed."""
+        return self.distributions.keys() <= params.keys()
+
+
+def _name(axis: Axis) -> str:
+    return f"{axis.name}_index" if _is_index(axis) else axis.name
+
+
+def _is_index(axis: Axis) -> bool:
+    return not isinstance(axis.values[0], str) and _step(axis) is None
+
+
+def _step(axis: Axis) -> int | None:
+    """The distance between the values if it is one and the same, else None."""
+    if not all(isinstance(value, int) for value in axis.values):
+        return None
+    values = [int(value) for value in axis.values]
+    steps = {b - a for a, b in zip(values, values[1:], strict=False)}
+    return steps.pop() if len(steps) == 1 else None
+
+
+def _distribution(axis: Axis) -> BaseDistribution:
+    if isinstance(axis.values[0], str):
+        return CategoricalDistribution(axis.values)
+    step = _step(axis)
+    if step is None:
+        return IntDistribution(0, len(axis.values) - 1)
+    return IntDistribution(int(axis.values[0]), int(axis.values[-1]), step=step)

@@ -1,0 +1,165 @@
+"""The `[space]` table of a study file -> Parameters, with every mistake named by its key."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from hgcnet.architecture import Operator, SEPlacement
+from space.parameters import NUM_STAGES, SCHEDULES, Choice, Growth, Parameters, Range
+
+MAX_VALUES = 256  # of one parameter
+_GREATEST = 4096  # of one value: far beyond any use, and it bounds what a file can allocate
+
+Check = Callable[[Any], str | None]  # what is wrong with one value, or None
+
+
+def read_parameters(table: Mapping[str, Any], mistakes: list[str]) -> Parameters | None:
+    """Reads the table; appends `key: what is wrong` to `mistakes` and then returns None."""
+    found = len(mistakes)
+    values: dict[str, Any] = {}
+    for key in ("depth", "groups", "growth"):
+        if key not in table:
+            mistakes.append(f"{key}: is missing")
+    for key, declared in table.items():
+        if key not in _CHECKS:
+            mistakes.append(f"{key}: unknown key; known are {', '.join(_CHECKS)}")
+        elif key == "growth" and isinstance(declared, dict) and "base" in declared:
+            values[key] = _read_growth(declared, mistakes)
+        else:
+            values[key] = _read(
+                key, declared, _CHECKS[key], mistakes, for_network=key == "compression"
+            )
+    return Parameters(**values) if len(mistakes) == found else None
+
+
+def _positive_integer(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        return f"{value!r} is not a positive integer"
+    return f"{value} is more than {_GREATEST}" if value > _GREATEST else None
+
+
+def _share(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        return f"{value!r} is not a number in (0, 1]"
+    return None
+
+
+def _one_of(known: tuple[str, ...]) -> Check:
+    def check(value: Any) -> str | None:
+        return None if value in known else f"{value!r} is not one of {', '.join(known)}"
+
+    return check
+
+
+_CHECKS: Mapping[str, Check] = {
+    "operator": _one_of(get_args(Operator)),
+    "stem_channels": _positive_integer,
+    "bottleneck": _positive_integer,
+    "compression": _share,
+    "depth": _positive_integer,
+    "groups": _positive_integer,
+    "growth": _positive_integer,
+    "se": _one_of(get_args(SEPlacement)),
+    "se_reduction": _positive_integer,
+}
+# These belong to the whole network: they have no value for each stage.
+_NETWORK_WIDE = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
+
+
+def _read_growth(declared: dict[str, Any], mistakes: list[str]) -> Growth | None:
+    found = len(mistakes)
+    for key in declared.keys() - {"base", "schedule"}:
+        mistakes.append(f"growth.{key}: unknown key; known are base, schedule")
+    check = _CHECKS["growth"]
+    base = _read("growth.base", declared["base"], check, mistakes, for_network=True)
+    schedule = declared.get("schedule", "exponential")
+    check = _one_of(tuple(SCHEDULES))
+    schedule = _read("growth.schedule", schedule, check, mistakes, for_network=True)
+    return Growth(base=base, schedule=schedule) if len(mistakes) == found else None
+
+
+def _read(path: str, declared: Any, check: Check, mistakes: list[str], *, for_network: bool) -> Any:
+    """A bare value, a list with one value a stage, a choice or a range; None after a mistake."""
+    for_network = for_network or path in _NETWORK_WIDE
+    found = len(mistakes)
+    result: Any = None
+    if isinstance(declared, list):
+        if for_network:
+            mistakes.append(f"{path}: one value for the network is needed, not a list")
+        elif len(declared) != NUM_STAGES:
+            mistakes.append(
+                f"{path}: {len(declared)} values given; {NUM_STAGES} stages need one each"
+            )
+        _check_each(path, declared, check, mistakes)
+        result = tuple(declared)
+    elif not isinstance(declared, dict):
+        _append(mistakes, path, check(declared))
+        result = declared
+    else:
+        per_stage = declared.get("per_stage", False)
+        if not isinstance(per_stage, bool):
+            mistakes.append(f"{path}.per_stage: {per_stage!r} is not true or false")
+        elif per_stage and for_network:
+            mistakes.append(f"{path}.per_stage: it holds for the network, not for a stage")
+        is_range = "low" in declared or "high" in declared
+        known = ("low", "high", "step", "per_stage") if is_range else ("choice", "per_stage")
+        for key in declared:
+            if key not in known:
+                mistakes.append(f"{path}.{key}: unknown key; known are {', '.join(known)}")
+        read = _read_range if is_range else _read_choice
+        result = read(path, declared, check, mistakes)
+    return result if len(mistakes) == found else None
+
+
+def _read_choice(
+    path: str, declared: dict[str, Any], check: Check, mistakes: list[str]
+) -> Choice[Any] | None:
+    values = declared.get("choice")
+    if not isinstance(values, list) or not values:
+        mistakes.append(f"{path}: needs choice = [...] with at least one value, or low and high")
+        return None
+    if len(values) > MAX_VALUES:
+        mistakes.append(f"{path}.choice: {len(values)} values are more than {MAX_VALUES}")
+        return None
+    _check_each(f"{path}.choice", values, check, mistakes)
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            mistakes.append(f"{path}.choice[{index}]: {value!r} is there twice")
+    return Choice(choice=tuple(values), per_stage=declared.get("per_stage", False))
+
+
+def _read_range(
+    path: str, declared: dict[str, Any], check: Check, mistakes: list[str]
+) -> Range | None:
+    found = len(mistakes)
+    if check is not _positive_integer:
+        mistakes.append(f"{path}: low and high are for integers; use choice = [...]")
+        return None
+    for key in ("low", "high"):
+        if key not in declared:
+            mistakes.append(f"{path}.{key}: is missing")
+    for key in ("low", "high", "step"):
+        if key in declared:
+            _append(mistakes, f"{path}.{key}", check(declared[key]))
+    if len(mistakes) > found:
+        return None
+    result = Range(
+        low=declared["low"],
+        high=declared["high"],
+        step=declared.get("step", 1),
+        per_stage=declared.get("per_stage", False),
+    )
+    if result.low > result.high:
+        mistakes.append(f"{path}: low = {result.low} is above high = {result.high}")
+    elif len(result.values) > MAX_VALUES:
+        mistakes.append(f"{path}: {len(result.values)} values are more than {MAX_VALUES}")
+    return result
+
+
+def _check_each(path: str, values: list[Any], check: Check, mistakes: list[str]) -> None:
+    for index, value in enumerate(values):
+        _append(mistakes, f"{path}[{index}]", check(value))
+
+
+def _append(mistakes: list[str], path: str, mistake: str | None) -> None:
+    if mistake is not None:
+        mistakes.append(f"{path}: {mistake}")

@@ -1,0 +1,37 @@
+"""One torch thread, and seeded random architectures from every corner of the design space."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from hgcnet.architecture import Architecture, Stage
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def draw_architecture() -> Callable[..., Architecture]:
+    """draw_architecture(seed, num_stages=None): small networks; I < G and I % G != 0 are common."""
+
+    def draw(seed: int, num_stages: int | None = None) -> Architecture:
+        rng = random.Random(seed)
+        return Architecture(
+            operator=rng.choice(["hgc", "sgc"]),
+            stem_channels=rng.choice([1, 3, 5, 8, 16, 24]),
+            bottleneck=rng.randint(1, 6),
+            compression=rng.choice([0.1, 0.3, 0.5, 0.75, 1.0]),
+            se_reduction=rng.choice([1, 4, 8, 64]),
+            stages=tuple(
+                Stage(
+                    depth=rng.randint(1, 4),
+                    growth=rng.randint(1, 12),
+                    groups=rng.randint(1, 8),
+                    se=rng.choice(["none", "last", "all"]),
+                )
+                for _ in range(num_stages or rng.randint(1, 4))
+            ),
+        )
+
+    return draw

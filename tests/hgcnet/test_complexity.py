@@ -1,0 +1,89 @@
+"""The closed forms against the built network and against torch's counter."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from hgcnet.architecture import Architecture, Task
+from hgcnet.complexity import ArchitectureArrays, count, count_many, layer_table
+from hgcnet.model import HGCNet
+from hgcnet.presets import PRESETS
+
+DrawArchitecture = Callable[..., Architecture]
+TASKS = (
+    Task(),
+    Task(in_channels=1, num_classes=7, resolution=15),
+    Task(num_classes=100, resolution=33),
+)
+
+
+def check_against_the_built_network(architecture: Architecture, task: Task) -> None:
+    network = HGCNet(architecture, task, form="reference").to("meta").eval()
+    images = torch.empty(1, task.in_channels, task.resolution, task.resolution, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(images)
+    measured = counter.get_flop_counts()
+    table = layer_table(architecture, task)
+
+    for layer in table:
+        module = network.get_submodule(layer.name)
+        is_norm = isinstance(module, nn.BatchNorm2d)
+        num_params = sum(p.numel() for p in module.parameters())
+        assert layer.num_params_total == num_params, layer
+        assert layer.num_params == (0 if is_norm else num_params), layer
+        assert 2 * layer.flops == sum(measured.get(f"HGCNet.{layer.name}", {}).values()), layer
+    owners = {name.rpartition(".")[0] for name, _ in network.named_parameters()}
+    assert {layer.name for layer in table} == owners
+    assert len({layer.name for layer in table}) == len(table)
+    totals = count(architecture, task)
+    assert 2 * totals.flops == counter.get_total_flops()
+    assert totals.num_params_total == sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_layer_table_of_a_preset_is_the_built_network(name: str) -> None:
+    check_against_the_built_network(PRESETS[name], Task())
+
+
+@pytest.mark.parametrize("seed", range(48))
+def test_the_layer_table_of_any_architecture_is_the_built_network(
+    draw_architecture: DrawArchitecture, seed: int
+) -> None:
+    check_against_the_built_network(draw_architecture(seed), TASKS[seed % 3])
+
+
+@pytest.mark.parametrize("num_stages", [1, 2, 3, 4])
+def test_many_architectures_count_as_each_of_them_to_the_last_digit(
+    draw_architecture: DrawArchitecture, num_stages: int
+) -> None:
+    architectures = [draw_architecture(1000 + seed, num_stages) for seed in range(100)]
+    architectures += [a for a in PRESETS.values() if len(a.stages) == num_stages]
+    for task in TASKS:
+        expected = [count(architecture, task) for architecture in architectures]
+
+        flops, num_params = count_many(stack(architectures), task)
+
+        assert flops.tolist() == [c.flops for c in expected]
+        assert num_params.tolist() == [c.num_params for c in expected]
+
+
+def stack(architectures: Sequence[Architecture]) -> ArchitectureArrays:
+    def per_stage(key: str) -> np.ndarray:
+        return np.array([[getattr(stage, key) for stage in a.stages] for a in architectures])
+
+    places = {"none": 0, "last": 1, "all": 2}
+    return ArchitectureArrays(
+        is_hgc=np.array([int(a.operator == "hgc") for a in architectures]),
+        stem_channels=np.array([a.stem_channels for a in architectures]),
+        bottleneck=np.array([a.bottleneck for a in architectures]),
+        compression=np.array([a.compression for a in architectures]),
+        se_reduction=np.array([a.se_reduction for a in architectures]),
+        depth=per_stage("depth"),
+        growth=per_stage("growth"),
+        groups=per_stage("groups"),
+        se=np.array([[places[stage.se] for stage in a.stages] for a in architectures]),
+    )

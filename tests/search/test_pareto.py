@@ -1,0 +1,179 @@
+"""Dominance and hypervolume against brute force, known values, and the rules that choose a point."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hgcnet.errors import RunError
+from search.pareto import (
+    HypervolumeBounds,
+    choose,
+    hypervolume_2d,
+    knee,
+    non_dominated,
+    non_dominated_rank,
+    normalised_hypervolume,
+)
+
+BOUNDS = HypervolumeBounds(flops_low=1e6, flops_high=1e8, reference_accuracy=0.2)
+
+
+def brute_force_front(losses):
+    """All pairs, straight from the definition."""
+    no_worse = (losses[:, None, :] <= losses[None, :, :]).all(axis=2)
+    better = (losses[:, None, :] < losses[None, :, :]).any(axis=2)
+    return ~(no_worse & better).any(axis=0) & ~np.isnan(losses).any(axis=1)
+
+
+def brute_force_ranks(losses):
+    ranks = np.full(len(losses), -1)
+    rank = 0
+    while (left := np.flatnonzero(ranks < 0)).size:
+        front = brute_force_front(losses[left])
+        ranks[left[front] if front.any() else left] = rank  # only NaN rows have an empty front
+        rank += 1
+    return ranks
+
+
+def random_losses(rng, n, m):
+    """Few distinct values, so that ties and duplicates are common; one row in ten has a NaN."""
+    losses = rng.integers(0, 12, size=(n, m)).astype(float)
+    losses[rng.random(n) < 0.1, rng.integers(m)] = np.nan
+    return losses
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+@pytest.mark.parametrize("n", [1, 2, 7, 60, 300])
+def test_dominance_agrees_with_all_pairs(n, m):
+    rng = np.random.default_rng([n, m])
+    for _ in range(5):
+        losses = random_losses(rng, n, m)
+        np.testing.assert_array_equal(non_dominated(losses), brute_force_front(losses))
+        np.testing.assert_array_equal(non_dominated_rank(losses), brute_force_ranks(losses))
+
+
+@given(arrays(float, st.tuples(st.integers(0, 12), st.integers(1, 3)), elements=st.floats()))
+def test_dominance_agrees_with_all_pairs_for_any_floats(losses):
+    np.testing.assert_array_equal(non_dominated(losses), brute_force_front(losses))
+    np.testing.assert_array_equal(non_dominated_rank(losses), brute_force_ranks(losses))
+
+
+def test_equal_points_are_both_kept():
+    assert non_dominated([[1, 2], [1, 2], [2, 1], [2, 2]]).tolist() == [True, True, True, False]
+
+
+def test_rows_with_nan_form_the_last_front():
+    losses = [[np.nan, 0], [1, 1], [2, 2], [0, np.nan]]
+    assert non_dominated_rank(losses).tolist() == [2, 0, 1, 2]
+    assert non_dominated_rank([[np.nan, 0]]).tolist() == [0]
+    assert not non_dominated([[np.nan, 0]]).any()
+
+
+def test_ten_thousand_points_take_less_than_a_second():
+    losses = np.random.default_rng(0).random((10_000, 2))
+    start = time.perf_counter()
+    non_dominated(losses)
+    non_dominated_rank(losses)
+    assert time.perf_counter() - start < 1
+
+
+def test_ten_thousand_points_on_one_front_are_found():
+    first = np.random.default_rng(0).permutation(10_000).astype(float)
+    assert non_dominated(np.column_stack([first, -first])).all()
+
+
+def test_hypervolume_of_known_fronts():
+    assert hypervolume_2d([[0, 0]], [1, 1]) == 1
+    assert hypervolume_2d([[0.5, 0.25]], [1, 1]) == 0.375
+    assert hypervolume_2d([[0, 0.5], [0.5, 0]], [1, 1]) == 0.75
+    assert hypervolume_2d([[0, 0.5], [0.5, 0], [0.5, 0.5], [0, 0.5]], [1, 1]) == 0.75
+    assert hypervolume_2d(np.empty((0, 2)), [1, 1]) == 0
+
+
+def test_points_beyond_the_reference_contribute_nothing():
+    beyond = [[1, 0], [0, 1], [2, -5], [-5, 1.5], [np.nan, 0]]
+    assert hypervolume_2d(beyond, [1, 1]) == 0
+    assert hypervolume_2d([*beyond, [0.5, 0.5]], [1, 1]) == 0.25
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_hypervolume_agrees_with_counting_cells(seed):
+    rng = np.random.default_rng(seed)
+    side = 20
+    losses = random_losses(rng, int(rng.integers(1, 40)), 2) * 2  # partly beyond the reference
+    corners = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1)  # (side, side, 2)
+    covered = (losses[:, None, None, :] <= corners).all(axis=3).any(axis=0)
+    assert hypervolume_2d(losses, [side, side]) == covered.sum()
+
+
+def test_normalised_hypervolume_is_measured_on_log_flops():
+    # Halfway between 1e6 and 1e8 on the log axis, halfway between 0.2 and 1.
+    assert normalised_hypervolume([0.6], [1e7], BOUNDS) == pytest.approx(0.25)
+    assert normalised_hypervolume([1.0], [1e6], BOUNDS) == pytest.approx(1)
+
+
+def test_normalised_hypervolume_counts_nothing_at_the_reference_or_beyond_the_ideal():
+    assert normalised_hypervolume([0.2, 0.1, 0.9, np.nan], [1e6, 1e7, 1e8, 1e7], BOUNDS) == 0
+    assert normalised_hypervolume([1.0], [1e5], BOUNDS) == pytest.approx(1)
+    assert normalised_hypervolume([], [], BOUNDS) == 0
+
+
+def test_normalised_hypervolume_needs_a_reference_accuracy():
+    unknown = HypervolumeBounds(flops_low=1e6, flops_high=1e8, reference_accuracy=None)
+    assert np.isnan(normalised_hypervolume([0.6], [1e7], unknown))
+
+
+@pytest.mark.parametrize(("flops_high", "reference"), [(1e6, 0.2), (1e8, 1.0)])
+def test_normalised_hypervolume_is_zero_where_the_bounds_enclose_nothing(flops_high, reference):
+    bounds = HypervolumeBounds(flops_low=1e6, flops_high=flops_high, reference_accuracy=reference)
+    assert normalised_hypervolume([0.6], [1e6], bounds) == 0
+
+
+def test_the_knee_is_the_point_farthest_above_the_chord():
+    flops = [1e6, 1e7, 1e8, 1e7]
+    assert knee([0.1, 0.8, 0.9, 0.3], flops) == 1
+    assert knee([0.1, 0.2, 0.9, 0.1], flops) == 2  # nothing above the chord: the most accurate
+    assert knee([0.1, 0.2, np.nan, 0.1], flops) == 1
+
+
+@pytest.mark.parametrize("rule", ["knee", "best", "max-flops=1e9"])
+def test_small_fronts_have_a_choice(rule):
+    assert choose([0.5], [1e6], rule) == 0
+    assert choose([0.5, 0.7], [1e6, 2e6], rule) == 1
+    assert choose([np.nan, 0.7, 0.7, 0.6], [1e5, 3e6, 2e6, 2e6], rule) == 2
+
+
+def test_best_is_the_cheapest_of_the_most_accurate():
+    assert choose([0.9, 0.9, 0.8], [3e6, 2e6, 1e6], "best") == 1
+
+
+def test_max_flops_takes_the_most_accurate_within_the_budget():
+    accuracy, flops = [0.6, 0.8, 0.7, 0.9], [10e6, 60e6, 20e6, 61e6]
+    assert choose(accuracy, flops, "max-flops=60e6") == 1
+    assert choose(accuracy, flops, "max-flops=59999999") == 2
+
+
+def test_a_budget_that_nothing_meets_names_the_smallest_flops():
+    with pytest.raises(RunError, match=r"max-flops=1e6: .* smallest has 1\.23e\+07"):
+        choose([0.6, 0.8], [12.3e6, 60e6], "max-flops=1e6")
+
+
+@pytest.mark.parametrize("rule", ["max-flops=", "max-flops=many", "max-flops=-1", "max-flops=nan"])
+def test_a_budget_must_be_a_positive_number(rule):
+    with pytest.raises(RunError, match="not a positive number"):
+        choose([0.6], [1e6], rule)
+
+
+def test_an_unknown_rule_names_the_known_ones():
+    with pytest.raises(RunError, match="'fastest' is not a rule: use knee, best or max-flops="):
+        choose([0.6], [1e6], "fastest")
+
+
+@pytest.mark.parametrize("accuracy", [[], [np.nan]])
+def test_nothing_finished_is_said(accuracy):
+    with pytest.raises(RunError, match="no trial has finished"):
+        choose(accuracy, [1e6] * len(accuracy), "knee")
