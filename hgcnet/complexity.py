@@ -90,14 +90,16 @@ def count_many(arrays: ArchitectureArrays, task: Task) -> tuple[Ints, Ints]:
         num_se = built.num_se[:, s]
         flops = flops + weights * side**2 + num_se * 2 * mid * hidden
         num_params = num_params + weights + num_se * (2 * mid * hidden + mid + hidden)
-        side //= 2
+        side = max(1, side // 2)
     return flops + channels * task.num_classes, num_params + (channels + 1) * task.num_classes
 
 
 def _layers(architecture: Architecture, task: Task) -> Iterator[Layer]:
     side = task.resolution
     channels = architecture.stem_channels
-    yield _conv("stem", "conv3x3", task.in_channels, channels, side, 9 * task.in_channels * channels)
+    yield _conv(
+        "stem", "conv3x3", task.in_channels, channels, side, 9 * task.in_channels * channels
+    )
     for s, stage in enumerate(build_structure(architecture)):
         for m, module in enumerate(stage.modules):
             yield from _module_layers(f"stages.{s}.{m}", module, side)
@@ -106,7 +108,7 @@ def _layers(architecture: Architecture, task: Task) -> Iterator[Layer]:
             width = stage.transition_channels
             yield _batch_norm(f"transitions.{s}.norm", channels, side)
             yield _conv(f"transitions.{s}.conv", "conv1x1", channels, width, side, channels * width)
-            channels, side = width, side // 2
+            channels, side = width, max(1, side // 2)
     yield _batch_norm("norm", channels, side)
     yield _linear("classifier", "linear", channels, task.num_classes)
 

@@ -99,6 +99,14 @@ class HierarchicalGroupConv2d(nn.Module):
 
         Its row blocks follow E_i = W_i^y E_{i-1} + [0 .. W_i^x .. 0].
         """
+        device_type = self.weight_x.device.type
+        if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
+            # The chain stays in full precision, and its many small matrices need no casts.
+            with torch.autocast(device_type, enabled=False):
+                return self._compose()
+        return self._compose()
+
+    def _compose(self) -> Tensor:
         own = (self.weight_x * self.group_mask).unbind()  # G of (O/G, I)
         if self.weight_y is None:
             return torch.cat(own)

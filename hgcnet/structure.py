@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
-_TINY = 1e-9  # so that 0.1 * 30 = 3.0000000000000004 channels are 3, not 4
+_SLACK = 1 - 1e-12  # so that 0.1 * 30 = 3.0000000000000004 channels are 3, not 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ def transition_width(
     compression: float | Floats, in_channels: int | Ints, multiple: int | Ints
 ) -> int | Ints:
     """compression * in_channels, rounded up to a multiple (the first stage's growth)."""
-    width = -((_TINY - compression * in_channels) // multiple) * multiple
+    width = -((-compression * in_channels * _SLACK) // multiple) * multiple
     return width.astype(np.int64) if isinstance(width, np.ndarray) else int(width)
 
 

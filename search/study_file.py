@@ -3,7 +3,7 @@
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -174,7 +174,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     Raises:
         StudyFileError: one line for each mistake.
     """
-    if mistakes := _not_finite(document):
+    if mistakes := list(_not_finite(document)):
         raise StudyFileError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
     rest = {key: value for key, value in document.items() if key != "space"}
     tables = _read_tables(rest, mistakes)
@@ -274,14 +274,16 @@ def _known_keys(table: str) -> list[str]:
     return keys if table else [*keys, "space"]
 
 
-def _not_finite(value: Any, path: str = "") -> list[str]:
+def _not_finite(value: Any, path: str = "") -> Iterator[str]:
     """Numbers that are NaN or infinite; JSON and its checks know nothing of them."""
     if isinstance(value, dict):
-        return sum((_not_finite(v, f"{path}.{k}" if path else k) for k, v in value.items()), [])
-    if isinstance(value, list):
-        return sum((_not_finite(v, f"{path}[{i}]") for i, v in enumerate(value)), [])
-    is_wrong = isinstance(value, float) and not math.isfinite(value)
-    return [f"{path}: {value} is not a finite number"] if is_wrong else []
+        for key, item in value.items():
+            yield from _not_finite(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _not_finite(item, f"{path}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{path}: {value} is not a finite number"
 
 
 def _check_together(tables: _Tables) -> list[str]:

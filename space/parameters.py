@@ -55,6 +55,7 @@ class Range:
 Text = str | tuple[str, ...] | Choice[str]
 Integer = int | tuple[int, ...] | Choice[int] | Range
 Real = float | Choice[float]
+Declaration = Text | Integer | Real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +108,12 @@ def build_axes(parameters: Parameters) -> tuple[Axis, ...]:
     return tuple(axes + _axes("se", parameters.se))
 
 
-def _axes(name: str, declared: Text | Integer | Real) -> list[Axis]:
+def _axes(name: str, declared: Declaration) -> list[Axis]:
     if isinstance(declared, tuple):
-        return [Axis(name=f"{name}_{s}", values=(value,)) for s, value in enumerate(declared)]
+        fixed: tuple[Value, ...] = declared
+        return [Axis(name=f"{name}_{s}", values=(value,)) for s, value in enumerate(fixed)]
     if isinstance(declared, Choice | Range):
         if declared.per_stage:
             return [Axis(name=f"{name}_{s}", values=declared.values) for s in range(NUM_STAGES)]
         return [Axis(name=name, values=declared.values)]
-    value: Value = declared
-    return [Axis(name=name, values=(value,))]
+    return [Axis(name=name, values=(declared,))]

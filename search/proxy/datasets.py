@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ DATASETS: Mapping[str, Callable[[Path, Part], Source]] = {
 }
 
 
-def _open_cifar(kind: type, root: Path, part: Part) -> Source:
+def _open_cifar(kind: Any, root: Path, part: Part) -> Source:
     is_train = part == "train"
     try:
         data = kind(root, train=is_train, download=False)  # checks the files' MD5

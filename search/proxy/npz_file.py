@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -24,7 +25,7 @@ def open_npz(path: Path, part: Part) -> Source:
     Raises:
         DataError: the file is absent, is no such archive, or its arrays do not fit each other.
     """
-    with _open_archive(path) as archive:
+    with _open_file(path) as file, _open_archive(path, file) as archive:
         has_test = _check_keys(path, set(archive.files))
         images, labels = _read_part(path, archive, "images", "labels")
         num_classes = int(labels.max()) + 1
@@ -51,11 +52,19 @@ def open_npz(path: Path, part: Part) -> Source:
         return array_source(test_images, test_labels, names, has_test=has_test)
 
 
-def _open_archive(path: Path) -> NpzFile:
+def _open_file(path: Path) -> BinaryIO:
+    """Opened here since np.load leaves the file open where it is no archive."""
     if not path.exists():
         raise DataError(f"{path}: does not exist; the npz data set is {_WANTED}")
     try:
-        archive = np.load(path, allow_pickle=False)
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
+
+
+def _open_archive(path: Path, file: BinaryIO) -> NpzFile:
+    try:
+        archive = np.load(file, allow_pickle=False)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read as {_WANTED}") from error
     if not isinstance(archive, NpzFile):

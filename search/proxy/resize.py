@@ -39,4 +39,5 @@ def _area_weights(old: int, new: int) -> Floats:
     edges = np.arange(new + 1) * (old / new)
     pixels = np.arange(old)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return np.clip(overlap, 0, None) * (new / old)
+    weights: Floats = np.clip(overlap, 0, None) * (new / old)
+    return weights

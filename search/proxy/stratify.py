@@ -28,7 +28,7 @@ def complement(indices: Ints, total: int) -> Ints:
 def _shares(class_sizes: Ints, size: int) -> Ints:
     """`size` shared out by largest remainder, at least one for each class."""
     exact = class_sizes * size / class_sizes.sum()
-    shares = np.maximum(np.floor(exact).astype(np.int64), 1)
+    shares: Ints = np.maximum(np.floor(exact).astype(np.int64), 1)
     while (missing := size - int(shares.sum())) > 0:
         shares[np.argmax(np.where(shares < class_sizes, exact - shares, -np.inf))] += 1
     while missing < 0:

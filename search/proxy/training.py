@@ -96,14 +96,13 @@ def evaluate(model: nn.Module, data: DeviceImages) -> Evaluation:
     model.eval()
     loss = torch.zeros((), device=data.labels.device)
     correct = torch.zeros((), dtype=torch.int64, device=data.labels.device)
-    batches = zip(
-        data.pixels.split(_EVALUATION_BATCH), data.labels.split(_EVALUATION_BATCH), strict=True
-    )
-    for pixels, labels in batches:
-        logits = model(data.normalise(pixels.permute(0, 3, 1, 2)))
+    total = len(data.labels)
+    for start in range(0, total, _EVALUATION_BATCH):
+        part = slice(start, start + _EVALUATION_BATCH)
+        labels = data.labels[part]
+        logits = model(data.normalise(data.pixels[part].permute(0, 3, 1, 2)))
         loss += functional.cross_entropy(logits, labels, reduction="sum")
         correct += (logits.argmax(1) == labels).sum()
-    total = len(data.labels)
     return Evaluation(loss=float(loss) / total, accuracy=int(correct) / total)
 
 
@@ -140,7 +139,7 @@ class ProxyTraining:
         self._validation = to_device(splits.validation, splits, device)
 
         model = HGCNet(architecture, task, generator=torch.Generator().manual_seed(init_seed))
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self._optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=config.learning_rate,
@@ -212,7 +211,7 @@ class ProxyTraining:
             logits = self.model(self._train.normalise(pixels))
             loss = functional.cross_entropy(logits, self._train.labels[batch])
             self._optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             for group in self._optimizer.param_groups:
                 group["lr"] = self._learning_rate(self.epoch * steps + step, steps)
             self._optimizer.step()

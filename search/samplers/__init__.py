@@ -14,9 +14,7 @@ from search.samplers.parameters import OptunaSpace
 def _tpe(seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(
-            seed=seed, multivariate=True, constant_liar=True, warn_independent_sampling=False
-        )
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
 def _nsga2(seed: int) -> BaseSampler:
@@ -25,9 +23,7 @@ def _nsga2(seed: int) -> BaseSampler:
 
 
 def _gp(seed: int) -> BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return GPSampler(seed=seed, warn_independent_sampling=False)
+    return GPSampler(seed=seed)
 
 
 # The number is how often a proposal that may not be trained is asked for again. The GP, whose next

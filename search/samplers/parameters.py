@@ -6,6 +6,7 @@ categories.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -67,7 +68,7 @@ def _step(axis: Axis) -> int | None:
     if not all(isinstance(value, int) for value in axis.values):
         return None
     values = [int(value) for value in axis.values]
-    steps = {b - a for a, b in zip(values, values[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(values)}
     return steps.pop() if len(steps) == 1 else None
 
 

@@ -9,9 +9,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hgcnet.architecture import Architecture, Task
-from hgcnet.complexity import ArchitectureArrays, count, count_many, layer_table
+from hgcnet.complexity import count, count_many, layer_table
 from hgcnet.model import HGCNet
 from hgcnet.presets import PRESETS
+from hgcnet.structure import ArchitectureArrays
 
 DrawArchitecture = Callable[..., Architecture]
 TASKS = (
@@ -56,7 +57,14 @@ def test_the_layer_table_of_any_architecture_is_the_built_network(
     check_against_the_built_network(draw_architecture(seed), TASKS[seed % 3])
 
 
-@pytest.mark.parametrize("num_stages", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", range(200, 206))
+def test_a_side_of_one_pixel_stays_one_pixel(
+    draw_architecture: DrawArchitecture, seed: int
+) -> None:
+    check_against_the_built_network(draw_architecture(seed, num_stages=6), Task(resolution=9))
+
+
+@pytest.mark.parametrize("num_stages", [1, 2, 3, 4, 7])
 def test_many_architectures_count_as_each_of_them_to_the_last_digit(
     draw_architecture: DrawArchitecture, num_stages: int
 ) -> None:

@@ -171,6 +171,25 @@ def test_a_generator_decides_the_weights_and_the_global_state_is_untouched() -> 
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_the_weight_is_composed_in_full_precision_under_autocast() -> None:
+    layer = HierarchicalGroupConv2d(24, 48, 8)
+    layer.reset_parameters(torch.Generator().manual_seed(0))
+    x = torch.ones(1, 24, 2, 2)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        weight, y = layer.composed_weight(), layer(x)
+
+    assert torch.equal(weight, layer.composed_weight())
+    assert y.dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_layer_runs_on_the_meta_device(form: str) -> None:
+    layer = HierarchicalGroupConv2d(7, 12, 4, form=form).to("meta")
+
+    assert layer(torch.empty(2, 7, 3, 3, device="meta")).shape == (2, 12, 3, 3)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_share_their_weights(form: str) -> None:
     state = HierarchicalGroupConv2d(7, 12, 4).state_dict()

@@ -27,9 +27,7 @@ def test_a_batch_is_cropped_and_mirrored_as_its_images_one_by_one(channels: int,
     result = crop_batch(padded, batch, crops, side)
     expected = [
         crop_one(images[i].numpy(), int(top), int(left), bool(mirrored), padding)
-        for i, top, left, mirrored in zip(
-            batch, crops.top, crops.left, crops.mirrored, strict=True
-        )
+        for i, top, left, mirrored in zip(batch, crops.top, crops.left, crops.mirrored, strict=True)
     ]
     assert np.array_equal(result.numpy(), np.stack(expected))
     assert result.is_contiguous(memory_format=torch.channels_last)

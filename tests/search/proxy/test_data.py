@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from hgcnet.errors import DataError
-from search.proxy.data import DataConfig, DatasetName, ImageSet, describe, load_splits, load_test
+from search.proxy.data import (
+    DataConfig,
+    DatasetName,
+    ImageSet,
+    Splits,
+    describe,
+    load_splits,
+    load_test,
+)
 from search.proxy.datasets import DATASETS
 
 DIGITS = DataConfig(dataset="digits", resolution=8)
@@ -156,12 +164,12 @@ def test_a_summary_says_what_the_splits_are() -> None:
     assert (summary.num_classes, summary.in_channels) == (splits.num_classes, 1) == (10, 1)
 
 
-def test_splits_pickle(digit_splits: object) -> None:
+def test_splits_pickle(digit_splits: Splits) -> None:
     buffers: list[pickle.PickleBuffer] = []
     data = pickle.dumps(digit_splits, protocol=5, buffer_callback=buffers.append)
     again = pickle.loads(data, buffers=buffers)
     assert len(data) < 2000  # the arrays travel beside it, without a copy
-    assert np.array_equal(again.train.images, digit_splits.train.images)  # type: ignore[attr-defined]
+    assert np.array_equal(again.train.images, digit_splits.train.images)
 
 
 @pytest.mark.parametrize(

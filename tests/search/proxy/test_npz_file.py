@@ -34,7 +34,7 @@ def test_channels_come_last_in_the_file_and_first_in_the_splits(
     images = COLOUR.copy()
     images[..., 1] = 7
     splits = load_splits(write_npz(images=images, labels=LABELS), resolution=8)
-    assert splits.train.images.shape == (32 - 6, 3, 8, 8) or splits.train.images.shape[1] == 3
+    assert splits.train.images.shape[1:] == (3, 8, 8)
     assert (splits.train.images[:, 1] == 7).all()
 
 
@@ -118,7 +118,7 @@ def _write_damaged(path: Path) -> None:
     [
         (lambda path: None, "does not exist; the npz data set is an .npz archive with images"),
         (Path.touch, "cannot be read as an .npz archive"),
-        (Path.mkdir, "cannot be read as an .npz archive"),
+        (Path.mkdir, "cannot be opened: Is a directory"),
         (_write_garbage, "cannot be read as an .npz archive"),
         (_write_half, "cannot be read as an .npz archive"),
         (_write_array, "holds a single array"),

@@ -14,10 +14,16 @@ def area_mean(image: np.ndarray, resolution: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("side", "resolution"), [(32, 16), (32, 8), (28, 32), (8, 16), (7, 3)])
 def test_each_new_pixel_is_the_mean_of_the_area_it_covers(side: int, resolution: int) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (300, 3, side, side), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, side, side), dtype=np.uint8)
     resized = resize_area(images, resolution)
     assert resized.dtype == np.uint8
     assert np.abs(resized - area_mean(images, resolution)).max() < 0.5001
+
+
+def test_a_large_set_is_resized_as_its_images_one_by_one() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (600, 1, 8, 8), dtype=np.uint8)
+    one_by_one = [resize_area(image[None], 4)[0] for image in images]
+    assert np.array_equal(resize_area(images, 4), np.stack(one_by_one))
 
 
 @pytest.mark.parametrize("level", [0, 77, 255])

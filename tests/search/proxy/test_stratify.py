@@ -15,9 +15,7 @@ def labels_and_size(draw: st.DrawFn) -> tuple[np.ndarray, int]:
 
 
 @given(labels_and_size(), st.integers(0, 5))
-def test_a_sample_has_its_size_and_no_image_twice(
-    case: tuple[np.ndarray, int], seed: int
-) -> None:
+def test_a_sample_has_its_size_and_no_image_twice(case: tuple[np.ndarray, int], seed: int) -> None:
     labels, size = case
     sample = stratified_sample(labels, size, seed=seed)
     assert len(sample) == size

@@ -93,9 +93,7 @@ def test_an_epoch_takes_full_batches_and_one_of_all_where_there_are_too_few(
     digit_splits: Splits,
 ) -> None:
     for size, batch_size, batches in ((100, 30, [30] * 3), (100, 50, [50] * 2), (20, 64, [20])):
-        training = train(
-            small(digit_splits, size), ProxyConfig(epochs=1, batch_size=batch_size)
-        )
+        training = train(small(digit_splits, size), ProxyConfig(epochs=1, batch_size=batch_size))
         seen: list[int] = []
         training.model.stem.register_forward_pre_hook(
             lambda module, inputs, seen=seen, training=training: (

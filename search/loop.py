@@ -1,0 +1,257 @@
+"""SearchLoop: what is trained next, what goes on, and when a study is done. Knows no Ray.
+
+Whatever runs the trainings (Ray Tune, or a simulator) calls `next`, `on_epoch`, `on_end` and
+`on_failure`; every result goes straight to the StudyWriter.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from optuna.trial import TrialState
+
+from hgcnet.architecture import Architecture
+from hgcnet.complexity import count
+from hgcnet.errors import RunError
+from search.early_stopping.rungs import Rungs
+from search.pareto import non_dominated, normalised_hypervolume
+from search.samplers.parameters import OptunaSpace
+from search.study import INTERRUPTED, Proposal, StudyWriter, seconds_used
+from search.study_file import StudyFile
+
+MAX_FIRST_FAILURES = 5  # in a row, from the start of the study: then it is not the networks' fault
+
+
+class Wait(Enum):
+    """Why there is no proposal."""
+
+    FOR_RUNNING = "nothing to start until a running training ends"
+    DONE = "nothing more to start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The study at one moment."""
+
+    budget: int
+    finished: int
+    stopped: int
+    failed: int
+    running: int
+    best_accuracy: float  # NaN while nothing is finished
+    hypervolume: float  # NaN until the reference accuracy is known
+    front_size: int
+    seconds: float  # since this driver began
+    seconds_left: float  # NaN while nothing was trained since then
+    message: str = ""  # what just happened, in a few words
+
+    @property
+    def trained(self) -> int:
+        """What the budget counts."""
+        return self.finished + self.stopped
+
+
+class SearchLoop:
+    """One driver's share of a study, from where it was left to its end."""
+
+    def __init__(
+        self,
+        file: StudyFile,
+        space: OptunaSpace,
+        writer: StudyWriter,
+        start_with: dict[str, Architecture],
+        observe: Callable[[Progress], None] = lambda progress: None,
+        next_enqueued: Callable[[], dict[str, Architecture]] = dict,
+    ) -> None:
+        self._file = file
+        self._space = space
+        self._writer = writer
+        self._observe = observe
+        self._next_enqueued = next_enqueued
+        self._running: dict[int, Proposal] = {}
+        self._curves: dict[int, list[float]] = {}
+        self._seconds: dict[int, float] = {}
+        self._results: list[tuple[float, int]] = []  # accuracy and FLOPs of what is finished
+        self._stopped = self._failed = 0
+        self._stop_requested = False
+        self._begin = time.monotonic()
+        self._trained_before = 0
+        self.end_reason = ""
+
+        self.interrupted_before = writer.close_interrupted()
+        self._bounds = writer.hypervolume_bounds()
+        self._rungs = self._create_rungs()
+        self._replay()
+        self._used_before = seconds_used(writer.trials())
+        self._trained_before = self._trained
+        writer.enqueue_repeats()
+        writer.enqueue(space.space.cheapest(), "cheapest")
+        for name, architecture in start_with.items():
+            writer.enqueue(architecture, f"start_with: {name}")
+
+    @property
+    def has_work(self) -> bool:
+        """Whether the budget leaves something to train."""
+        return self._trained < self._file.budget.trials and not self._is_out_of_time()
+
+    def next(self) -> Proposal | Wait:
+        """What to train next."""
+        for name, architecture in self._next_enqueued().items():
+            self._writer.enqueue(architecture, f"enqueued: {name}")
+        wait = Wait.FOR_RUNNING if self._running else Wait.DONE
+        if self._stop_requested:
+            self.end_reason = "stopped on request"
+            return wait
+        if self._is_out_of_time():
+            self.end_reason = f"its {self._file.budget.hours:g} hours are used"
+            return wait
+        if self._trained + len(self._running) >= self._file.budget.trials:
+            self.end_reason = f"its budget of {self._file.budget.trials} trials is used"
+            return wait
+        proposal = self._writer.ask()
+        if proposal is None:
+            self.end_reason = "every feasible architecture of the space was proposed"
+            return wait
+        self._running[proposal.number] = proposal
+        self._curves[proposal.number] = []
+        self._seconds[proposal.number] = 0.0
+        self._changed(f"trial {proposal.number} starts: {proposal.architecture}")
+        return proposal
+
+    def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
+        """Takes the result of one epoch; whether the training goes on."""
+        proposal = self._running[number]
+        curve = self._curves[number]
+        curve.append(accuracy)
+        self._seconds[number] += seconds
+        if epoch >= self._file.proxy.epochs:
+            return False
+        goes_on = self._decide(number, proposal.architecture, epoch, accuracy)
+        self._changed()
+        # What people asked for is trained to the end: it is what the others are compared with.
+        return goes_on or proposal.origin is not None
+
+    def on_end(self, number: int) -> None:
+        """The training of a trial is over, after its last epoch or where `on_epoch` stopped it."""
+        proposal, curve, seconds = self._pop(number)
+        if len(curve) < self._file.proxy.epochs:
+            self._writer.tell_stopped(proposal, curve, seconds)
+            self._stopped += 1
+            self._changed(f"trial {number} stopped after {len(curve)} epochs at {curve[-1]:.4f}")
+            return
+        self._writer.tell_finished(proposal, curve, seconds)
+        self._results.append((curve[-1], self._flops(proposal.architecture)))
+        if proposal.origin == "cheapest" and math.isnan(self._reference_accuracy):
+            self._bounds = self._writer.set_reference_accuracy(curve[-1])
+        self._changed(f"trial {number} finished at {curve[-1]:.4f}: {proposal.architecture}")
+
+    def on_failure(self, number: int, reason: str) -> None:
+        """The training failed.
+
+        Raises:
+            RunError: the first trainings of the study failed one and all.
+        """
+        proposal, _, _ = self._pop(number)
+        self._writer.tell_failed(proposal, reason)
+        self._failed += 1
+        if proposal.origin == "cheapest" and math.isnan(self._reference_accuracy):
+            chance = 1 / self._space.space.task.num_classes
+            self._bounds = self._writer.set_reference_accuracy(chance)
+        self._changed(f"trial {number} failed: {reason}")
+        if self._trained == 0 and self._failed >= MAX_FIRST_FAILURES:
+            self._stop_requested = True
+            raise RunError(
+                f"the first {self._failed} trainings all failed; the last one said: {reason}"
+            )
+
+    def request_stop(self) -> None:
+        """Nothing more is started."""
+        self._stop_requested = True
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the running trainings are to be given up."""
+        return self._stop_requested
+
+    def close(self) -> None:
+        """Tells what is still running as interrupted, to be repeated by the next driver."""
+        for number in list(self._running):
+            proposal, _, _ = self._pop(number)
+            self._writer.tell_failed(proposal, INTERRUPTED)
+        self._writer.enqueue_repeats()
+
+    def progress(self, message: str = "") -> Progress:
+        """The study now."""
+        accuracy = np.array([result[0] for result in self._results])
+        flops = np.array([result[1] for result in self._results], dtype=np.float64)
+        elapsed = time.monotonic() - self._begin
+        since = self._trained - self._trained_before
+        left = self._file.budget.trials - self._trained
+        front = non_dominated(np.stack([-accuracy, flops], axis=1)) if len(accuracy) else accuracy
+        return Progress(
+            budget=self._file.budget.trials,
+            finished=len(self._results),
+            stopped=self._stopped,
+            failed=self._failed,
+            running=len(self._running),
+            best_accuracy=float(accuracy.max(initial=-math.inf)) if len(accuracy) else math.nan,
+            hypervolume=normalised_hypervolume(accuracy, flops, self._bounds),
+            front_size=int(front.sum()),
+            seconds=elapsed,
+            seconds_left=elapsed / since * left if since else math.nan,
+            message=message,
+        )
+
+    @property
+    def _trained(self) -> int:
+        return len(self._results) + self._stopped
+
+    @property
+    def _reference_accuracy(self) -> float:
+        reference = self._bounds.reference_accuracy
+        return math.nan if reference is None else reference
+
+    def _is_out_of_time(self) -> bool:
+        hours = self._file.budget.hours
+        used = self._used_before + time.monotonic() - self._begin
+        return hours is not None and used > 3600 * hours
+
+    def _create_rungs(self) -> Rungs | None:
+        early = self._file.early_stopping
+        if early.kind == "none":
+            return None
+        return Rungs(early.min_epochs, self._file.proxy.epochs, early.reduction_factor)
+
+    def _decide(self, number: int, architecture: Architecture, epoch: int, accuracy: float) -> bool:
+        if self._rungs is None:
+            return True
+        losses = (1 - accuracy, math.log(self._flops(architecture)))
+        return self._rungs.on_result(number, epoch, losses)
+
+    def _replay(self) -> None:
+        """Rebuilds rungs and counts from the stored rows."""
+        for trial in self._writer.trials():
+            if trial.state == TrialState.FAIL:
+                self._failed += trial.user_attrs.get("failure") != INTERRUPTED
+            if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+                continue
+            architecture = self._space.decode(trial.params)
+            curve = trial.user_attrs["curve"]
+            for epoch, accuracy in enumerate(curve[: self._file.proxy.epochs - 1], start=1):
+                self._decide(trial.number, architecture, epoch, accuracy)
+            if trial.state == TrialState.COMPLETE:
+                self._results.append((curve[-1], self._flops(architecture)))
+            else:
+                self._stopped += 1
+
+    def _flops(self, architecture: Architecture) -> int:
+        return count(architecture, self._space.space.task).flops
+
+    def _pop(self, number: int) -> tuple[Proposal, list[float], float]:
+        return self._running.pop(number), self._curves.pop(number), self._seconds.pop(number)
+
+    def _changed(self, message: str = "") -> None:
+        self._observe(self.progress(message))

@@ -1,0 +1,285 @@
+"""The Optuna study of a run: created, continued, asked and told here, and written nowhere else."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+
+from hgcnet.architecture import Architecture
+from hgcnet.complexity import count
+from hgcnet.errors import RunError
+from search.pareto import HypervolumeBounds
+from search.samplers import create_sampler
+from search.samplers.parameters import OptunaSpace
+from search.study_file import StudyFile, first_difference
+
+INTERRUPTED = "interrupted"  # the reason of a failure that is not the network's fault
+MAX_REPEATS = 2  # of an interrupted training
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a worker is to train."""
+
+    number: int  # of the trial
+    architecture: Architecture
+    fingerprint: str
+    seed: int
+    origin: str | None  # "cheapest", "start_with: NAME", "enqueued: NAME"; None is the sampler
+
+
+def open_storage(url: str) -> RDBStorage:
+    """The storage behind a URL.
+
+    SQLite gets a write-ahead log, so that the dashboard reads while the driver writes, and a long
+    wait for locks; a commit then survives the death of the process, if not that of the machine.
+
+    Raises:
+        RunError: it cannot be opened.
+    """
+    is_sqlite = url.startswith("sqlite")
+    options = {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        storage = RDBStorage(url, engine_kwargs=options)
+    except Exception as error:  # drivers raise errors of their own, and name the URL in them
+        name = "the study's database" if is_sqlite else "the storage"
+        raise RunError(f"{name} cannot be opened: {type(error).__name__}") from error
+    if is_sqlite:
+        event.listen(storage.engine, "connect", _tune_sqlite)
+        storage.engine.dispose()  # so that the connection of the schema check is made anew
+    return storage
+
+
+def sqlite_url(folder: Path) -> str:
+    """The URL of the database in a run folder."""
+    return f"sqlite:///{(folder / 'study.db').resolve()}"
+
+
+def _tune_sqlite(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+class StudyWriter:
+    """The one writer of a study. Opening it creates the study, or checks that it is the same.
+
+    Raises:
+        RunError: the stored study was started with another study file.
+    """
+
+    def __init__(self, storage: BaseStorage, file: StudyFile, space: OptunaSpace) -> None:
+        self._file = file
+        self._space = space
+        self._storage = storage
+        self._study = _create_or_load(storage, file)
+        trials = self.trials()
+        self._seen = set(self._fingerprints(trials))
+        seed = _sampler_seed(file.seed, len(trials))
+        self._sampler = create_sampler(file.sampler.kind, space, self._seen, seed)
+        self._study.sampler = self._sampler
+        self._asked: dict[int, optuna.Trial] = {}
+
+    @property
+    def study(self) -> optuna.Study:
+        """For reading."""
+        return self._study
+
+    def trials(self) -> list[FrozenTrial]:
+        """All rows, oldest first."""
+        return self._study.get_trials(deepcopy=False)
+
+    def hypervolume_bounds(self) -> HypervolumeBounds:
+        """The stored corner points of the hypervolume; set at the start and never moved."""
+        stored = self._study.user_attrs.get("hypervolume")
+        if stored is None:
+            low, high = self._space.space.flops_range()
+            stored = {
+                "flops_low": low,
+                "flops_high": self._space.space.limits.flops or high,
+                "reference_accuracy": self._file.reference_accuracy,
+            }
+            self._study.set_user_attr("hypervolume", stored)
+        return HypervolumeBounds(**stored)
+
+    def set_reference_accuracy(self, accuracy: float) -> HypervolumeBounds:
+        """Stores the reference accuracy, once it is known."""
+        stored = dict(self._study.user_attrs["hypervolume"])
+        self._study.set_user_attr("hypervolume", stored | {"reference_accuracy": accuracy})
+        return self.hypervolume_bounds()
+
+    def close_interrupted(self) -> int:
+        """Tells what a dead driver left running as failed; returns how many there were."""
+        running = [t for t in self.trials() if t.state == TrialState.RUNNING]
+        for trial in running:
+            self._storage.set_trial_user_attr(trial._trial_id, "failure", INTERRUPTED)
+            self._study.tell(trial.number, state=TrialState.FAIL)
+        return len(running)
+
+    def enqueue_repeats(self) -> int:
+        """Enqueues what was interrupted and not repeated yet, at most MAX_REPEATS times each."""
+        trials = self.trials()
+        repeats = {t.user_attrs["retry_of"]: t.number for t in trials if "retry_of" in t.user_attrs}
+        wanted = [
+            trial
+            for trial in trials
+            if trial.state == TrialState.FAIL
+            and trial.user_attrs.get("failure") == INTERRUPTED
+            and trial.number not in repeats
+            and self._space.is_complete(trial.params)
+            and _num_repeats(trial, trials) < MAX_REPEATS
+        ]
+        for trial in wanted:
+            attrs = {"retry_of": trial.number}
+            if (origin := trial.user_attrs.get("origin")) is not None:
+                attrs["origin"] = origin
+            self._study.enqueue_trial(trial.params, user_attrs=attrs)
+        return len(wanted)
+
+    def enqueue(self, architecture: Architecture, origin: str) -> bool:
+        """Asks for an architecture to be trained next; False if the study has it already."""
+        if architecture.fingerprint in self._seen:
+            return False
+        self._seen.add(architecture.fingerprint)
+        self._study.enqueue_trial(self._space.encode(architecture), user_attrs={"origin": origin})
+        return True
+
+    def ask(self) -> Proposal | None:
+        """The next architecture to train; None when every feasible one was proposed."""
+        has_waiting = any(t.state == TrialState.WAITING for t in self.trials())
+        if not self._sampler.prepare() and not has_waiting:
+            return None
+        trial = self._study.ask(self._space.distributions)
+        self._asked[trial.number] = trial
+        architecture = self._space.decode(trial.params)
+        fingerprint = architecture.fingerprint
+        self._seen.add(fingerprint)
+        return Proposal(
+            number=trial.number,
+            architecture=architecture,
+            fingerprint=fingerprint,
+            seed=_training_seed(self._file.seed, fingerprint),
+            origin=trial.user_attrs.get("origin"),
+        )
+
+    def tell_finished(self, proposal: Proposal, curve: Sequence[float], seconds: float) -> None:
+        """The training reached its last epoch."""
+        cost = self._record(proposal, curve, seconds)
+        values = cost | {"val_accuracy": curve[-1]}
+        self._study.tell(
+            self._asked.pop(proposal.number), [values[metric] for metric in self._file.metrics]
+        )
+
+    def tell_stopped(self, proposal: Proposal, curve: Sequence[float], seconds: float) -> None:
+        """The scheduler stopped the training: it has no values and never enters the front."""
+        self._record(proposal, curve, seconds)
+        self._study.tell(self._asked.pop(proposal.number), state=TrialState.PRUNED)
+
+    def tell_failed(self, proposal: Proposal, reason: str) -> None:
+        """The training failed for good, or was interrupted."""
+        trial = self._asked.pop(proposal.number)
+        trial.set_user_attr("failure", reason)
+        self._study.tell(trial, state=TrialState.FAIL)
+
+    def _record(
+        self, proposal: Proposal, curve: Sequence[float], seconds: float
+    ) -> dict[str, float]:
+        """Writes what was measured, before the tell; returns the counts that are objectives."""
+        cost = count(proposal.architecture, self._space.space.task)
+        trial = self._asked[proposal.number]
+        trial.set_user_attr("architecture", str(proposal.architecture))
+        trial.set_user_attr("fingerprint", proposal.fingerprint)
+        trial.set_user_attr("flops", cost.flops)
+        trial.set_user_attr("num_params", cost.num_params)
+        trial.set_user_attr("num_params_total", cost.num_params_total)
+        trial.set_user_attr("curve", [round(accuracy, 6) for accuracy in curve])
+        trial.set_user_attr("seconds", round(seconds, 3))
+        return {"flops": cost.flops, "num_params": cost.num_params}
+
+    def _fingerprints(self, trials: Sequence[FrozenTrial]) -> Iterator[str]:
+        for trial in trials:
+            params = trial.params or trial.system_attrs.get("fixed_params", {})
+            if self._space.is_complete(params):
+                yield self._space.decode(params).fingerprint
+
+
+def seconds_used(trials: Sequence[FrozenTrial]) -> float:
+    """Wall time in which at least one training ran; what was interrupted is left out, as nobody
+    knows when it ended."""
+    spans = sorted(
+        (trial.datetime_start, trial.datetime_complete)
+        for trial in trials
+        if trial.datetime_start
+        and trial.datetime_complete
+        and trial.user_attrs.get("failure") != INTERRUPTED
+    )
+    total, end = 0.0, datetime.min
+    for start, stop in spans:
+        total += max(0.0, (stop - max(start, end)).total_seconds())
+        end = max(end, stop)
+    return total
+
+
+def _create_or_load(storage: BaseStorage, file: StudyFile) -> optuna.Study:
+    directions = [objective.direction for objective in file.objectives]
+    study = optuna.create_study(
+        storage=storage, study_name=file.name, directions=directions, load_if_exists=True
+    )
+    stored = study.user_attrs.get("study_file")
+    if stored is None:
+        study.set_user_attr("study_file", json.dumps(file.document))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(file.metrics))
+    else:
+        check_same_study(json.loads(stored), file)
+    return study
+
+
+def check_same_study(stored: dict[str, Any], file: StudyFile) -> None:
+    """Only the budget and the workers of a started study may change.
+
+    Raises:
+        RunError: names the first key that differs.
+    """
+    difference = first_difference(stored, json.loads(json.dumps(file.document)))
+    if difference is not None:
+        key, old, new = difference
+        raise RunError(
+            f"{file.source}: {key}: {_shown(new)} given, but the study {file.name!r} was started "
+            f"with {_shown(old)}; only [budget] and [workers] may change. Change it back, or give "
+            "the new study another name"
+        )
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else repr(value)
+
+
+def _num_repeats(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """How often this training was begun before: the length of the chain behind `retry_of`."""
+    number, length = trial.user_attrs.get("retry_of"), 0
+    while number is not None:
+        length += 1
+        number = trials[number].user_attrs.get("retry_of")
+    return length
+
+
+def _sampler_seed(seed: int, rows: int) -> int:
+    """Changes with the rows stored, or a resumed sampler would repeat its proposals."""
+    return int(np.random.SeedSequence([seed, rows]).generate_state(1)[0])
+
+
+def _training_seed(seed: int, fingerprint: str) -> int:
+    """The same for the same network, so that a repeated training gives the same result."""
+    return int(hashlib.sha256(f"{seed} {fingerprint}".encode()).hexdigest()[:15], 16)

@@ -1,0 +1,284 @@
+"""The Ray Tune side: a Searcher and a scheduler that pass events to the SearchLoop, and the Tuner."""
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from hgcnet.errors import RunError
+from search.loop import SearchLoop, Wait
+from search.proxy.data import Splits
+from search.proxy.training import ProxyConfig
+from search.study_file import Workers
+from search.worker import ACCURACY, EPOCH, FAILURE, SECONDS, ProxyTrainable
+
+_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files that nobody reads, and memory
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is handled here
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the storage is the truth: nothing is restored
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "1000000",  # a sampler may take seconds
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the Ray that was joined can give."""
+
+    cpus: float
+    gpus: float
+
+    def slots(self, workers: Workers) -> int:
+        """How many trials run at once."""
+        by_cpu = int(self.cpus // workers.cpus)
+        if not workers.gpus:
+            return by_cpu
+        # A share never spans two GPUs, so each GPU holds a whole number of trials.
+        by_gpu = (
+            self.gpus * int(1 / workers.gpus) if workers.gpus < 1 else self.gpus // workers.gpus
+        )
+        return min(by_cpu, int(by_gpu))
+
+
+@contextmanager
+def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
+    """Starts Ray on this machine, or joins a cluster; leaves it at the end.
+
+    Raises:
+        RunError: the address cannot be used or reached.
+    """
+    if address is not None and address.startswith("ray://"):
+        raise RunError(
+            f"--ray-address {address}: ray:// would move the search itself to the head node; "
+            "run hgcnas on a node of the cluster and give HOST:PORT or auto"
+        )
+    os.environ.update(_ENVIRONMENT)
+    if address is not None:
+        import hgcnet
+        import search
+        import space
+
+        options["runtime_env"] = {"py_modules": [hgcnet, space, search]}
+    try:
+        ray.init(
+            address=address or "local",
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            include_dashboard=None if address else False,
+            **options,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise RunError(f"Ray cannot be reached at {address or 'this machine'}: {error}") from error
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    try:
+        total = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        yield Resources(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0))
+    finally:
+        ray.shutdown()
+
+
+def check_resources(resources: Resources, workers: Workers, source: str) -> None:
+    """Refuses what can never be met; Tune would wait for ever.
+
+    Raises:
+        RunError: names the key and what there is.
+    """
+    if workers.cpus > resources.cpus:
+        raise RunError(
+            f"{source}: workers.cpus: {workers.cpus} asked for each trial; {resources.cpus:g} there"
+        )
+    if workers.gpus > resources.gpus:
+        there = f"{resources.gpus:g} there" if resources.gpus else "no GPU is there"
+        raise RunError(
+            f"{source}: workers.gpus: {workers.gpus:g} asked for each trial; {there} "
+            "(gpus = 0 trains on the CPU)"
+        )
+
+
+def run_trials(loop: SearchLoop, splits: Splits, proxy: ProxyConfig, workers: Workers) -> None:
+    """Runs a loop to its end on the Ray that was joined.
+
+    Ctrl-C or SIGTERM stops it cleanly: what runs is told as interrupted, to be repeated by the next
+    driver. A second one ends the process at once.
+    """
+    trainable = tune.with_resources(
+        tune.with_parameters(
+            ProxyTrainable,
+            splits=splits,
+            proxy=proxy,
+            cpus=workers.cpus,
+            device="cuda" if workers.gpus else "cpu",
+        ),
+        {"cpu": workers.cpus, "gpu": workers.gpus},
+    )
+    fit_trials(loop, trainable)
+
+
+def fit_trials(loop: SearchLoop, trainable: Any) -> None:
+    """Runs a loop to its end with any Trainable whose results have the worker's keys."""
+    adapter = _LoopSearcher(loop)
+    with tempfile.TemporaryDirectory(prefix="hgcnas-") as folder, _stopped_by_signals(loop):
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=adapter,
+                scheduler=_LoopScheduler(adapter),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=lambda trial: trial.trial_id,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=folder,
+                verbose=0,
+                stop=_LoopStopper(loop),
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        try:
+            tuner.fit()
+        finally:
+            loop.close()
+    if adapter.error is not None:
+        raise adapter.error
+
+
+class _LoopSearcher(Searcher):
+    """Asks the loop, and tells it what ended. Tune pickles it: nothing of the loop goes along."""
+
+    def __init__(self, loop: SearchLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._numbers: dict[str, int] = {}  # Tune's trial id -> the study's trial number
+        self._stopped: set[str] = set()  # by the loop, not by the worker
+        self.error: RunError | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's config, None to wait, or FINISHED."""
+        proposal = self._loop.next()
+        if isinstance(proposal, Wait):
+            return Searcher.FINISHED if proposal is Wait.DONE else None
+        self._numbers[trial_id] = proposal.number
+        return {"architecture": proposal.architecture, "seed": proposal.seed}
+
+    def take_result(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Passes one epoch on; whether the training goes on."""
+        number = self._numbers[trial_id]
+        if FAILURE in result:
+            self.take_failure(trial_id, result[FAILURE])
+            return False
+        goes_on = self._loop.on_epoch(number, result[EPOCH], result[ACCURACY], result[SECONDS])
+        if not goes_on:
+            self._stopped.add(trial_id)
+        return goes_on
+
+    def take_failure(self, trial_id: str, reason: str) -> None:
+        """Passes a failure on, once."""
+        number = self._numbers.pop(trial_id, None)
+        if number is None:
+            return
+        try:
+            self._loop.on_failure(number, reason)
+        except RunError as error:
+            self.error = error
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """The trial left its worker."""
+        if error:
+            self.take_failure(trial_id, "its worker died")
+            return
+        if trial_id not in self._numbers or self._loop.stop_requested:
+            return
+        # A result that the worker marks as its last goes past the scheduler.
+        if result is not None and result.get("done") and trial_id not in self._stopped:
+            self.take_result(trial_id, result)
+        if (number := self._numbers.pop(trial_id, None)) is not None:
+            self._loop.on_end(number)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the storage is the only truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called: a study is continued from its storage."""
+
+
+class _LoopScheduler(FIFOScheduler):
+    """Hands every result to the loop, and stops what it says."""
+
+    def __init__(self, adapter: _LoopSearcher) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._adapter = adapter
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """There are several metrics, and the loop knows them."""
+        return True
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Called after every epoch but the last."""
+        goes_on = self._adapter.take_result(trial.trial_id, result)
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """The worker's process died, or Tune itself failed."""
+        error = trial.get_error()
+        reason = f"its worker died: {error}" if error else "its worker died"
+        self._adapter.take_failure(trial.trial_id, " ".join(reason.split())[:1000])
+
+
+class _LoopStopper(tune.Stopper):
+    """Ends the experiment once the loop is asked to stop."""
+
+    def __init__(self, loop: SearchLoop) -> None:
+        self._loop: SearchLoop | None = loop
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_loop": None}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        """Polled by Tune at every turn."""
+        return self._loop is not None and self._loop.stop_requested
+
+
+@contextmanager
+def _stopped_by_signals(loop: SearchLoop) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: object) -> None:
+        if loop.stop_requested:
+            os._exit(130)
+        loop.request_stop()
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
