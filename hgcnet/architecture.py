@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import os
 import tomllib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hgcnet.errors import ArchitectureError
+from hgcnet.files import replace_file
 from hgcnet.structure import build_structure
 
 FORMAT = 1
@@ -161,15 +160,10 @@ def write_architecture(path: str | Path, file: ArchitectureFile) -> None:
     """
     import tomli_w  # here, so that networks can be built where only torch and numpy are installed
 
-    path = Path(path)
     text = tomli_w.dumps(to_document(file))
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(path)
+        replace_file(path, text.encode())
     except OSError as error:
-        with suppress(OSError):  # it may not exist, nor its folder
-            unfinished.unlink()
         raise ArchitectureError(f"{path}: cannot be written: {error.strerror}") from error
 
 

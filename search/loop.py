@@ -19,7 +19,7 @@ from hgcnet.errors import RunError
 from search.early_stopping.rungs import Rungs
 from search.pareto import non_dominated, normalised_hypervolume
 from search.samplers.parameters import OptunaSpace
-from search.study import INTERRUPTED, Proposal, StudyWriter, seconds_used
+from search.study import INTERRUPTED, Proposal, StudyWriter, failed_for_good, seconds_used
 from search.study_file import StudyFile
 
 MAX_FIRST_FAILURES = 5  # in a row, from the start of the study: then it is not the networks' fault
@@ -94,22 +94,17 @@ class SearchLoop:
 
     @property
     def has_work(self) -> bool:
-        """Whether the budget leaves something to train."""
-        return self._trained < self._file.budget.trials and not self._is_out_of_time()
+        """Whether the budget leaves something to train; `end_reason` says why it does not."""
+        self.end_reason = self._reason_to_start_nothing() or ""
+        return not self.end_reason
 
     def next(self) -> Proposal | Wait:
         """What to train next."""
         for name, architecture in self._next_enqueued().items():
             self._writer.enqueue(architecture, f"enqueued: {name}")
         wait = Wait.FOR_RUNNING if self._running else Wait.DONE
-        if self._stop_requested:
-            self.end_reason = "stopped on request"
-            return wait
-        if self._is_out_of_time():
-            self.end_reason = f"its {self._file.budget.hours:g} hours are used"
-            return wait
-        if self._trained + len(self._running) >= self._file.budget.trials:
-            self.end_reason = f"its budget of {self._file.budget.trials} trials is used"
+        if (reason := self._reason_to_start_nothing()) is not None:
+            self.end_reason = reason
             return wait
         proposal = self._writer.ask()
         if proposal is None:
@@ -124,8 +119,8 @@ class SearchLoop:
     def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
         """Takes the result of one epoch; whether the training goes on."""
         proposal = self._running[number]
-        curve = self._curves[number]
-        curve.append(accuracy)
+        accuracy = round(accuracy, 6)  # as it is stored: a resumed study decides from the same
+        self._curves[number].append(accuracy)
         self._seconds[number] += seconds
         if epoch >= self._file.proxy.epochs:
             return False
@@ -144,8 +139,7 @@ class SearchLoop:
             return
         self._writer.tell_finished(proposal, curve, seconds)
         self._results.append((curve[-1], self._flops(proposal.architecture)))
-        if proposal.origin == "cheapest" and math.isnan(self._reference_accuracy):
-            self._bounds = self._writer.set_reference_accuracy(curve[-1])
+        self._take_reference(proposal.origin, curve[-1])
         self._changed(f"trial {number} finished at {curve[-1]:.4f}: {proposal.architecture}")
 
     def on_failure(self, number: int, reason: str) -> None:
@@ -154,12 +148,10 @@ class SearchLoop:
         Raises:
             RunError: the first trainings of the study failed one and all.
         """
-        proposal, _, _ = self._pop(number)
-        self._writer.tell_failed(proposal, reason)
+        proposal, curve, seconds = self._pop(number)
+        self._writer.tell_failed(proposal, reason, curve, seconds)
         self._failed += 1
-        if proposal.origin == "cheapest" and math.isnan(self._reference_accuracy):
-            chance = 1 / self._space.space.task.num_classes
-            self._bounds = self._writer.set_reference_accuracy(chance)
+        self._take_reference(proposal.origin, None)
         self._changed(f"trial {number} failed: {reason}")
         if self._trained == 0 and self._failed >= MAX_FIRST_FAILURES:
             self._stop_requested = True
@@ -179,8 +171,8 @@ class SearchLoop:
     def close(self) -> None:
         """Tells what is still running as interrupted, to be repeated by the next driver."""
         for number in list(self._running):
-            proposal, _, _ = self._pop(number)
-            self._writer.tell_failed(proposal, INTERRUPTED)
+            proposal, curve, seconds = self._pop(number)
+            self._writer.tell_failed(proposal, INTERRUPTED, curve, seconds)
         self._writer.enqueue_repeats()
 
     def progress(self, message: str = "") -> Progress:
@@ -209,15 +201,23 @@ class SearchLoop:
     def _trained(self) -> int:
         return len(self._results) + self._stopped
 
-    @property
-    def _reference_accuracy(self) -> float:
-        reference = self._bounds.reference_accuracy
-        return math.nan if reference is None else reference
+    def _take_reference(self, origin: str | None, accuracy: float | None) -> None:
+        """The hypervolume's reference is what the cheapest network reaches, or chance if it failed."""
+        if origin != "cheapest" or self._bounds.reference_accuracy is not None:
+            return
+        chance = 1 / self._space.space.task.num_classes
+        self._bounds = self._writer.set_reference_accuracy(chance if accuracy is None else accuracy)
 
-    def _is_out_of_time(self) -> bool:
-        hours = self._file.budget.hours
+    def _reason_to_start_nothing(self) -> str | None:
+        budget = self._file.budget
+        if self._stop_requested:
+            return "stopped on request"
         used = self._used_before + time.monotonic() - self._begin
-        return hours is not None and used > 3600 * hours
+        if budget.hours is not None and used > 3600 * budget.hours:
+            return f"its {budget.hours:g} hours are used"
+        if self._trained + len(self._running) >= budget.trials:
+            return f"its budget of {budget.trials} trials is used"
+        return None
 
     def _create_rungs(self) -> Rungs | None:
         early = self._file.early_stopping
@@ -233,18 +233,22 @@ class SearchLoop:
 
     def _replay(self) -> None:
         """Rebuilds rungs and counts from the stored rows."""
-        for trial in self._writer.trials():
-            if trial.state == TrialState.FAIL:
-                self._failed += trial.user_attrs.get("failure") != INTERRUPTED
-            if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
-                continue
-            architecture = self._space.decode(trial.params)
-            curve = trial.user_attrs["curve"]
+        trials = self._writer.trials()
+        for trial in trials:
+            origin = trial.user_attrs.get("origin")
+            if failed_for_good(trial, trials):
+                self._failed += 1
+                self._take_reference(origin, None)
+            elif trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+                continue  # an interrupted training comes again, and then reaches the rungs
+            # What failed before anything was measured has no curve.
+            curve = trial.user_attrs.get("curve", ())
             for epoch, accuracy in enumerate(curve[: self._file.proxy.epochs - 1], start=1):
-                self._decide(trial.number, architecture, epoch, accuracy)
+                self._decide(trial.number, self._space.decode(trial.params), epoch, accuracy)
             if trial.state == TrialState.COMPLETE:
-                self._results.append((curve[-1], self._flops(architecture)))
-            else:
+                self._results.append((curve[-1], self._flops(self._space.decode(trial.params))))
+                self._take_reference(origin, curve[-1])
+            elif trial.state == TrialState.PRUNED:
                 self._stopped += 1
 
     def _flops(self, architecture: Architecture) -> int:

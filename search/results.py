@@ -1,7 +1,6 @@
 """A study's trials as one pandas DataFrame, and that frame as CSV and Parquet files."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.parquet
 from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import Architecture
+from hgcnet.files import replace_file
 from search.pareto import non_dominated
 
 STATE_NAMES = {
@@ -101,17 +101,6 @@ def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
     buffer = BytesIO()
     pyarrow.parquet.write_table(table.append_column("curve", curve), buffer)
     replace_file(path, buffer.getvalue())
-
-
-def replace_file(path: str | Path, content: bytes) -> None:
-    """Writes a file in one step: a reader sees the old one or the new one, never a part."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _row(trial: FrozenTrial, space: Decoder, objectives: Sequence[str]) -> dict[str, Any]:

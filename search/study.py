@@ -4,7 +4,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
 
-from hgcnet.architecture import Architecture
+from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
 from search.pareto import HypervolumeBounds
@@ -82,7 +82,7 @@ class StudyWriter:
         self._file = file
         self._space = space
         self._storage = storage
-        self._study = _create_or_load(storage, file)
+        self._study = _create_or_load(storage, file, space.space.task)
         trials = self.trials()
         self._seen = set(self._fingerprints(trials))
         seed = _sampler_seed(file.seed, len(trials))
@@ -136,22 +136,23 @@ class StudyWriter:
             if trial.state == TrialState.FAIL
             and trial.user_attrs.get("failure") == INTERRUPTED
             and trial.number not in repeats
-            and self._space.is_complete(trial.params)
+            and self._space.is_complete(self._space.planned_params(trial))
             and _num_repeats(trial, trials) < MAX_REPEATS
         ]
         for trial in wanted:
             attrs = {"retry_of": trial.number}
             if (origin := trial.user_attrs.get("origin")) is not None:
                 attrs["origin"] = origin
-            self._study.enqueue_trial(trial.params, user_attrs=attrs)
+            self._study.enqueue_trial(self._space.planned_params(trial), user_attrs=attrs)
         return len(wanted)
 
     def enqueue(self, architecture: Architecture, origin: str) -> bool:
         """Asks for an architecture to be trained next; False if the study has it already."""
         if architecture.fingerprint in self._seen:
             return False
+        params = self._space.encode(architecture)
         self._seen.add(architecture.fingerprint)
-        self._study.enqueue_trial(self._space.encode(architecture), user_attrs={"origin": origin})
+        self._study.enqueue_trial(params, user_attrs={"origin": origin})
         return True
 
     def ask(self) -> Proposal | None:
@@ -185,8 +186,11 @@ class StudyWriter:
         self._record(proposal, curve, seconds)
         self._study.tell(self._asked.pop(proposal.number), state=TrialState.PRUNED)
 
-    def tell_failed(self, proposal: Proposal, reason: str) -> None:
+    def tell_failed(
+        self, proposal: Proposal, reason: str, curve: Sequence[float], seconds: float
+    ) -> None:
         """The training failed for good, or was interrupted."""
+        self._record(proposal, curve, seconds)
         trial = self._asked.pop(proposal.number)
         trial.set_user_attr("failure", reason)
         self._study.tell(trial, state=TrialState.FAIL)
@@ -202,15 +206,23 @@ class StudyWriter:
         trial.set_user_attr("flops", cost.flops)
         trial.set_user_attr("num_params", cost.num_params)
         trial.set_user_attr("num_params_total", cost.num_params_total)
-        trial.set_user_attr("curve", [round(accuracy, 6) for accuracy in curve])
+        trial.set_user_attr("curve", list(curve))
         trial.set_user_attr("seconds", round(seconds, 3))
         return {"flops": cost.flops, "num_params": cost.num_params}
 
     def _fingerprints(self, trials: Sequence[FrozenTrial]) -> Iterator[str]:
         for trial in trials:
-            params = trial.params or trial.system_attrs.get("fixed_params", {})
+            params = self._space.planned_params(trial)
             if self._space.is_complete(params):
                 yield self._space.decode(params).fingerprint
+
+
+def failed_for_good(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether a trial failed and is not to be repeated; `trials` are all rows, by number."""
+    return trial.state == TrialState.FAIL and (
+        trial.user_attrs.get("failure") != INTERRUPTED
+        or _num_repeats(trial, trials) >= MAX_REPEATS
+    )
 
 
 def seconds_used(trials: Sequence[FrozenTrial]) -> float:
@@ -230,13 +242,14 @@ def seconds_used(trials: Sequence[FrozenTrial]) -> float:
     return total
 
 
-def _create_or_load(storage: BaseStorage, file: StudyFile) -> optuna.Study:
+def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna.Study:
     directions = [objective.direction for objective in file.objectives]
     study = optuna.create_study(
         storage=storage, study_name=file.name, directions=directions, load_if_exists=True
     )
     stored = study.user_attrs.get("study_file")
     if stored is None:
+        study.set_user_attr("task", asdict(task))
         study.set_user_attr("study_file", json.dumps(file.document))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

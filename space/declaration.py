@@ -1,6 +1,7 @@
 """The `[space]` table of a study file -> Parameters, with every mistake named by its key."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, get_args
 
 from hgcnet.architecture import Operator, SEPlacement
@@ -22,13 +23,18 @@ def read_parameters(table: Mapping[str, Any], mistakes: list[str]) -> Parameters
     for key, declared in table.items():
         if key not in _CHECKS:
             mistakes.append(f"{key}: unknown key; known are {', '.join(_CHECKS)}")
-        elif key == "growth" and isinstance(declared, dict) and "base" in declared:
+        elif key == "growth" and isinstance(declared, dict) and declared.keys() & _GROWTH_KEYS:
             values[key] = _read_growth(declared, mistakes)
         else:
             values[key] = _read(
                 key, declared, _CHECKS[key], mistakes, for_network=key == "compression"
             )
     return Parameters(**values) if len(mistakes) == found else None
+
+
+def to_table(parameters: Parameters) -> dict[str, Any]:
+    """The table with every default filled in; `read_parameters` reads it back."""
+    return asdict(parameters)
 
 
 def _positive_integer(value: Any) -> str | None:
@@ -61,16 +67,22 @@ _CHECKS: Mapping[str, Check] = {
     "se": _one_of(get_args(SEPlacement)),
     "se_reduction": _positive_integer,
 }
+_GROWTH_KEYS = {"base", "schedule"}
 # These belong to the whole network: they have no value for each stage.
 _NETWORK_WIDE = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
 
 
 def _read_growth(declared: dict[str, Any], mistakes: list[str]) -> Growth | None:
     found = len(mistakes)
-    for key in declared.keys() - {"base", "schedule"}:
-        mistakes.append(f"growth.{key}: unknown key; known are base, schedule")
-    check = _CHECKS["growth"]
-    base = _read("growth.base", declared["base"], check, mistakes, for_network=True)
+    for key in declared:
+        if key not in _GROWTH_KEYS:
+            mistakes.append(f"growth.{key}: unknown key; known are base, schedule")
+    base: Any = None
+    if "base" in declared:
+        check = _CHECKS["growth"]
+        base = _read("growth.base", declared["base"], check, mistakes, for_network=True)
+    else:
+        mistakes.append("growth.base: is missing")
     schedule = declared.get("schedule", "exponential")
     check = _one_of(tuple(SCHEDULES))
     schedule = _read("growth.schedule", schedule, check, mistakes, for_network=True)

@@ -10,9 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from hgcnet.files import replace_file
 from search.pareto import HypervolumeBounds
 from search.report import figures
-from search.results import front, replace_file
+from search.results import front
 
 _CSS = """
 :root { --ink: #1f2933; --muted: #616e7c; --line: #e1e5ea; --paper: #f5f7f9; --mark: #d55e00; }

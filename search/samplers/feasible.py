@@ -58,8 +58,7 @@ class FeasibleSampler(BaseSampler):
     ) -> dict[str, Any]:
         """Parameters of a feasible network that was not seen before."""
         for _ in range(self._max_tries):
-            assert self._inner is not None
-            params = self._inner.sample_relative(study, trial, search_space)
+            params = self._propose(study, trial, search_space)
             if not params:  # its start-up phase
                 break
             architecture = self._space.decode(params)
@@ -76,6 +75,22 @@ class FeasibleSampler(BaseSampler):
     ) -> Any:
         """Never reached: every parameter is in the relative search space."""
         raise AssertionError(f"{param_name} is not a parameter of the space")
+
+    def _propose(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """One proposal of `inner`; empty where it has none."""
+        assert self._inner is not None
+        params = self._inner.sample_relative(study, trial, search_space)
+        if not params:
+            return {}
+        # NSGA-II leaves out the parameters that it mutates, to be drawn each on its own.
+        return {
+            name: params[name]
+            if name in params
+            else self._inner.sample_independent(study, trial, name, distribution)
+            for name, distribution in search_space.items()
+        }
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Passed on."""

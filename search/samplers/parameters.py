@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial
 
 from hgcnet.architecture import Architecture
 from space.parameters import Axis
@@ -49,6 +50,12 @@ class OptunaSpace:
                 for axis in self.space.free_axes
             }
         )
+
+    def planned_params(self, trial: FrozenTrial) -> dict[str, Any]:
+        """The parameters of a trial in any state, or those that it waits or was killed with."""
+        if self.is_complete(trial.params):
+            return trial.params
+        return dict(trial.system_attrs.get("fixed_params", trial.params))
 
     def is_complete(self, params: Mapping[str, Any]) -> bool:
         """Whether no parameter is missing, as in a trial whose writer was killed."""

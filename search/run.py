@@ -1,0 +1,66 @@
+"""Running a study from its file to its end, or from where it was left: the whole loop in one place."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from search.export import versions
+from search.loop import Progress, SearchLoop
+from search.preparation import PreparedStudy
+from search.proxy.data import load_splits
+from search.run_folder import RunFolder
+from search.study import StudyWriter, open_storage, sqlite_url
+from search.tuning import check_resources, joined_ray, run_trials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    progress: Progress
+    reason: str
+    did_nothing: bool
+
+
+def run_study(
+    prepared: PreparedStudy,
+    folder: RunFolder,
+    *,
+    storage_url: str | None = None,
+    ray_address: str | None = None,
+    observe: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """Starts a study, or continues it; returns when its budget is used or it was stopped.
+
+    Nothing is written before everything that can be checked was checked.
+
+    Raises:
+        UserError: the study cannot be run as asked.
+    """
+    file = prepared.file
+    with ExitStack() as stack:
+
+        def open_loop() -> SearchLoop:
+            folder.create(file.document, versions())
+            stack.enter_context(folder.locked())
+            storage = open_storage(storage_url or sqlite_url(folder.path))
+            stack.callback(storage.engine.dispose)
+            writer = StudyWriter(storage, file, prepared.space)
+            return SearchLoop(
+                file, prepared.space, writer, prepared.start_with, observe, folder.next_enqueued
+            )
+
+        loop = open_loop() if folder.exists else None
+        if loop is not None and not loop.has_work:
+            return Outcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=True)
+        resources = stack.enter_context(joined_ray(ray_address))
+        check_resources(resources, file.workers, file.source)
+        splits = load_splits(
+            file.data,
+            resolution=file.proxy.resolution or file.data.resolution,
+            train_images=file.proxy.train_images,
+            val_images=file.proxy.val_images,
+        )
+        loop = loop or open_loop()
+        run_trials(loop, splits, file.proxy, file.workers)
+        return Outcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)

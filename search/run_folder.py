@@ -1,0 +1,138 @@
+"""The folder of one study: its files, its queue, and the lock that keeps it to one driver."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from filelock import FileLock, Timeout
+
+from hgcnet.architecture import (
+    Architecture,
+    ArchitectureFile,
+    read_architecture,
+    write_architecture,
+)
+from hgcnet.errors import RunError
+from hgcnet.files import replace_file
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """`runs/<name>`: delete it and the study is gone, copy it and the study moved."""
+
+    path: Path
+    _taken: list[Path] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.path.name
+
+    @property
+    def study_file(self) -> Path:
+        """The study file as resolved."""
+        return self.path / "study.toml"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite storage."""
+        return self.path / "study.db"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a study was started here."""
+        return self.study_file.exists()
+
+    def create(self, document: Mapping[str, Any], versions: Mapping[str, str]) -> None:
+        """Makes the folder with the study file in it. Does nothing where there is one.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        header = "".join(f"# {name} {version}\n" for name, version in versions.items())
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not self.exists:
+                text = f"# As the study was started, with every default. Written by hgcnas.\n{header}\n"
+                replace_file(self.study_file, (text + tomli_w.dumps(dict(document))).encode())
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps every other driver out. The lock goes with its holder's death.
+
+        Raises:
+            RunError: another driver has it; the message names that one.
+        """
+        holder = self.path / "driver.txt"
+        lock = FileLock(self.path / "driver.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "a driver"
+            raise RunError(
+                f"{self.path}: the study is being run by {who}; a study has one driver at a time"
+            ) from None
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be locked: {error.strerror}") from error
+        try:
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            replace_file(
+                holder, f"process {os.getpid()} on {socket.gethostname()}, {since}".encode()
+            )
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def put_in_queue(self, name: str, architecture: Architecture) -> None:
+        """Leaves an architecture for the driver, which alone writes to the study."""
+        queue = self.path / "queue"
+        try:
+            queue.mkdir(exist_ok=True)
+            path = queue / f"{architecture.fingerprint}.toml"
+            write_architecture(
+                path, ArchitectureFile(architecture=architecture, provenance={"name": name})
+            )
+        except OSError as error:
+            raise RunError(f"{queue}: cannot be written: {error.strerror}") from error
+
+    def next_enqueued(self) -> dict[str, Architecture]:
+        """What was left in the queue since the last call, by name.
+
+        A file goes only at the call after, when the study has its architecture: a driver that is killed
+        in between reads it again, and the study knows what it has.
+        """
+        for path in self._taken:
+            path.unlink(missing_ok=True)
+        self._taken = sorted((self.path / "queue").glob("*.toml"))
+        files = [read_architecture(path) for path in self._taken]
+        return {str(file.provenance.get("name", "")): file.architecture for file in files}
+
+
+def find_run(run: str, runs: Path) -> RunFolder:
+    """The run folder of a path or of a study's name.
+
+    Raises:
+        RunError: there is none; the message lists those that are there.
+    """
+    for path in (runs / run, Path(run)):
+        if (folder := RunFolder(path)).exists:
+            return folder
+    known = ", ".join(folder.name for folder in list_runs(runs)) or "none"
+    raise RunError(f"{run}: there is no such study in {runs} (there: {known})")
+
+
+def list_runs(runs: Path) -> list[RunFolder]:
+    """All run folders in a folder, by name."""
+    if not runs.is_dir():
+        return []
+    folders = [RunFolder(path) for path in sorted(runs.iterdir())]
+    return [folder for folder in folders if folder.exists]

@@ -1,0 +1,86 @@
+"""A study read back from its storage, by those who only look: status, report, export, dashboard."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import optuna
+import pandas as pd
+from optuna.storages import RDBStorage
+
+from hgcnet.architecture import Architecture, Task
+from hgcnet.errors import RunError
+from search.pareto import HypervolumeBounds
+from search.results import load_trials
+from search.run_folder import RunFolder
+from search.samplers.parameters import OptunaSpace
+from search.study import open_storage, seconds_used, sqlite_url
+from search.study_file import StudyFile, parse_study_file
+from space.search_space import SearchSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredStudy:
+    """One study as its storage has it now. Needs neither the data set nor Ray."""
+
+    folder: RunFolder
+    file: StudyFile
+    space: OptunaSpace
+    study: optuna.Study
+    storage: RDBStorage
+
+    @cached_property
+    def frozen_trials(self) -> list[optuna.trial.FrozenTrial]:
+        """All rows, oldest first."""
+        return self.study.get_trials(deepcopy=False)
+
+    @property
+    def bounds(self) -> HypervolumeBounds:
+        """What the hypervolume is measured against."""
+        return HypervolumeBounds(**self.study.user_attrs["hypervolume"])
+
+    def trials(self) -> pd.DataFrame:
+        """One row a trial; see `search.results.COLUMNS`."""
+        return load_trials(self.frozen_trials, self.space, self.file.metrics)
+
+    def architecture(self, number: int) -> Architecture:
+        """The architecture of a trial."""
+        return self.space.decode(self.frozen_trials[number].params)
+
+    def fingerprints(self) -> dict[str, int]:
+        """The trial of every architecture that the study has, in any state."""
+        return {
+            self.space.decode(params).fingerprint: trial.number
+            for trial in self.frozen_trials
+            if self.space.is_complete(
+                params := trial.params or trial.system_attrs.get("fixed_params", {})
+            )
+        }
+
+    @property
+    def seconds_used(self) -> float:
+        """Wall time in which at least one training ran."""
+        return seconds_used(self.frozen_trials)
+
+
+def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy:
+    """Reads a study from its run folder, or from the storage that its folder or `storage_url` names.
+
+    Raises:
+        RunError: there is no storage, or the study is not in it.
+    """
+    if storage_url is None and not folder.database.exists():
+        raise RunError(
+            f"{folder.database}: is not there; if the study is kept elsewhere, name it by --storage "
+            "or HGCNAS_STORAGE"
+        )
+    storage = open_storage(storage_url or sqlite_url(folder.path))
+    try:
+        study = optuna.load_study(study_name=folder.name, storage=storage)
+        attributes = study.user_attrs
+        file = parse_study_file(json.loads(attributes["study_file"]), str(folder.study_file))
+        task = Task(**attributes["task"])
+    except KeyError as error:  # Optuna's for a missing study, too
+        raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
+    space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
+    return StoredStudy(folder=folder, file=file, space=space, study=study, storage=storage)
