@@ -220,8 +220,7 @@ class StudyWriter:
 def failed_for_good(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
     """Whether a trial failed and is not to be repeated; `trials` are all rows, by number."""
     return trial.state == TrialState.FAIL and (
-        trial.user_attrs.get("failure") != INTERRUPTED
-        or _num_repeats(trial, trials) >= MAX_REPEATS
+        trial.user_attrs.get("failure") != INTERRUPTED or _num_repeats(trial, trials) >= MAX_REPEATS
     )
 
 

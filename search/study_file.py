@@ -5,8 +5,9 @@ import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationError
@@ -15,12 +16,13 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from hgcnet.errors import StudyFileError
 from search.proxy.data import DataConfig
 from search.proxy.training import ProxyConfig
-from space.declaration import read_parameters
+from space.declaration import read_parameters, to_table
 from space.parameters import Parameters
 from space.search_space import Limits
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
 
+Table = TypeVar("Table")
 Positive = Annotated[int, Gt(0)]
 PositiveReal = Annotated[float, Gt(0)]
 
@@ -68,29 +70,36 @@ class Workers:
 
 
 def _check_data(data: DataConfig) -> DataConfig:
-    _check_resolution(data.resolution)
+    mistakes = _check_resolution(data.resolution)
     if data.root == "":
-        raise PydanticCustomError("empty", "root: '' is not a path")
-    return data
+        mistakes.append("root: '' is not a path")
+    return _without(mistakes, data)
 
 
 def _check_proxy(proxy: ProxyConfig) -> ProxyConfig:
+    mistakes = []
+    positive = asdict(proxy).keys() - {"weight_decay", "resolution"}
     for key, value in asdict(proxy).items():
-        if value is not None and value <= 0 and key != "weight_decay":
-            raise PydanticCustomError("positive", f"{key}: {value!r} is not above 0")
+        if key in positive and not isinstance(value, str | None) and value <= 0:
+            mistakes.append(f"{key}: {value!r} is not above 0")
     if proxy.weight_decay < 0:
-        raise PydanticCustomError("positive", f"weight_decay: {proxy.weight_decay!r} is below 0")
+        mistakes.append(f"weight_decay: {proxy.weight_decay!r} is below 0")
     if proxy.resolution is not None:
-        _check_resolution(proxy.resolution)
-    return proxy
+        mistakes += _check_resolution(proxy.resolution)
+    return _without(mistakes, proxy)
 
 
-def _check_resolution(resolution: int) -> None:
-    if not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
-        raise PydanticCustomError(
-            "resolution",
-            f"resolution: {resolution} is not between {MIN_RESOLUTION} and {MAX_RESOLUTION}",
-        )
+def _check_resolution(resolution: int) -> list[str]:
+    if MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        return []
+    return [f"resolution: {resolution} is not between {MIN_RESOLUTION} and {MAX_RESOLUTION}"]
+
+
+def _without(mistakes: list[str], table: Table) -> Table:
+    """The table, if it has no mistakes; else pydantic carries them to `_describe`."""
+    if mistakes:
+        raise PydanticCustomError("mistakes", "mistakes", {"mistakes": mistakes})
+    return table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +172,7 @@ def read_study_file(path: str | Path) -> StudyFile:
         raise StudyFileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError, too
         raise StudyFileError(f"{path}: is not TOML: {error}") from error
     return parse_study_file(document, source=str(path))
 
@@ -174,8 +183,8 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     Raises:
         StudyFileError: one line for each mistake.
     """
-    if mistakes := list(_not_finite(document)):
-        raise StudyFileError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
+    unusable = dict(_unusable_values(document))
+    mistakes: list[str] = []
     rest = {key: value for key, value in document.items() if key != "space"}
     tables = _read_tables(rest, mistakes)
     parameters = None
@@ -185,9 +194,14 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
         parameters = read_parameters(space, in_space)
         mistakes += [f"space.{mistake}" for mistake in in_space]
     else:
-        mistakes.append("space: is missing" if space is None else "space: is not a table")
+        mistakes.append(
+            "space: is missing" if space is None else f"space: {space!r} is not a table"
+        )
     if tables is not None:
         mistakes += _check_together(tables)
+    # Whatever else is wrong with an unusable value follows from what it is.
+    mistakes = [mistake for mistake in mistakes if mistake.partition(":")[0] not in unusable]
+    mistakes += [f"{path}: {reason}" for path, reason in unusable.items()]
     if tables is None or parameters is None or mistakes:
         raise StudyFileError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
     values = {key: getattr(tables, key) for key in _Tables.__dataclass_fields__}
@@ -195,28 +209,28 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     return StudyFile(
         **values | {"limits": limits},
         parameters=parameters,
-        document=_drop_none(asdict(tables) | {"space": space}),
+        document=_drop_none(asdict(tables) | {"space": to_table(parameters)}),
         source=source,
     )
 
 
-def first_difference(
-    stored: Mapping[str, Any], given: Mapping[str, Any], path: str = ""
-) -> tuple[str, Any, Any] | None:
+def first_difference(stored: Any, given: Any, path: str = "") -> tuple[str, Any, Any] | None:
     """The first key, and its two values, in which a study file differs from the stored one.
 
     `[budget]` and `[workers]` may differ.
     """
-    for key in sorted(stored.keys() | given.keys()):
-        if path == "" and key in ("budget", "workers"):
-            continue
-        old, new = stored.get(key), given.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            if (inner := first_difference(old, new, f"{path}{key}.")) is not None:
-                return inner
-        elif old != new:
-            return f"{path}{key}", old, new
-    return None
+    if isinstance(stored, dict) and isinstance(given, dict):
+        keys = sorted(stored.keys() | given.keys())
+        if not path:
+            keys = [key for key in keys if key not in ("budget", "workers")]
+        parts = [(f"{path}.{key}".lstrip("."), stored.get(key), given.get(key)) for key in keys]
+    elif isinstance(stored, list) and isinstance(given, list) and len(stored) == len(given):
+        pairs = enumerate(zip(stored, given, strict=True))
+        parts = [(f"{path}[{index}]", old, new) for index, (old, new) in pairs]
+    else:
+        return None if stored == given else (path, stored, given)
+    differences = (first_difference(old, new, key) for key, old, new in parts)
+    return next((found for found in differences if found is not None), None)
 
 
 def _read_tables(document: Mapping[str, Any], mistakes: list[str]) -> _Tables | None:
@@ -225,38 +239,54 @@ def _read_tables(document: Mapping[str, Any], mistakes: list[str]) -> _Tables | 
         text = json.dumps(document, default=str)
         return _ADAPTER.validate_json(text, strict=True, extra="forbid")
     except ValidationError as error:
-        mistakes += [_describe(details) for details in error.errors()]
+        mistakes += [line for details in error.errors() for line in _describe(details)]
     return None
 
 
-def _describe(details: ErrorDetails) -> str:
+def _describe(details: ErrorDetails) -> list[str]:
+    """One of pydantic's errors in our words; those of the checks above can hold several mistakes."""
     path = ""
     for part in details["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    if details["type"] == "mistakes":
+        return [f"{path}.{mistake}" for mistake in details["ctx"]["mistakes"]]
+    return [f"{path}: {_reason(details)}"]
+
+
+def _reason(details: ErrorDetails) -> str:
     given, context = details["input"], details.get("ctx", {})
     match details["type"]:
         case "missing":
-            return f"{path}: is missing"
+            return "is missing"
         case "extra_forbidden" | "unexpected_keyword_argument":
             table = str(details["loc"][0]) if len(details["loc"]) > 1 else ""
-            return f"{path}: unknown key; known are {', '.join(_known_keys(table))}"
+            return f"unknown key; known are {', '.join(_known_keys(table))}"
         case "literal_error":
-            return f"{path}: {given!r} is not one of {context['expected']}"
+            return f"{given!r} is not one of {context['expected']}"
         case "string_pattern_mismatch":
-            return f"{path}: {given!r} is not 1 to 100 letters, digits, - and _"
+            return f"{given!r} is not 1 to 100 letters, digits, - and _"
         case "greater_than":
-            return f"{path}: {given!r} is not above {context['gt']:g}"
+            return f"{given!r} is not above {context['gt']:.10g}"
         case "greater_than_equal":
-            return f"{path}: {given!r} is below {context['ge']:g}"
+            return f"{given!r} is below {context['ge']:.10g}"
         case "less_than_equal":
-            return f"{path}: {given!r} is above {context['le']:g}"
+            return f"{given!r} is above {context['le']:.10g}"
         case "dataclass_type" | "dataclass_exact_type":
-            return f"{path}: {given!r} is not a table"
-        case "positive" | "resolution" | "empty":  # raised by the checks above, which name the key
-            return f"{path}.{details['msg']}"
+            return f"{given!r} is not a table"
+        case "tuple_type" if details["loc"] == ("objectives",):
+            return f"{given!r} is not a list of tables, each under [[objectives]]"
+        case "tuple_type":
+            return f"{given!r} is not a list"
+        case "string_type":
+            return f"{given!r} is not a text in quotes"
+        case "int_type" | "int_from_float":
+            return f"{given!r} is not an integer"
+        case "float_type":
+            return f"{given!r} is not a number"
+        case "bool_type":
+            return f"{given!r} is not true or false"
         case _:
-            wanted = details["msg"].removeprefix("Input should be ")
-            return f"{path}: {given!r} is not {wanted}"
+            return f"{given!r} is not {details['msg'].removeprefix('Input should be ')}"
 
 
 def _known_keys(table: str) -> list[str]:
@@ -274,16 +304,18 @@ def _known_keys(table: str) -> list[str]:
     return keys if table else [*keys, "space"]
 
 
-def _not_finite(value: Any, path: str = "") -> Iterator[str]:
-    """Numbers that are NaN or infinite; JSON and its checks know nothing of them."""
+def _unusable_values(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Paths of values that TOML has and JSON, as which the tables are checked, has not."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _not_finite(item, f"{path}.{key}" if path else key)
+            yield from _unusable_values(item, f"{path}.{key}" if path else key)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _not_finite(item, f"{path}[{index}]")
+            yield from _unusable_values(item, f"{path}[{index}]")
     elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{path}: {value} is not a finite number"
+        yield path, f"{value} is not a finite number"
+    elif isinstance(value, date | time):
+        yield path, f"{value} is a date or a time, which no key takes; texts need quotes"
 
 
 def _check_together(tables: _Tables) -> list[str]:
@@ -291,18 +323,24 @@ def _check_together(tables: _Tables) -> list[str]:
     mistakes = []
     metrics = [objective.metric for objective in tables.objectives]
     if metrics.count("val_accuracy") != 1 or len(metrics) < 2:
-        mistakes.append("objectives: val_accuracy and one or more of flops, num_params are needed")
+        mistakes.append(
+            f"objectives: {', '.join(metrics) or 'none'} given; val_accuracy and one or more of "
+            "flops, num_params are needed"
+        )
     for index, objective in enumerate(tables.objectives):
         if objective.metric in metrics[:index]:
             mistakes.append(f"objectives[{index}].metric: {objective.metric!r} is there twice")
         right = "maximize" if objective.metric == "val_accuracy" else "minimize"
         if objective.direction != right:
             mistakes.append(
-                f"objectives[{index}].direction: {objective.metric} is to {right}, "
-                f"not to {objective.direction}"
+                f"objectives[{index}].direction: {objective.direction!r} is wrong for "
+                f"{objective.metric}, which needs {right!r}"
             )
         if objective.reference is not None and objective.metric != "val_accuracy":
-            mistakes.append(f"objectives[{index}].reference: only val_accuracy has one")
+            mistakes.append(
+                f"objectives[{index}].reference: {objective.reference} given for "
+                f"{objective.metric}; only val_accuracy has a reference"
+            )
     early = tables.early_stopping
     if early.kind != "none" and early.min_epochs >= tables.proxy.epochs:
         mistakes.append(
@@ -311,7 +349,7 @@ def _check_together(tables: _Tables) -> list[str]:
         )
     if tables.workers.gpus > 1 and tables.workers.gpus != int(tables.workers.gpus):
         mistakes.append(
-            f"workers.gpus: {tables.workers.gpus} is neither a share nor a whole number"
+            f"workers.gpus: {tables.workers.gpus} is neither a share of one GPU nor a whole number"
         )
     return mistakes
 

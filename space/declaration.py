@@ -96,7 +96,7 @@ def _read(path: str, declared: Any, check: Check, mistakes: list[str], *, for_ne
     result: Any = None
     if isinstance(declared, list):
         if for_network:
-            mistakes.append(f"{path}: one value for the network is needed, not a list")
+            mistakes.append(f"{path}: {declared!r} is a list, but holds for the whole network")
         elif len(declared) != NUM_STAGES:
             mistakes.append(
                 f"{path}: {len(declared)} values given; {NUM_STAGES} stages need one each"
@@ -111,8 +111,11 @@ def _read(path: str, declared: Any, check: Check, mistakes: list[str], *, for_ne
         if not isinstance(per_stage, bool):
             mistakes.append(f"{path}.per_stage: {per_stage!r} is not true or false")
         elif per_stage and for_network:
-            mistakes.append(f"{path}.per_stage: it holds for the network, not for a stage")
+            mistakes.append(f"{path}.per_stage: true given, but it holds for the whole network")
         is_range = "low" in declared or "high" in declared
+        if is_range and "choice" in declared:
+            mistakes.append(f"{path}: choice is given, and low or high; one of the two is needed")
+            return None
         known = ("low", "high", "step", "per_stage") if is_range else ("choice", "per_stage")
         for key in declared:
             if key not in known:
@@ -125,9 +128,13 @@ def _read(path: str, declared: Any, check: Check, mistakes: list[str], *, for_ne
 def _read_choice(
     path: str, declared: dict[str, Any], check: Check, mistakes: list[str]
 ) -> Choice[Any] | None:
-    values = declared.get("choice")
+    if "choice" not in declared:
+        or_range = ", or low and high" if check is _positive_integer else ""
+        mistakes.append(f"{path}: needs choice = [...]{or_range}")
+        return None
+    values = declared["choice"]
     if not isinstance(values, list) or not values:
-        mistakes.append(f"{path}: needs choice = [...] with at least one value, or low and high")
+        mistakes.append(f"{path}.choice: {values!r} is not a list of at least one value")
         return None
     if len(values) > MAX_VALUES:
         mistakes.append(f"{path}.choice: {len(values)} values are more than {MAX_VALUES}")
@@ -144,7 +151,7 @@ def _read_range(
 ) -> Range | None:
     found = len(mistakes)
     if check is not _positive_integer:
-        mistakes.append(f"{path}: low and high are for integers; use choice = [...]")
+        mistakes.append(f"{path}: low and high are for integers; give choice = [...]")
         return None
     for key in ("low", "high"):
         if key not in declared:

@@ -14,6 +14,7 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.model import HGCNet
 from search.proxy.augment import crop_batch, crop_padding, draw_crops, pad_images
 from search.proxy.data import ImageSet, Splits
+from search.proxy.precision import Precision, autocast
 
 _EVALUATION_BATCH = 250
 
@@ -33,6 +34,7 @@ class ProxyConfig:
     val_images: int | None = None
     learning_rate: float = 0.1
     weight_decay: float = 1e-4
+    precision: Precision = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ def to_device(
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, data: DeviceImages) -> Evaluation:
+def evaluate(model: nn.Module, data: DeviceImages, precision: Precision = "fp32") -> Evaluation:
     """Loss and accuracy of a model on images of its own device; leaves it in evaluation mode."""
     model.eval()
     loss = torch.zeros((), device=data.labels.device)
@@ -161,7 +163,7 @@ class ProxyTraining:
         start = time.perf_counter()
         train_loss = self._train_epoch()
         self._check_finite("training", train_loss)
-        validation = evaluate(self.model, self._validation)
+        validation = evaluate(self.model, self._validation, self._config.precision)
         self._check_finite("validation", validation.loss)
         self.epoch += 1
         return EpochResult(
@@ -208,8 +210,9 @@ class ProxyTraining:
             part = slice(step * batch_size, (step + 1) * batch_size)
             batch = order[part]
             pixels = crop_batch(self._train.pixels, batch, crops[part], self._resolution)
-            logits = self.model(self._train.normalise(pixels))
-            loss = functional.cross_entropy(logits, self._train.labels[batch])
+            with autocast(self._config.precision, device):
+                logits = self.model(self._train.normalise(pixels))
+            loss = functional.cross_entropy(logits.float(), self._train.labels[batch])
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             for group in self._optimizer.param_groups:

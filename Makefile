@@ -1,0 +1,44 @@
+# make quickstart   the main job on an embedded data set, from nothing, in a few minutes
+# make test         all tests
+# make check        what CI runs: lint, types, tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: quickstart test check lint format clean
+
+quickstart: $(VENV)/installed
+	$(BIN)/hgcnas run studies/quickstart.toml
+	$(BIN)/hgcnas report quickstart
+	$(BIN)/hgcnas export quickstart
+	@echo
+	@echo "The front is in runs/quickstart/report.html (open it in a browser)."
+	@echo "The most accurate network is runs/quickstart/best.toml. What to do next:"
+	@echo "  $(BIN)/hgcnas describe runs/quickstart/best.toml       its layers and their cost"
+	@echo "  $(BIN)/hgcnas dashboard quickstart                     the study in Optuna Dashboard"
+	@echo "  $(BIN)/hgcnas run studies/quickstart.toml --trials 64  more trials of the same study"
+	@echo "  $(BIN)/hgcnas run studies/cifar10-cpu.toml             a real search, about an hour"
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+check: lint test
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@

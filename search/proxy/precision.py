@@ -1,0 +1,23 @@
+"""Which numbers a training computes with: float32, or bfloat16 under autocast."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+
+import torch
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware; emulated, it would be slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+    """The context in which to compute losses and logits; "auto" is bf16 where there is hardware."""
+    if precision == "bf16" or (precision == "auto" and has_bf16(device)):
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
