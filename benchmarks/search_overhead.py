@@ -3,22 +3,14 @@
 QUESTION-AND-ANSWER
 """
 
-import argparse
-import json
 import os
-import platform
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
-import ray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
@@ -30,7 +22,7 @@ from search.loop import SearchLoop, Wait
 from search.samplers.parameters import OptunaSpace
 from search.study import StudyWriter, open_storage, sqlite_url
 from search.study_file import StudyFile, parse_study_file
-from search.tuning import fit_trials, joined_ray
+from search.tuning import fit_trials
 from search.worker import ACCURACY, EPOCH, SECONDS
 from space.search_space import SearchSpace
 
@@ -65,8 +57,9 @@ DOCUMENT: Mapping[str, Any] = {
 class EmptyTrainable(tune.Trainable):
     """Trains nothing; gives the keys of the real worker and leaves a file for its process."""
 
-    def setup(self, config: dict[str, Any], folder: Path) -> None:  # type: ignore[override]
+    def setup(self, config: dict[str, Any], folder: Path, slots: int) -> None:  # type: ignore[override]
         """Once for each process."""
+        self._folder, self._slots = folder, slots
         (folder / str(os.getpid())).touch()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -74,7 +67,9 @@ class EmptyTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One epoch."""
+        """One epoch; the very first ones wait until a worker for each slot is up."""
+        while len(list(self._folder.iterdir())) < self._slots:
+            time.sleep(0.05)
         result = {EPOCH: 1, ACCURACY: 0.5, SECONDS: 0.0}
         return result | {"flops": 1.0, tune.result.DONE: True}
 
@@ -102,9 +97,9 @@ def run_loop(folder: Path, num_trials: int) -> None:
         loop.on_end(proposal.number)
 
 
-def run_ours(folder: Path, num_trials: int) -> None:
+def run_ours(folder: Path, num_trials: int, slots: int = 2) -> None:
     """The SearchLoop on Ray, as `hgcnas run` runs it."""
-    fit_trials(create_loop(folder, num_trials), create_trainable(folder))
+    fit_trials(create_loop(folder, num_trials), create_trainable(folder, slots))
 
 
 def run_stock(folder: Path, num_trials: int, **options: Any) -> None:
@@ -119,7 +114,7 @@ def run_stock(folder: Path, num_trials: int, **options: Any) -> None:
         storage=open_storage(sqlite_url(folder)),
     )
     tune.Tuner(
-        create_trainable(folder),
+        create_trainable(folder, 2),
         tune_config=tune.TuneConfig(search_alg=search, num_samples=num_trials, **options),
         run_config=tune.RunConfig(storage_path=str(folder / "tune"), verbose=0),
     ).fit()
@@ -166,12 +161,12 @@ def create_loop(folder: Path, num_trials: int) -> SearchLoop:
     return SearchLoop(file, space, StudyWriter(open_storage(sqlite_url(folder)), file, space), {})
 
 
-def create_trainable(folder: Path) -> Any:
+def create_trainable(folder: Path, slots: int) -> Any:
     """One CPU a trial."""
     pids = folder / "pids"
     pids.mkdir()
     return tune.with_resources(
-        tune.with_parameters(EmptyTrainable, folder=pids), {"cpu": 1, "gpu": 0}
+        tune.with_parameters(EmptyTrainable, folder=pids, slots=slots), {"cpu": 1, "gpu": 0}
     )
 
 
@@ -183,6 +178,8 @@ def read_rows(folder: Path) -> list[FrozenTrial]:
 
 def ms_per_trial(rows: Sequence[FrozenTrial]) -> float:
     """From the tell that ends the first tenth to the last one, so that no start-up is in it."""
-    told = sorted(row.datetime_complete for row in rows if isinstance(row.datetime_complete, datetime))
+    told = sorted(
+        row.datetime_complete for row in rows if isinstance(row.datetime_complete, datetime)
+    )
     first = len(told) // 10
     return 1000 * (told[-1] - told[first]).total_seconds() / (len(told) - 1 - first)

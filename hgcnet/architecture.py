@@ -96,6 +96,10 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
         ArchitectureError: one line for each mistake. A fingerprint under provenance that is not the
             architecture's is one: the file was edited after it was written.
     """
+    if "architecture" not in document:
+        raise ArchitectureError(
+            f"{source}: is not an architecture file: it has no [architecture] table"
+        )
     mistakes: list[str] = []
     if document.get("format") != FORMAT:
         mistakes.append(f"format: {document.get('format')!r} is not {FORMAT}, the format read here")

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 import webbrowser
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -334,10 +335,10 @@ def describe(
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The console command: exit code 2 for a mistake of the user's, 1 for a failure."""
     try:
-        code = app(standalone_mode=False) or 0
+        code = app(arguments, standalone_mode=False) or 0
     except UserError as error:
         _complain(str(error))
         code = 2
@@ -418,7 +419,7 @@ def _print_dry_run(prepared: Any, as_json: bool) -> None:
         seconds = seconds_per_trial(prepared)
         facts["seconds_per_trial"] = round(seconds, 1)
         facts["trials_at_once"] = at_once
-        facts["hours"] = round(seconds * file.budget.trials / at_once / 3600, 3)
+        facts["hours"] = round(seconds * file.budget.trials / at_once / 3600, 6)
     if as_json:
         _print_json(facts)
         return

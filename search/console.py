@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hgcnet.complexity import Complexity, Layer
-from search.loop import Progress
+
+if TYPE_CHECKING:
+    from search.loop import Progress
 
 
 class ProgressPrinter:
@@ -32,7 +34,7 @@ class ProgressPrinter:
         with Live(console=self._console, refresh_per_second=4, transient=True) as self._live:
             yield
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         """Takes the study's state after every event."""
         is_news = progress.message and " starts: " not in progress.message
         if self._live is None:
@@ -46,7 +48,7 @@ class ProgressPrinter:
         self._live.update(Text(progress_line(progress), overflow="ellipsis", no_wrap=True))
 
 
-def progress_line(progress: Progress) -> str:
+def progress_line(progress: "Progress") -> str:
     """Counts, best accuracy, hypervolume and time left, in less than 80 columns."""
     parts = [
         f"{progress.trained}/{progress.budget} trained",

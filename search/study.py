@@ -248,11 +248,11 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
     )
     stored = study.user_attrs.get("study_file")
     if stored is None:
-        study.set_user_attr("task", asdict(task))
-        study.set_user_attr("study_file", json.dumps(file.document))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(file.metrics))
+        study.set_user_attr("task", asdict(task))
+        study.set_user_attr("study_file", json.dumps(file.document))  # last: then all is there
     else:
         check_same_study(json.loads(stored), file)
     return study

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationE
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from hgcnet.errors import StudyFileError
+from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig
-from search.proxy.training import ProxyConfig
 from space.declaration import read_parameters, to_table
 from space.parameters import Parameters
 from space.search_space import Limits
@@ -314,6 +314,8 @@ def _unusable_values(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _unusable_values(item, f"{path}[{index}]")
     elif isinstance(value, float) and not math.isfinite(value):
         yield path, f"{value} is not a finite number"
+    elif isinstance(value, int) and value.bit_length() > 63:
+        yield path, "the integer has more than the 64 bits of TOML's"
     elif isinstance(value, date | time):
         yield path, f"{value} is a date or a time, which no key takes; texts need quotes"
 

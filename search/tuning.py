@@ -18,8 +18,8 @@ from ray.tune.search import Searcher
 
 from hgcnet.errors import RunError
 from search.loop import SearchLoop, Wait
+from search.proxy.config import ProxyConfig
 from search.proxy.data import Splits
-from search.proxy.training import ProxyConfig
 from search.study_file import Workers
 from search.worker import ACCURACY, EPOCH, FAILURE, SECONDS, ProxyTrainable
 
@@ -36,14 +36,14 @@ _ENVIRONMENT = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """What the Ray that was joined can give."""
+class Node:
+    """What one machine can give."""
 
     cpus: float
     gpus: float
 
     def slots(self, workers: Workers) -> int:
-        """How many trials run at once."""
+        """How many trials it runs at once."""
         by_cpu = int(self.cpus // workers.cpus)
         if not workers.gpus:
             return by_cpu
@@ -52,6 +52,17 @@ class Resources:
             self.gpus * int(1 / workers.gpus) if workers.gpus < 1 else self.gpus // workers.gpus
         )
         return min(by_cpu, int(by_gpu))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the Ray that was joined can give."""
+
+    nodes: tuple[Node, ...]
+
+    def slots(self, workers: Workers) -> int:
+        """How many trials run at once. No trial spans two nodes."""
+        return sum(node.slots(workers) for node in self.nodes)
 
 
 @contextmanager
@@ -85,10 +96,16 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
         raise RunError(f"Ray cannot be reached at {address or 'this machine'}: {error}") from error
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     try:
-        total = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        yield Resources(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0))
+        yield read_resources()
     finally:
         ray.shutdown()
+
+
+def read_resources() -> Resources:
+    """What the nodes of the Ray that was joined have, in use or not."""
+    totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = (Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals)
+    return Resources(nodes=tuple(nodes))
 
 
 def check_resources(resources: Resources, workers: Workers, source: str) -> None:
@@ -97,16 +114,25 @@ def check_resources(resources: Resources, workers: Workers, source: str) -> None
     Raises:
         RunError: names the key and what there is.
     """
-    if workers.cpus > resources.cpus:
+    if resources.slots(workers):
+        return
+    cpus = max((node.cpus for node in resources.nodes), default=0.0)
+    gpus = max((node.gpus for node in resources.nodes), default=0.0)
+    there = "there" if len(resources.nodes) == 1 else "on the largest node"
+    if workers.cpus > cpus:
         raise RunError(
-            f"{source}: workers.cpus: {workers.cpus} asked for each trial; {resources.cpus:g} there"
+            f"{source}: workers.cpus: {workers.cpus} asked for each trial; {cpus:g} {there}"
         )
-    if workers.gpus > resources.gpus:
-        there = f"{resources.gpus:g} there" if resources.gpus else "no GPU is there"
+    if workers.gpus > gpus:
+        found = f"{gpus:g} {there}" if gpus else "no GPU is there"
         raise RunError(
-            f"{source}: workers.gpus: {workers.gpus:g} asked for each trial; {there} "
+            f"{source}: workers.gpus: {workers.gpus:g} asked for each trial; {found} "
             "(gpus = 0 trains on the CPU)"
         )
+    raise RunError(
+        f"{source}: workers: no node has the {workers.cpus} CPUs and the {workers.gpus:g} GPUs "
+        "asked for each trial together"
+    )
 
 
 def run_trials(loop: SearchLoop, splits: Splits, proxy: ProxyConfig, workers: Workers) -> None:
@@ -125,11 +151,15 @@ def run_trials(loop: SearchLoop, splits: Splits, proxy: ProxyConfig, workers: Wo
         ),
         {"cpu": workers.cpus, "gpu": workers.gpus},
     )
-    fit_trials(loop, trainable)
+    fit_trials(loop, trainable, read_resources().slots(workers))
 
 
-def fit_trials(loop: SearchLoop, trainable: Any) -> None:
-    """Runs a loop to its end with any Trainable whose results have the worker's keys."""
+def fit_trials(loop: SearchLoop, trainable: Any, slots: int) -> None:
+    """Runs a loop to its end with any Trainable whose results have the worker's keys.
+
+    At most `slots` trials run, and none is asked for before a slot is free. Left to itself Tune asks
+    for one more, starts a worker for it, and kills that worker when another one becomes free first.
+    """
     adapter = _LoopSearcher(loop)
     with tempfile.TemporaryDirectory(prefix="hgcnas-") as folder, _stopped_by_signals(loop):
         tuner = tune.Tuner(
@@ -138,6 +168,7 @@ def fit_trials(loop: SearchLoop, trainable: Any) -> None:
                 search_alg=adapter,
                 scheduler=_LoopScheduler(adapter),
                 num_samples=-1,
+                max_concurrent_trials=slots,
                 reuse_actors=True,
                 trial_name_creator=lambda trial: trial.trial_id,
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -166,7 +197,7 @@ class _LoopSearcher(Searcher):
         self._loop = loop
         self._numbers: dict[str, int] = {}  # Tune's trial id -> the study's trial number
         self._stopped: set[str] = set()  # by the loop, not by the worker
-        self.error: RunError | None = None
+        self.error: Exception | None = None  # of the loop, the first one
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -181,39 +212,49 @@ class _LoopSearcher(Searcher):
 
     def take_result(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Passes one epoch on; whether the training goes on."""
-        number = self._numbers[trial_id]
         if FAILURE in result:
             self.take_failure(trial_id, result[FAILURE])
             return False
-        goes_on = self._loop.on_epoch(number, result[EPOCH], result[ACCURACY], result[SECONDS])
+        goes_on = False
+        with self._errors_kept(trial_id):
+            number = self._numbers[trial_id]
+            goes_on = self._loop.on_epoch(number, result[EPOCH], result[ACCURACY], result[SECONDS])
         if not goes_on:
             self._stopped.add(trial_id)
         return goes_on
 
     def take_failure(self, trial_id: str, reason: str) -> None:
         """Passes a failure on, once."""
-        number = self._numbers.pop(trial_id, None)
-        if number is None:
-            return
-        try:
-            self._loop.on_failure(number, reason)
-        except RunError as error:
-            self.error = error
+        if (number := self._numbers.pop(trial_id, None)) is not None:
+            with self._errors_kept(trial_id):
+                self._loop.on_failure(number, reason)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """The trial left its worker."""
-        if error:
-            self.take_failure(trial_id, "its worker died")
-            return
-        if trial_id not in self._numbers or self._loop.stop_requested:
+        """The trial left its worker, and not because the whole run is being stopped."""
+        if error:  # the scheduler has told why
             return
         # A result that the worker marks as its last goes past the scheduler.
         if result is not None and result.get("done") and trial_id not in self._stopped:
             self.take_result(trial_id, result)
         if (number := self._numbers.pop(trial_id, None)) is not None:
-            self._loop.on_end(number)
+            with self._errors_kept(trial_id):
+                self._loop.on_end(number)
+
+    @contextmanager
+    def _errors_kept(self, trial_id: str) -> Iterator[None]:
+        """Keeps what the loop or the storage raised, and ends the run.
+
+        Tune would swallow it, or raise its own error with the text of this one. The trial is told
+        as interrupted when the loop is closed.
+        """
+        try:
+            yield
+        except Exception as error:
+            self._numbers.pop(trial_id, None)
+            self.error = self.error or error
+            self._loop.request_stop()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the storage is the only truth."""
@@ -242,10 +283,15 @@ class _LoopScheduler(FIFOScheduler):
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """The worker's process died, or Tune itself failed."""
-        error = trial.get_error()
-        reason = f"its worker died: {error}" if error else "its worker died"
-        self._adapter.take_failure(trial.trial_id, " ".join(reason.split())[:1000])
+        """The worker's process died, or failed outside of a training."""
+        import ray.cloudpickle as c
+        error = c.load(open(trial.pickled_error_file,"rb")) if trial.pickled_error_file else None
+        self._adapter.take_failure(trial.trial_id, _describe(error))
+
+
+def _describe(error: Exception | None) -> str:
+    print(type(error).__mro__,"|", str(error),"|", vars(error) if error else None)
+    return " ".join(f"its worker died: {error}".split())[:1000]
 
 
 class _LoopStopper(tune.Stopper):

@@ -6,8 +6,9 @@ import torch
 from ray import tune
 
 from hgcnet.architecture import Architecture
+from search.proxy.config import ProxyConfig
 from search.proxy.data import Splits
-from search.proxy.training import ProxyConfig, ProxyTraining
+from search.proxy.training import ProxyTraining
 
 # Keys of a step's result, beside those that Tune adds.
 EPOCH, ACCURACY, SECONDS, FAILURE = "epoch", "val_accuracy", "epoch_seconds", "failure"

@@ -1,11 +1,11 @@
 """Which numbers a training computes with: float32, or bfloat16 under autocast."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-Precision = Literal["auto", "fp32", "bf16"]
+from search.proxy.config import Precision
 
 
 def has_bf16(device: torch.device) -> bool:

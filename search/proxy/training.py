@@ -13,28 +13,11 @@ from torch.nn import functional
 from hgcnet.architecture import Architecture, Task
 from hgcnet.model import HGCNet
 from search.proxy.augment import crop_batch, crop_padding, draw_crops, pad_images
+from search.proxy.config import Precision, ProxyConfig
 from search.proxy.data import ImageSet, Splits
-from search.proxy.precision import Precision, autocast
+from search.proxy.precision import autocast
 
 _EVALUATION_BATCH = 250
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyConfig:
-    """How long and on how much a proxy trains.
-
-    `resolution`, `train_images` and `val_images` say what to give to `load_splits`; None is the
-    data set's own resolution, and all images.
-    """
-
-    epochs: int
-    batch_size: int = 128
-    resolution: int | None = None
-    train_images: int | None = None
-    val_images: int | None = None
-    learning_rate: float = 0.1
-    weight_decay: float = 1e-4
-    precision: Precision = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,7 +160,7 @@ STAGES = '[{ depth = 2, growth = 12, groups = 4, se = "none" }]'
 WRONG = [  # what to replace, by what, the message after the file's name
     ("format = 1\n", "", "format: None is not 1, the format read here"),
     ("format = 1", "format = 2", "format: 2 is not 1, the format read here"),
-    (CORRECT, "format = 1", "architecture: is missing"),
+    (CORRECT, "format = 1", "is not an architecture file: it has no [architecture] table"),
     (CORRECT, "format = 1\narchitecture = 3", "architecture: 3 is not a table"),
     ('"hgc"', '"dense"', "architecture.operator: 'dense' is not one of hgc, sgc"),
     ("24", "0", "architecture.stem_channels: 0 is not a positive integer"),
