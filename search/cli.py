@@ -445,16 +445,17 @@ def _summary(stored: Any) -> dict[str, Any]:
     """What `list`, `status` and `run --json` say of a study."""
     from search.pareto import normalised_hypervolume
     from search.results import front
+    from search.study import INTERRUPTED
 
     frame = stored.trials()
     counts = frame["state"].value_counts()
     finished, stopped = int(counts.get("finished", 0)), int(counts.get("stopped", 0))
+    interrupted = int((frame["failure"] == INTERRUPTED).sum())
     done = frame[frame["state"] == "finished"]
     accuracy, flops = done["val_accuracy"].to_numpy(), done["flops"].to_numpy("float64")
     hypervolume = normalised_hypervolume(accuracy, flops, stored.bounds)
     budget, used, trained = stored.file.budget.trials, stored.seconds_used, finished + stopped
     columns = ["number", "val_accuracy", "flops", "num_params", "architecture", "origin"]
-    holder = stored.folder.path / "driver.txt"
     return {
         "study": stored.file.name,
         "data_set": stored.file.data.dataset,
@@ -462,7 +463,8 @@ def _summary(stored: Any) -> dict[str, Any]:
         "trained": trained,
         "finished": finished,
         "stopped": stopped,
-        "failed": int(counts.get("failed", 0)),
+        "failed": int(counts.get("failed", 0)) - interrupted,
+        "interrupted": interrupted,
         "running": int(counts.get("running", 0)),
         "best_accuracy": float(accuracy.max()) if len(accuracy) else None,
         "hypervolume": None if np.isnan(hypervolume) else hypervolume,
@@ -470,7 +472,7 @@ def _summary(stored: Any) -> dict[str, Any]:
         "front": json.loads(front(frame)[columns].to_json(orient="records")),
         "seconds_used": round(used, 1),
         "seconds_left": round(used / trained * max(0, budget - trained), 1) if trained else None,
-        "driver": holder.read_text(encoding="utf-8") if holder.exists() else None,
+        "driver": stored.folder.driver,
     }
 
 

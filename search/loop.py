@@ -162,6 +162,7 @@ class SearchLoop:
     def request_stop(self) -> None:
         """Nothing more is started."""
         self._stop_requested = True
+        self.end_reason = "stopped on request"
 
     @property
     def stop_requested(self) -> bool:

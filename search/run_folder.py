@@ -1,5 +1,6 @@
 """The folder of one study: its files, its queue, and the lock that keeps it to one driver."""
 
+import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -71,26 +72,43 @@ class RunFolder:
         Raises:
             RunError: another driver has it; the message names that one.
         """
-        holder = self.path / "driver.txt"
         lock = FileLock(self.path / "driver.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "a driver"
             raise RunError(
-                f"{self.path}: the study is being run by {who}; a study has one driver at a time"
+                f"{self.path}: the study is being run by {self.driver or 'another process'}; "
+                "a study has one driver at a time"
             ) from None
         except OSError as error:
             raise RunError(f"{self.path}: cannot be locked: {error.strerror}") from error
         try:
             since = datetime.now(UTC).isoformat(timespec="seconds")
-            replace_file(
-                holder, f"process {os.getpid()} on {socket.gethostname()}, {since}".encode()
-            )
+            holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+            replace_file(self._holder, json.dumps(holder).encode())
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            self._holder.unlink(missing_ok=True)
             lock.release()
+
+    @property
+    def driver(self) -> str | None:
+        """Who runs the study now, in words; None where nobody does, or its driver died here.
+
+        Only for people: what keeps a second driver out is the lock.
+        """
+        try:
+            holder = json.loads(self._holder.read_bytes())
+        except FileNotFoundError:
+            return None
+        is_here = holder["host"] == socket.gethostname()
+        if is_here and not Path(f"/proc/{holder['pid']}").exists() and Path("/proc/self").exists():
+            return None
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+
+    @property
+    def _holder(self) -> Path:
+        return self.path / "driver.json"
 
     def put_in_queue(self, name: str, architecture: Architecture) -> None:
         """Leaves an architecture for the driver, which alone writes to the study."""

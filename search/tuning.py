@@ -2,16 +2,19 @@
 
 import logging
 import os
+import pickle
 import signal
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -21,7 +24,7 @@ from search.loop import SearchLoop, Wait
 from search.proxy.config import ProxyConfig
 from search.proxy.data import Splits
 from search.study_file import Workers
-from search.worker import ACCURACY, EPOCH, FAILURE, SECONDS, ProxyTrainable
+from search.worker import ACCURACY, EPOCH, FAILURE, MAX_REASON, SECONDS, ProxyTrainable
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
@@ -94,7 +97,7 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise RunError(f"Ray cannot be reached at {address or 'this machine'}: {error}") from error
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield read_resources()
     finally:
@@ -176,13 +179,15 @@ def fit_trials(loop: SearchLoop, trainable: Any, slots: int) -> None:
             run_config=tune.RunConfig(
                 storage_path=folder,
                 verbose=0,
-                stop=_LoopStopper(loop),
+                stop=_LoopStopper(adapter),
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
         try:
             tuner.fit()
+        except _Stopped:
+            pass
         finally:
             loop.close()
     if adapter.error is not None:
@@ -201,6 +206,11 @@ class _LoopSearcher(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the running trainings are to be given up."""
+        return self._loop.stop_requested
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's config, None to wait, or FINISHED."""
@@ -284,31 +294,43 @@ class _LoopScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """The worker's process died, or failed outside of a training."""
-        import ray.cloudpickle as c
-        error = c.load(open(trial.pickled_error_file,"rb")) if trial.pickled_error_file else None
+        path = trial.pickled_error_file
+        error = pickle.loads(Path(path).read_bytes()) if path else None
         self._adapter.take_failure(trial.trial_id, _describe(error))
 
 
 def _describe(error: Exception | None) -> str:
-    print(type(error).__mro__,"|", str(error),"|", vars(error) if error else None)
-    return " ".join(f"its worker died: {error}".split())[:1000]
+    """One line about why a worker is gone."""
+    if isinstance(error, RayTaskError):
+        text = f"{type(error.cause).__name__}: {error.cause}"
+    else:
+        # Ray's text begins with addresses and ids that mean nothing once the study is over.
+        text = f"its worker died: {str(error).rpartition('Worker exit detail: ')[2]}"
+    return " ".join(text.split())[:MAX_REASON]
+
+
+class _Stopped(BaseException):
+    """Leaves Tune at once. An Exception would make it wait for the epochs that run, up to 15 s."""
 
 
 class _LoopStopper(tune.Stopper):
     """Ends the experiment once the loop is asked to stop."""
 
-    def __init__(self, loop: SearchLoop) -> None:
-        self._loop: SearchLoop | None = loop
+    def __init__(self, adapter: _LoopSearcher) -> None:
+        self._adapter = adapter
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_loop": None}
+        return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No result ends a trial; the scheduler does."""
         return False
 
     def stop_all(self) -> bool:
         """Polled by Tune at every turn."""
-        return self._loop is not None and self._loop.stop_requested
+        if self._adapter.error is None and self._adapter.stop_requested:
+            raise _Stopped
+        return self._adapter.error is not None
 
 
 @contextmanager

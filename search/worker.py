@@ -12,6 +12,7 @@ from search.proxy.training import ProxyTraining
 
 # Keys of a step's result, beside those that Tune adds.
 EPOCH, ACCURACY, SECONDS, FAILURE = "epoch", "val_accuracy", "epoch_seconds", "failure"
+MAX_REASON = 500  # characters of a failure
 
 
 class ProxyTrainable(tune.Trainable):
@@ -37,9 +38,9 @@ class ProxyTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial; the training itself is made in its first step."""
+        self._drop_training()
         self._architecture: Architecture = new_config["architecture"]
         self._seed: int = new_config["seed"]
-        self._training: ProxyTraining | None = None
         return True
 
     def step(self) -> dict[str, Any]:
@@ -53,20 +54,28 @@ class ProxyTrainable(tune.Trainable):
                     seed=self._seed,
                     device=self._device,
                 )
-            result = self._training.run_epoch()
+            epoch = self._training.run_epoch()
+        except torch.AcceleratorError:
+            raise  # nothing works in this process any more: it dies, and the next trial gets another
         except Exception as error:  # the trial boundary: whatever it is, the study goes on
-            self._training = None
-            return {FAILURE: f"{type(error).__name__}: {error}"[:1000], tune.result.DONE: True}
-        is_last = result.epoch >= self._proxy.epochs
-        if is_last:
-            self._training = None
-        return {
-            EPOCH: result.epoch,
-            ACCURACY: result.val_accuracy,
-            SECONDS: result.seconds,
-            tune.result.DONE: is_last,
-        }
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON]
+            result: dict[str, Any] = {FAILURE: reason, tune.result.DONE: True}
+        else:
+            result = {
+                EPOCH: epoch.epoch,
+                ACCURACY: epoch.val_accuracy,
+                SECONDS: epoch.seconds,
+                tune.result.DONE: epoch.epoch >= self._proxy.epochs,
+            }
+        if result[tune.result.DONE]:
+            self._drop_training()
+        return result
 
     def cleanup(self) -> None:
         """Frees the training's memory."""
-        self._training = None
+        self._drop_training()
+
+    def _drop_training(self) -> None:
+        self._training: ProxyTraining | None = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()  # the other workers of this GPU need what it kept

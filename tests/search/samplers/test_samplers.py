@@ -228,7 +228,7 @@ def test_random_is_uniform_over_the_feasible_networks() -> None:
     """Over independent studies, at the first proposal and at the third."""
     expected = sorted(all_fingerprints(SMALL))
     first, third = Counter[str](), Counter[str]()
-    for seed in range(30 * len(expected)):
+    for seed in range(20 * len(expected)):
         proposals = propose_without_telling(open_study("random", SMALL, seed=seed), 3)
         first[proposals[0]] += 1
         third[proposals[2]] += 1
@@ -258,19 +258,20 @@ def test_a_limit_that_almost_nothing_meets_is_no_trap(kind: str) -> None:
     space = OptunaSpace(SearchSpace(parameters, Limits(flops=1.5 * least), TASK))
     assert space.space.feasible_share(np.random.default_rng(0)) < 5e-4
     begin = time.monotonic()
-    proposals = propose(writer := open_study(kind, space), 13)
-    assert len(proposals) == 13
+    writer = open_study(kind, space)
+    proposals = propose(writer, 12)
+    assert len(proposals) == 12
     check_proposals(writer, proposals, space)
     assert time.monotonic() - begin < 60
 
 
 def test_tpe_and_nsga2_learn_from_what_finished() -> None:
-    """After 40 trials their next ones are better, by the accuracy of the same FLOPs, than random's."""
+    """After 35 trials their next ones are better, by the accuracy of the same FLOPs, than random's."""
 
     def mean_loss(kind: str) -> float:
         losses = []
-        for seed in range(3):
-            for proposal in propose(open_study(kind, TIGHT, seed=seed), 60)[40:]:
+        for seed in range(2):
+            for proposal in propose(open_study(kind, TIGHT, seed=seed), 55)[35:]:
                 flops = math.log(count(proposal.architecture, TASK).flops)
                 losses.append(-pretend_accuracy(proposal.architecture) + 0.02 * flops)
         return float(np.mean(losses))

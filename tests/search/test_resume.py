@@ -1,0 +1,131 @@
+"""A study whose driver is killed: the same command finishes it, with nothing lost and nothing twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import tomli_w
+
+from search.run_folder import RunFolder
+from search.stored_study import read_study
+
+QUICKSTART = Path(__file__).parents[2] / "studies" / "quickstart.toml"
+TRIALS = 10
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    document = tomllib.loads(QUICKSTART.read_text())
+    document["budget"]["trials"] = TRIALS
+    document["limits"]["flops"] = 100e3
+    document["proxy"]["epochs"] = 6
+    document["early_stopping"]["min_epochs"] = 3
+    (tmp_path / "study.toml").write_text(tomli_w.dumps(document))
+    return tmp_path
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    command = "from search.cli import main; main(['run', 'study.toml', '--json'])"
+    return subprocess.Popen(
+        [sys.executable, "-c", command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def trials(folder: Path) -> pd.DataFrame:
+    run = RunFolder(folder / "runs" / "quickstart")
+    if not run.database.exists():
+        return pd.DataFrame({"state": []})
+    stored = read_study(run)
+    frame = stored.trials()
+    stored.storage.engine.dispose()
+    return frame
+
+
+def trained(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["state"].isin(["finished", "stopped"])]
+
+
+def wait_for(folder: Path, driver: subprocess.Popen[str], number: int) -> None:
+    """Until the study has this many trained architectures."""
+    for line in driver.stderr or ():
+        if f" {number}/{TRIALS} trained" in line:
+            return
+    pytest.fail(f"the driver ended before {number} trainings")
+
+
+def finish(folder: Path) -> dict[str, Any]:
+    driver = start(folder)
+    out, err = driver.communicate(timeout=300)
+    assert driver.returncode == 0, err
+    return dict(json.loads(out))
+
+
+def check_complete(before: pd.DataFrame, after: pd.DataFrame) -> None:
+    """What was trained before is as it was; nothing was trained twice; nothing is left over."""
+    kept = after[after["number"].isin(trained(before)["number"])]
+    columns = ["number", "state", "fingerprint", "last_accuracy", "flops", "seconds"]
+    pd.testing.assert_frame_equal(
+        trained(before)[columns].reset_index(drop=True), kept[columns].reset_index(drop=True)
+    )
+    assert len(trained(after)) == TRIALS
+    assert trained(after)["fingerprint"].is_unique
+    assert not (after["state"] == "running").any()
+    assert not (after["state"] == "waiting").any()
+    repeated = after[after["failure"].fillna("") == "interrupted"]["number"]
+    assert set(repeated) == set(after["retry_of"].dropna())
+
+
+@pytest.mark.slow
+def test_a_killed_driver_is_followed_by_one_that_finishes(folder: Path) -> None:
+    driver = start(folder)
+    wait_for(folder, driver, 3)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    before = trials(folder)
+    assert (before["state"] == "running").any()
+    assert RunFolder(folder / "runs" / "quickstart").driver is None
+    summary = finish(folder)
+    assert (summary["trained"], summary["running"], summary["failed"]) == (TRIALS, 0, 0)
+    check_complete(before, trials(folder))
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(folder: Path) -> None:
+    driver = start(folder)
+    wait_for(folder, driver, 2)
+    os.kill(driver.pid, signal.SIGINT)
+    out, err = driver.communicate(timeout=60)
+    assert driver.returncode == 0, err
+    assert json.loads(out)["reason"] == "stopped on request"
+    before = trials(folder)
+    assert not (before["state"] == "running").any()
+    assert (before["state"] == "waiting").any()
+    summary = finish(folder)
+    assert summary["trained"] == TRIALS
+    check_complete(before, trials(folder))
+
+
+@pytest.mark.slow
+def test_two_drivers_are_never_at_work_at_once(folder: Path) -> None:
+    first = start(folder)
+    wait_for(folder, first, 1)
+    second = start(folder)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert f"the study is being run by process {first.pid} on " in err
+    deadline = time.monotonic() + 300
+    out, _ = first.communicate(timeout=deadline - time.monotonic())
+    assert json.loads(out)["trained"] == TRIALS
