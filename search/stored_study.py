@@ -49,12 +49,11 @@ class StoredStudy:
 
     def fingerprints(self) -> dict[str, int]:
         """The trial of every architecture that the study has, in any state."""
+        planned = [(self.space.planned_params(trial), trial.number) for trial in self.frozen_trials]
         return {
-            self.space.decode(params).fingerprint: trial.number
-            for trial in self.frozen_trials
-            if self.space.is_complete(
-                params := trial.params or trial.system_attrs.get("fixed_params", {})
-            )
+            self.space.decode(params).fingerprint: number
+            for params, number in planned
+            if self.space.is_complete(params)
         }
 
     @property

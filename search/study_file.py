@@ -1,19 +1,18 @@
 """A study file: TOML -> frozen values, with all mistakes at once, each named by its key."""
 
 import json
-import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from hgcnet.errors import StudyFileError
+from search.mistakes import describe, unusable_values
 from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig
 from space.declaration import read_parameters, to_table
@@ -183,7 +182,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     Raises:
         StudyFileError: one line for each mistake.
     """
-    unusable = dict(_unusable_values(document))
+    unusable = dict(unusable_values(document))
     mistakes: list[str] = []
     rest = {key: value for key, value in document.items() if key != "space"}
     tables = _read_tables(rest, mistakes)
@@ -239,54 +238,8 @@ def _read_tables(document: Mapping[str, Any], mistakes: list[str]) -> _Tables | 
         text = json.dumps(document, default=str)
         return _ADAPTER.validate_json(text, strict=True, extra="forbid")
     except ValidationError as error:
-        mistakes += [line for details in error.errors() for line in _describe(details)]
+        mistakes += [line for details in error.errors() for line in describe(details, _known_keys)]
     return None
-
-
-def _describe(details: ErrorDetails) -> list[str]:
-    """One of pydantic's errors in our words; those of the checks above can hold several mistakes."""
-    path = ""
-    for part in details["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
-    if details["type"] == "mistakes":
-        return [f"{path}.{mistake}" for mistake in details["ctx"]["mistakes"]]
-    return [f"{path}: {_reason(details)}"]
-
-
-def _reason(details: ErrorDetails) -> str:
-    given, context = details["input"], details.get("ctx", {})
-    match details["type"]:
-        case "missing":
-            return "is missing"
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            table = str(details["loc"][0]) if len(details["loc"]) > 1 else ""
-            return f"unknown key; known are {', '.join(_known_keys(table))}"
-        case "literal_error":
-            return f"{given!r} is not one of {context['expected']}"
-        case "string_pattern_mismatch":
-            return f"{given!r} is not 1 to 100 letters, digits, - and _"
-        case "greater_than":
-            return f"{given!r} is not above {context['gt']:.10g}"
-        case "greater_than_equal":
-            return f"{given!r} is below {context['ge']:.10g}"
-        case "less_than_equal":
-            return f"{given!r} is above {context['le']:.10g}"
-        case "dataclass_type" | "dataclass_exact_type":
-            return f"{given!r} is not a table"
-        case "tuple_type" if details["loc"] == ("objectives",):
-            return f"{given!r} is not a list of tables, each under [[objectives]]"
-        case "tuple_type":
-            return f"{given!r} is not a list"
-        case "string_type":
-            return f"{given!r} is not a text in quotes"
-        case "int_type" | "int_from_float":
-            return f"{given!r} is not an integer"
-        case "float_type":
-            return f"{given!r} is not a number"
-        case "bool_type":
-            return f"{given!r} is not true or false"
-        case _:
-            return f"{given!r} is not {details['msg'].removeprefix('Input should be ')}"
 
 
 def _known_keys(table: str) -> list[str]:
@@ -302,22 +255,6 @@ def _known_keys(table: str) -> list[str]:
     }
     keys = list(tables.get(table, _Tables).__dataclass_fields__)
     return keys if table else [*keys, "space"]
-
-
-def _unusable_values(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Paths of values that TOML has and JSON, as which the tables are checked, has not."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _unusable_values(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unusable_values(item, f"{path}[{index}]")
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield path, f"{value} is not a finite number"
-    elif isinstance(value, int) and value.bit_length() > 63:
-        yield path, "the integer has more than the 64 bits of TOML's"
-    elif isinstance(value, date | time):
-        yield path, f"{value} is a date or a time, which no key takes; texts need quotes"
 
 
 def _check_together(tables: _Tables) -> list[str]:
