@@ -1,7 +1,13 @@
 """The Ray Tune side: a Searcher and a scheduler that pass events to the SearchLoop, and the Tuner."""
+# ruff: noqa: E402
+
+import os
+
+# Ray reads this when it is imported. What its daemons say would go to stdout; all that matters of it
+# is the reason that a failed trial has in the study.
+os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 
 import logging
-import os
 import pickle
 import signal
 import tempfile
@@ -28,13 +34,10 @@ from search.worker import ACCURACY, EPOCH, FAILURE, MAX_REASON, SECONDS, ProxyTr
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
-    "RAY_DEDUP_LOGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files that nobody reads, and memory
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is handled here
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the storage is the truth: nothing is restored
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_THRESHOLD_S": "1000000",  # a sampler may take seconds
 }
 
 
