@@ -8,9 +8,8 @@ import webbrowser
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 
@@ -19,6 +18,9 @@ from hgcnet.complexity import count, layer_table
 from hgcnet.errors import ArchitectureError, RunError, UserError
 from hgcnet.presets import PRESETS, preset
 from search import console as show
+
+if TYPE_CHECKING:
+    from search.preparation import PreparedStudy
 
 app = typer.Typer(
     name="hgcnas",
@@ -79,25 +81,29 @@ def run(
 
     Ctrl-C stops it cleanly; the same command goes on. A used-up budget is raised by --trials.
     """
-    from search.preparation import prepare
+    from search.preparation import forecast, prepare
     from search.run import run_study
     from search.run_folder import RunFolder
     from search.stored_study import read_study
     from search.study_file import read_study_file
+    from search.summary import summarise
 
     file = read_study_file(study)
     if trials is not None:
-        file = replace(file, budget=replace(file.budget, trials=trials))
+        file = file.with_trials(trials)
     prepared = prepare(file)
     if dry_run:
-        _print_dry_run(prepared, as_json)
+        facts = forecast(prepared)
+        if as_json:
+            _print_json(facts)
+        else:
+            _print_forecast(prepared, facts)
         return
     folder = RunFolder(runs / file.name)
     if not as_json:
-        size, share = _size_and_share(prepared)
         out.print(
-            f"study {file.name}: {size:,} points, {share:.1%} within the limits; "
-            f"{file.budget.trials} trials by {file.sampler.kind} on {file.data.dataset}"
+            f"study {file.name}: {file.budget.trials} trials by {file.sampler.kind} on "
+            f"{file.data.dataset}, in a space of {prepared.space.space.size:,} points"
         )
     printer = show.ProgressPrinter(err if as_json else out)
     with printer.showing():
@@ -108,7 +114,7 @@ def run(
     frame = stored.trials()
     if as_json:
         _print_json(
-            _summary(stored) | {"reason": outcome.reason, "nothing_to_do": outcome.did_nothing}
+            summarise(stored) | {"reason": outcome.reason, "nothing_to_do": outcome.did_nothing}
         )
         return
     if outcome.did_nothing:
@@ -130,8 +136,9 @@ def list_studies(runs: Runs = Path("runs"), storage: Storage = None, as_json: Js
     """List the studies of a folder."""
     from search.run_folder import list_runs
     from search.stored_study import read_study
+    from search.summary import summarise
 
-    rows = [_summary(read_study(folder, storage)) for folder in list_runs(runs)]
+    rows = [summarise(read_study(folder, storage)) for folder in list_runs(runs)]
     if as_json:
         _print_json(rows)
     elif rows:
@@ -147,9 +154,10 @@ def status(
     """Show a study's counts, its front so far, and the time used and left. It may be running."""
     from search.run_folder import find_run
     from search.stored_study import read_study
+    from search.summary import summarise
 
     stored = read_study(find_run(run, runs), storage)
-    summary = _summary(stored)
+    summary = summarise(stored)
     if as_json:
         _print_json(summary)
         return
@@ -183,6 +191,7 @@ def report(
     from search.results import write_csv, write_parquet
     from search.run_folder import find_run
     from search.stored_study import read_study
+    from search.summary import report_facts
 
     folder = find_run(run, runs)
     stored = read_study(folder, storage)
@@ -192,7 +201,7 @@ def report(
         write_page(
             page,
             title=f"hgcnas: {stored.file.name}",
-            facts=_facts(stored),
+            facts=report_facts(stored),
             frame=frame,
             bounds=stored.bounds,
             run=stored.file.name,
@@ -381,116 +390,28 @@ def _read_network(network: str) -> ArchitectureFile:
         raise ArchitectureError(f"{network}: no such file; {error}") from error
 
 
-def _size_and_share(prepared: Any) -> tuple[int, float]:
-    space = prepared.space.space
-    return space.size, space.feasible_share(np.random.default_rng(0))
-
-
-def _print_dry_run(prepared: Any, as_json: bool) -> None:
-    import torch
-
-    from search.preparation import seconds_per_trial
-
-    file, data = prepared.file, prepared.data
-    size, share = _size_and_share(prepared)
-    low, high = prepared.space.space.flops_range()
-    networks = prepared.space.space.num_networks()
-    gpus = torch.cuda.device_count()
-    facts: dict[str, Any] = {
-        "study": file.name,
-        "points": size,
-        "feasible_share": round(share, 6),
-        "networks": networks,
-        "flops_low": low,
-        "flops_high": high,
-        "flops_limit": file.limits.flops,
-        "data_set": file.data.dataset,
-        "classes": data.num_classes,
-        "train_images": file.proxy.train_images or data.train_images,
-        "val_images": file.proxy.val_images or data.val_images,
-        "gpus_here": gpus,
-        "hours": None,
-    }
-    if file.workers.gpus <= gpus:
-        if file.workers.gpus:
-            at_once = gpus * max(1, int(1 / file.workers.gpus))
-        else:
-            at_once = max(1, (os.cpu_count() or 1) // file.workers.cpus)
-        seconds = seconds_per_trial(prepared)
-        facts["seconds_per_trial"] = round(seconds, 1)
-        facts["trials_at_once"] = at_once
-        facts["hours"] = round(seconds * file.budget.trials / at_once / 3600, 6)
-    if as_json:
-        _print_json(facts)
-        return
-    out.print(f"study {file.name}: would run {file.budget.trials} trials by {file.sampler.kind}")
+def _print_forecast(prepared: "PreparedStudy", facts: dict[str, Any]) -> None:
+    file = prepared.file
+    networks = facts["networks"]
     listed = "" if networks is None else f" ({networks:,} different networks)"
-    out.print(f"space       {size:,} points, {share:.2%} within the limits{listed}")
-    out.print(f"FLOPs       {low:,} to {high:,}; limit {file.limits.flops or 'none'}")
-    out.print(
-        f"data        {file.data.dataset}: {data.num_classes} classes, {facts['train_images']:,} "
-        f"images to train on, {facts['val_images']:,} to validate"
-    )
-    out.print(f"GPUs        {gpus} here; {file.workers.gpus:g} asked for each trial")
-    if facts["hours"] is None:
-        out.print("time        unknown: there is no GPU here to measure on")
-    else:
-        out.print(
-            f"time        about {show.duration(facts['hours'] * 3600)} without early stopping: "
+    limit = "none" if file.limits.flops is None else show.count_text(file.limits.flops)
+    low, high = show.count_text(facts["flops_low"]), show.count_text(facts["flops_high"])
+    time = "unknown: there is no GPU here to measure on"
+    if facts["hours"] is not None:
+        time = (
+            f"about {show.duration(3600 * facts['hours'])} without early stopping: "
             f"{facts['seconds_per_trial']} s a trial, {facts['trials_at_once']} at once"
         )
-
-
-def _summary(stored: Any) -> dict[str, Any]:
-    """What `list`, `status` and `run --json` say of a study."""
-    from search.pareto import normalised_hypervolume
-    from search.results import front
-    from search.study import INTERRUPTED
-
-    frame = stored.trials()
-    counts = frame["state"].value_counts()
-    finished, stopped = int(counts.get("finished", 0)), int(counts.get("stopped", 0))
-    interrupted = int((frame["failure"] == INTERRUPTED).sum())
-    done = frame[frame["state"] == "finished"]
-    accuracy, flops = done["val_accuracy"].to_numpy(), done["flops"].to_numpy("float64")
-    hypervolume = normalised_hypervolume(accuracy, flops, stored.bounds)
-    budget, used, trained = stored.file.budget.trials, stored.seconds_used, finished + stopped
-    columns = ["number", "val_accuracy", "flops", "num_params", "architecture", "origin"]
-    return {
-        "study": stored.file.name,
-        "data_set": stored.file.data.dataset,
-        "budget": budget,
-        "trained": trained,
-        "finished": finished,
-        "stopped": stopped,
-        "failed": int(counts.get("failed", 0)) - interrupted,
-        "interrupted": interrupted,
-        "running": int(counts.get("running", 0)),
-        "best_accuracy": float(accuracy.max()) if len(accuracy) else None,
-        "hypervolume": None if np.isnan(hypervolume) else hypervolume,
-        "front_size": int(frame["on_front"].sum()),
-        "front": json.loads(front(frame)[columns].to_json(orient="records")),
-        "seconds_used": round(used, 1),
-        "seconds_left": round(used / trained * max(0, budget - trained), 1) if trained else None,
-        "driver": stored.folder.driver,
-    }
-
-
-def _facts(stored: Any) -> dict[str, str]:
-    """The head of the report."""
-    summary, file = _summary(stored), stored.file
-    limits = [f"{k} {v:,.0f}" for k, v in asdict(file.limits).items() if v is not None]
-    return {
-        "Data set": f"{file.data.dataset}, {file.data.resolution} px",
-        "Proxy": f"{file.proxy.epochs} epochs, {file.proxy.resolution or file.data.resolution} px",
-        "Sampler": file.sampler.kind,
-        "Limits": ", ".join(limits) or "none",
-        "Trained": f"{summary['trained']} of {summary['budget']}",
-        "Finished, stopped, failed": (
-            f"{summary['finished']}, {summary['stopped']}, {summary['failed']}"
+    lines = {
+        "study": f"{file.name}, {file.budget.trials} trials by {file.sampler.kind}",
+        "space": f"{facts['points']:,} points, {facts['feasible_share']:.2%} within the limits{listed}",
+        "FLOPs": f"{low} to {high}; limit {limit}",
+        "data": (
+            f"{file.data.dataset}: {facts['classes']} classes, {facts['train_images']:,} images to "
+            f"train on, {facts['val_images']:,} to validate"
         ),
-        "Hypervolume": (
-            "unknown" if summary["hypervolume"] is None else f"{summary['hypervolume']:.4f}"
-        ),
-        "Time used": show.duration(summary["seconds_used"]),
+        "GPUs": f"{facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",
+        "time": time,
     }
+    for label, text in lines.items():
+        out.print(f"{label:6} {text}", highlight=False, soft_wrap=True)

@@ -1,7 +1,9 @@
 """Everything that can be known of a study before anything starts: checks, sizes, expected time."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,6 +76,41 @@ def find_architecture(name: str, folder: Path, where: str) -> Architecture:
     if not (folder / name).is_file():
         raise StudyFileError(f"{where} is neither a file nor a preset ({', '.join(PRESETS)})")
     return read_architecture(folder / name).architecture
+
+
+def forecast(prepared: PreparedStudy) -> dict[str, Any]:
+    """What a study would be: its space, data and expected time, as JSON can hold them.
+
+    `hours` and `seconds_per_trial` are None where there is no GPU to measure on.
+    """
+    file, space = prepared.file, prepared.space.space
+    low, high = space.flops_range()
+    gpus = torch.cuda.device_count()
+    seconds = hours = at_once = None
+    if file.workers.gpus <= gpus:
+        if file.workers.gpus:
+            at_once = int(gpus / file.workers.gpus)
+        else:
+            at_once = max(1, (os.cpu_count() or 1) // file.workers.cpus)
+        seconds = seconds_per_trial(prepared)
+        hours = seconds * file.budget.trials / at_once / 3600
+    return {
+        "study": file.name,
+        "points": space.size,
+        "feasible_share": space.feasible_share(np.random.default_rng(0)),
+        "networks": space.num_networks(),
+        "flops_low": low,
+        "flops_high": high,
+        "flops_limit": file.limits.flops,
+        "data_set": file.data.dataset,
+        "classes": prepared.data.num_classes,
+        "train_images": file.proxy.train_images or prepared.data.train_images,
+        "val_images": file.proxy.val_images or prepared.data.val_images,
+        "gpus_here": gpus,
+        "trials_at_once": at_once,
+        "seconds_per_trial": None if seconds is None else round(seconds, 2),
+        "hours": None if hours is None else round(hours, 6),
+    }
 
 
 def seconds_per_trial(prepared: PreparedStudy) -> float:

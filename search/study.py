@@ -246,15 +246,16 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
     study = optuna.create_study(
         storage=storage, study_name=file.name, directions=directions, load_if_exists=True
     )
-    stored = study.user_attrs.get("study_file")
+    stored, given = study.user_attrs.get("study_file"), json.dumps(file.document)
     if stored is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(file.metrics))
         study.set_user_attr("task", asdict(task))
-        study.set_user_attr("study_file", json.dumps(file.document))  # last: then all is there
     else:
         check_same_study(json.loads(stored), file)
+    if stored != given:  # last: then all is there
+        study.set_user_attr("study_file", given)
     return study
 
 

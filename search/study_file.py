@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -150,6 +150,12 @@ class StudyFile:
     def reference_accuracy(self) -> float | None:
         """The hypervolume's reference accuracy, if the file gives it."""
         return next(o.reference for o in self.objectives if o.metric == "val_accuracy")
+
+    def with_trials(self, trials: int) -> "StudyFile":
+        """The same study with another budget of trials."""
+        budget = replace(self.budget, trials=trials)
+        document = {**self.document, "budget": {**self.document["budget"], "trials": trials}}
+        return replace(self, budget=budget, document=document)
 
 
 _ADAPTER = TypeAdapter(_Tables)

@@ -1,5 +1,4 @@
 """The Ray Tune side: a Searcher and a scheduler that pass events to the SearchLoop, and the Tuner."""
-# ruff: noqa: E402
 
 import os
 

@@ -22,6 +22,8 @@ class ProxyTrainable(tune.Trainable):
     An exception of the training becomes a result with its reason, so that it costs no worker.
     """
 
+    _training: ProxyTraining | None
+
     def setup(  # type: ignore[override]
         self,
         config: dict[str, Any],
@@ -76,6 +78,6 @@ class ProxyTrainable(tune.Trainable):
         self._drop_training()
 
     def _drop_training(self) -> None:
-        self._training: ProxyTraining | None = None
+        self._training = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()  # the other workers of this GPU need what it kept
