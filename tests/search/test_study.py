@@ -124,11 +124,15 @@ def test_a_new_study_stores_what_it_is(storage: RDBStorage) -> None:
     assert writer.trials() == []
 
 
-def test_opening_it_again_changes_nothing(storage: RDBStorage) -> None:
+def test_opening_it_again_changes_only_the_budget_and_the_workers(storage: RDBStorage) -> None:
     bounds = open_writer(storage).hypervolume_bounds()
     before = dict(open_writer(storage).study.user_attrs)
     again = open_writer(storage, budget={"trials": 1}, workers={"cpus": 3})
-    assert again.study.user_attrs == before
+    after = dict(again.study.user_attrs)
+    old, new = json.loads(before.pop("study_file")), json.loads(after.pop("study_file"))
+    assert after == before
+    assert (new.pop("budget"), new.pop("workers")["cpus"]) == ({"trials": 1}, 3)
+    assert new == {key: old[key] for key in new}
     assert again.hypervolume_bounds() == bounds
 
 

@@ -31,10 +31,10 @@ from search.samplers.parameters import OptunaSpace
 from search.study import Proposal, StudyWriter, open_storage, sqlite_url
 from search.study_file import StudyFile, Workers, parse_study_file
 from search.tuning import Node, Resources, check_resources, fit_trials, joined_ray, run_trials
-from search.worker import ACCURACY, EPOCH, SECONDS, ProxyTrainable
+from search.worker import ACCURACY, EPOCH, FAILURE, SECONDS, ProxyTrainable
 from space.search_space import SearchSpace
 
-Act = Callable[[int, int], float]  # (which training, epoch) -> val_accuracy
+Act = Callable[[int, int], float | str]  # (which training, epoch) -> val_accuracy or failure
 
 
 def create_file(trials: int, **changes: Any) -> StudyFile:
@@ -94,7 +94,7 @@ class RecordedLoop(SearchLoop):
 
 
 def create_trainable(folder: Path, act: Act, epochs: int = 1) -> Any:
-    """A Trainable that trains nothing: `act` gives its accuracy, raises, or ends its process."""
+    """A Trainable that trains nothing: `act` gives its accuracy or failure, raises, or kills it."""
 
     class Scripted(tune.Trainable):
         def setup(self, config):
@@ -108,8 +108,10 @@ def create_trainable(folder: Path, act: Act, epochs: int = 1) -> Any:
 
         def step(self):
             self._done += 1
-            accuracy = act(self._index, self._done)
-            result = {EPOCH: self._done, ACCURACY: accuracy, SECONDS: 0.1}
+            outcome = act(self._index, self._done)
+            if isinstance(outcome, str):
+                return {FAILURE: outcome, tune.result.DONE: True}
+            result = {EPOCH: self._done, ACCURACY: outcome, SECONDS: 0.1}
             return result | {tune.result.DONE: self._done == epochs}
 
     def claim(index: int) -> bool:
@@ -183,7 +185,9 @@ class TestStudyOnRay:
             "COMPLETE",
         ]
         for row in (loop.rows[1], loop.rows[3]):
-            assert row.user_attrs["failure"].startswith("its worker died: Worker unexpectedly exits")
+            assert row.user_attrs["failure"].startswith(
+                "its worker died: Worker unexpectedly exits"
+            )
         assert num_workers(tmp_path) == 3
 
     def test_an_error_outside_of_a_training_is_named_without_its_traceback(self, tmp_path):
@@ -226,9 +230,9 @@ class TestStudyOnRay:
     def test_a_worker_trains_as_this_process_would(self, tmp_path):
         splits, proxy = digits(), ProxyConfig(epochs=2, batch_size=64)
         loop = RecordedLoop(tmp_path, create_file(2, proxy={"epochs": 2, "batch_size": 64}))
-        run_trials(loop, splits, proxy, Workers(cpus=1))
+        run_trials(loop, splits, proxy, Workers(cpus=2))  # as many threads, here as there
         assert loop.states == {"COMPLETE": 2}
-        torch.set_num_threads(1)
+        torch.set_num_threads(2)
         for proposal, row in zip(loop.proposals, loop.rows, strict=True):
             training = ProxyTraining(
                 proposal.architecture, splits, proxy, seed=proposal.seed, device=torch.device("cpu")
@@ -237,29 +241,26 @@ class TestStudyOnRay:
             assert row.user_attrs["curve"] == [round(accuracy, 6) for accuracy in accuracies]
 
     def test_the_first_five_failures_end_the_run_with_the_last_reason(self, tmp_path):
-        def act(index: int, epoch: int) -> float:
-            raise OSError("no space left")
+        def act(index: int, epoch: int) -> str:
+            return f"OSError: no space left for {index}"
 
         loop = RecordedLoop(tmp_path, create_file(9))
-        with pytest.raises(RunError, match="first 5 trainings all failed.* OSError: no space left"):
+        with pytest.raises(RunError, match="first 5 trainings all failed.*: no space left for 4"):
             fit_trials(loop, create_trainable(tmp_path, act), slots=1)
         assert loop.states == {"FAIL": 5}
 
     def test_an_error_of_the_storage_ends_the_run_as_itself(self, tmp_path):
-        class LosesATable(RecordedLoop):
-            def observe(self, progress: Progress) -> None:
-                super().observe(progress)
-                if progress.finished == 2:
-                    with self.writer._storage.engine.begin() as connection:
-                        connection.exec_driver_sql("DROP TABLE IF EXISTS trial_values")
-
-        loop = LosesATable(tmp_path, create_file(5))
-        with pytest.raises(StorageInternalError):
+        loop = RecordedLoop(tmp_path, create_file(5))
+        with loop.writer._storage.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER full BEFORE INSERT ON trial_values WHEN NEW.trial_id = 3 "
+                "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+            )
+        with pytest.raises(StorageInternalError) as error:
             fit_trials(loop, create_trainable(tmp_path, lambda index, epoch: 0.5), slots=1)
-        database = loop.writer._storage.engine.connect()
-        states = database.exec_driver_sql("SELECT state FROM trials").scalars().all()
-        database.close()
-        assert states == ["COMPLETE", "COMPLETE", "FAIL", "WAITING"]
+        assert "disk full" in str(error.value.__cause__)
+        assert [row.state.name for row in loop.rows] == ["COMPLETE", "COMPLETE", "RUNNING"]
+        assert RecordedLoop(tmp_path, create_file(5)).interrupted_before == 1
 
     def test_what_tune_writes_names_no_storage_and_is_removed(self, tmp_path, monkeypatch):
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
