@@ -1,4 +1,4 @@
-"""The bookkeeping of the rungs, and their decisions against a plain reading of MO-ASHA."""
+"""The bookkeeping of the rungs, and their decisions against a plain reading of the rule."""
 
 import math
 
@@ -10,7 +10,7 @@ from search.pareto import non_dominated
 
 
 def brute_force_goes_on(losses, mine, reduction_factor):
-    """Ranks the whole rung, front after front, one point after another."""
+    """Ranks the whole rung, front after front, one point after another; the first front goes on."""
     finite = [i for i, row in enumerate(losses) if all(math.isfinite(x) for x in row)]
     if mine not in finite or len(losses) < reduction_factor:
         return mine in finite
@@ -18,6 +18,8 @@ def brute_force_goes_on(losses, mine, reduction_factor):
     while left:
         rows = np.array([losses[i] for i in left])
         front = [i for i, keep in zip(left, non_dominated(rows), strict=True) if keep]
+        if not ranking and mine in front:
+            return True
         left = [i for i in left if i not in front]
         points = {i: np.array(losses[i]) for i in front}
         low, high = np.min(list(points.values()), axis=0), np.max(list(points.values()), axis=0)
@@ -82,6 +84,13 @@ def test_both_ends_of_the_front_are_ranked_first():
     front = np.column_stack([error, 20 - np.log(error)])
     assert set(spread_order(front, 2).tolist()) == {0, 8}
     assert spread_order(front, 3).tolist()[2] == 3  # the middle of the bent line
+
+
+def test_the_first_front_goes_on_whole():
+    rungs = Rungs(1, 10, 2)
+    front = [(0.1 * i, 0.9 - 0.1 * i) for i in range(10)]
+    assert all(rungs.on_result(trial, 1, losses) for trial, losses in enumerate(front))
+    assert not rungs.on_result(10, 1, (0.55, 0.9))
 
 
 def test_the_order_within_a_front_does_not_depend_on_units():
