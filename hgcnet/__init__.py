@@ -3,7 +3,8 @@
     import hgcnet
 
     network = hgcnet.create_model("hgcnet_42_g4", num_classes=100)
-    network = hgcnet.load("best.toml")
+    network = hgcnet.load("best.toml")  # fresh weights
+    network = hgcnet.load("trained/")   # a model folder
 
 The names below load at first use, so that `import hgcnet` and `hgcnet.complexity` need no torch.
 """
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from hgcnet.complexity import layer_table as layer_table
     from hgcnet.model import HGCNet as HGCNet
     from hgcnet.model import create_model as create_model
-    from hgcnet.model import load as load
+    from hgcnet.onnx_graph import export_onnx as export_onnx
+    from hgcnet.portable import load as load
+    from hgcnet.portable import read_record as read_record
+    from hgcnet.portable import save_model as save_model
     from hgcnet.presets import PRESETS as PRESETS
     from hgcnet.presets import preset as preset
 
@@ -37,7 +41,10 @@ _HOMES = {
     "layer_table": "hgcnet.complexity",
     "HGCNet": "hgcnet.model",
     "create_model": "hgcnet.model",
-    "load": "hgcnet.model",
+    "export_onnx": "hgcnet.onnx_graph",
+    "load": "hgcnet.portable",
+    "read_record": "hgcnet.portable",
+    "save_model": "hgcnet.portable",
     "PRESETS": "hgcnet.presets",
     "preset": "hgcnet.presets",
 }

@@ -5,7 +5,8 @@ UserError
 ├── StudyFileError      a study file with one or more mistakes
 ├── SpaceError          a search space in which nothing meets the limits, or an architecture outside it
 ├── DataError           a data set that is absent, unreadable or too small
-└── RunError            a run folder, storage or study in the wrong state for what was asked
+├── RunError            a run folder, storage or study in the wrong state for what was asked
+└── MissingPackageError something was asked for that needs a package which is not installed
 """
 
 
@@ -31,3 +32,11 @@ class DataError(UserError):
 
 class RunError(UserError):
     """A run folder, storage or study in the wrong state for what was asked."""
+
+
+class MissingPackageError(UserError):
+    """Something was asked for that needs a package which is not installed."""
+
+    def __init__(self, purpose: str, package: str, extra: str | None = None) -> None:
+        install = f"hgcnas[{extra}]" if extra else package
+        super().__init__(f"{purpose} needs the package {package}: pip install '{install}'")

@@ -8,7 +8,7 @@ import webbrowser
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -38,6 +38,13 @@ StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A study's name, or its run folder.")]
 Network = Annotated[
     str, typer.Argument(metavar="ARCH.toml|PRESET", help="An architecture file or a preset's name.")
+]
+NetworkOrFolder = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCH.toml|PRESET|FOLDER",
+        help="An architecture file, a preset's name, or a model folder.",
+    ),
 ]
 Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds the run folders.")]
 Storage = Annotated[
@@ -308,7 +315,7 @@ def enqueue(
 
 @app.command()
 def describe(
-    network: Network,
+    network: NetworkOrFolder,
     num_classes: Annotated[
         int | None, typer.Option(min=1, help="Default: the file's, or 10.")
     ] = None,
@@ -318,6 +325,10 @@ def describe(
     resolution: Annotated[
         int | None, typer.Option(min=8, max=1024, help="Default: the file's, or 32.")
     ] = None,
+    latency: Annotated[
+        bool,
+        typer.Option("--latency", help="Also time one image on this machine's CPU, in one thread."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print the layer table: shapes, FLOPs (multiply-adds of one image), params, share of each."""
@@ -325,6 +336,16 @@ def describe(
     given = {"num_classes": num_classes, "in_channels": in_channels, "resolution": resolution}
     task = replace(file.task, **{key: value for key, value in given.items() if value is not None})
     layers, total = layer_table(file.architecture, task), count(file.architecture, task)
+    facts: dict[str, Any] = {}
+    if latency:
+        from hgcnet.latency import hardware_name, measure_latency
+
+        timed = measure_latency(file.architecture, task)
+        facts = {
+            "hardware": hardware_name(),
+            "threads": 1,
+            "latency": {row.form: asdict(row) for row in timed},
+        }
     if as_json:
         _print_json(
             {
@@ -332,6 +353,7 @@ def describe(
                 **asdict(total),
                 "task": asdict(task),
                 "layers": [asdict(layer) for layer in layers],
+                **facts,
             }
         )
         return
@@ -342,6 +364,65 @@ def describe(
         f"{file.architecture.fingerprint}",
         soft_wrap=True,
     )
+    if latency:
+        out.print(
+            f"one image on {facts['hardware']}, 1 thread, float32:\n{show.latency_lines(timed)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@app.command(name="export-onnx")
+def export_graph(
+    network: NetworkOrFolder,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The ONNX file.")],
+    form: Annotated[
+        Literal["grouped", "dense"],
+        typer.Option(
+            help="grouped: the structure, with the FLOPs and params that are counted everywhere. "
+            "dense: composed and merged weights; fewer, larger nodes that execute more."
+        ),
+    ] = "grouped",
+    resolution: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Default: the file's, or 32.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a network as ONNX for batches of any size: trained, if it is a model folder."""
+    from hgcnet.model import HGCNet
+    from hgcnet.onnx_graph import export_onnx
+    from hgcnet.portable import load, read_record
+
+    file = _read_network(network)
+    record = read_record(network) if _is_model_folder(network) else None
+    model = load(network) if record else HGCNet(file.architecture, file.task)
+    counts = export_onnx(
+        model,
+        output,
+        form=form,
+        resolution=resolution,
+        mean=record.mean if record else None,
+        std=record.std if record else None,
+    )
+    total = count(
+        file.architecture, replace(file.task, resolution=resolution or file.task.resolution)
+    )
+    if as_json:
+        facts = {"file": str(output), "form": form, "trained": record is not None}
+        _print_json(facts | asdict(counts) | {"structure": asdict(total)})
+        return
+    lines = [
+        f"{output}: {form}, executes {show.count_text(counts.flops)} FLOPs with "
+        f"{show.count_text(counts.num_params)} params"
+    ]
+    if form == "dense":
+        lines.append(
+            f"The structure has {show.count_text(total.flops)} and "
+            f"{show.count_text(total.num_params)}: what studies and limits speak of."
+        )
+    if record is None:
+        lines.append("The weights are fresh: good for timing, not for classifying.")
+    out.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -379,15 +460,23 @@ def _print_json(document: Any) -> None:
 
 
 def _read_network(network: str) -> ArchitectureFile:
-    """The architecture of a preset's name or of a file."""
+    """The architecture of a preset's name, of a file or of a model folder."""
     if network in PRESETS:
         return ArchitectureFile(architecture=PRESETS[network], task=Task())
+    if _is_model_folder(network):
+        from hgcnet.portable import read_record
+
+        return read_record(network).file
     if network.endswith(".toml") or Path(network).exists():
         return read_architecture(network)
     try:
         return ArchitectureFile(architecture=preset(network), task=Task())
     except ArchitectureError as error:
         raise ArchitectureError(f"{network}: no such file; {error}") from error
+
+
+def _is_model_folder(network: str) -> bool:
+    return network not in PRESETS and Path(network).is_dir()
 
 
 def _print_forecast(prepared: "PreparedStudy", facts: dict[str, Any]) -> None:

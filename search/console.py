@@ -15,6 +15,7 @@ from rich.text import Text
 from hgcnet.complexity import Complexity, Layer
 
 if TYPE_CHECKING:
+    from hgcnet.latency import Latency
     from search.loop import Progress
 
 
@@ -125,6 +126,15 @@ def layers_table(layers: tuple[Layer, ...], total: Complexity) -> Table:
             f"{100 * layer.num_params / total.num_params:.1f}",
         )
     return table
+
+
+def latency_lines(timed: "tuple[Latency, ...]") -> str:
+    """Median, spread and speed-up over the first of each form, one a line."""
+    return "\n".join(
+        f"{row.form:9} {1e3 * row.median:8.2f} ms (80 % of {row.passes} passes within "
+        f"{1e3 * row.low:.2f} to {1e3 * row.high:.2f}), {timed[0].median / row.median:.2f}x"
+        for row in timed
+    )
 
 
 def count_text(value: float) -> str:

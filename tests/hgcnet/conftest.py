@@ -1,12 +1,14 @@
-"""One torch thread, and seeded random architectures from every corner of the design space."""
+"""One torch thread; seeded random architectures, and networks as if they had been trained."""
 
 import random
 from collections.abc import Callable
 
 import pytest
 import torch
+from torch import nn
 
 from hgcnet.architecture import Architecture, Stage
+from hgcnet.model import HGCNet
 
 torch.set_num_threads(1)
 
@@ -35,3 +37,21 @@ def draw_architecture() -> Callable[..., Architecture]:
         )
 
     return draw
+
+
+@pytest.fixture
+def randomise() -> Callable[[HGCNet, int], HGCNet]:
+    """randomise(network, seed): gives every batch normalisation statistics and weights of its own."""
+
+    def apply(network: HGCNet, seed: int) -> HGCNet:
+        generator = torch.Generator().manual_seed(seed)
+        for norm in network.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.running_mean.normal_(0, 0.3, generator=generator)
+                norm.running_var.uniform_(0.5, 2, generator=generator)
+                with torch.no_grad():
+                    norm.weight.normal_(1, 0.5, generator=generator)  # some below 0
+                    norm.bias.normal_(0, 0.2, generator=generator)
+        return network
+
+    return apply
