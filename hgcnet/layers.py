@@ -32,8 +32,8 @@ class HierarchicalGroupConv2d(nn.Module):
 
     - "reference": eq. 1 as written, group after group. It executes what the structure needs.
     - "composed": the layer is linear, so it is one O x I matrix (`composed_weight`) and a single
-      convolution with it. It executes up to twice as many multiply-adds or more, and is faster.
-    - "auto": composed.
+      convolution with it. It executes two to five times as many multiply-adds, and moves less memory.
+    - "auto": for each input the faster of the two by `prefers_composed`.
 
     Raises:
         ValueError: `out_channels` does not divide by `groups`, or an unknown operator or form.
@@ -160,8 +160,37 @@ def _composed(layer: HierarchicalGroupConv2d, x: Tensor) -> Tensor:
     return F.conv2d(x, layer.composed_weight()[:, :, None, None])
 
 
+def _auto(layer: HierarchicalGroupConv2d, x: Tensor) -> Tensor:
+    pixels = x.shape[0] * x.shape[2] * x.shape[3]
+    return (_composed if prefers_composed(layer, pixels, x.device.type) else _reference)(layer, x)
+
+
+def prefers_composed(layer: HierarchicalGroupConv2d, pixels: int, device_type: str) -> bool:
+    """Whether the composed form is the faster one for `pixels` = N * H * W of an input.
+
+    It has more to multiply: the dense matrix instead of the groups, and the composing itself, which
+    does not shrink with the input. It has less to move: the reference gathers its I inputs and writes
+    each of its O outputs up to three times. On a CPU it is taken while it has no more than `_WORTH`
+    further multiply-adds for each element that it does not move, in float32 and bfloat16 alike
+    (benchmarks/hgc_forms.py measures both sides of this border). Nearly all layers of the paper's
+    networks lie below it; wide layers of many groups, and large ones on few pixels, above. On other
+    devices, where this was not measured, the form with the fewest kernels is taken: composed.
+    """
+    if device_type != "cpu":
+        return True
+    inputs, outputs = layer.in_channels, layer.out_channels
+    per_group = outputs // layer.groups
+    links = layer.groups - 1 if layer.weight_y is not None else 0
+    structure = pixels * per_group * (inputs + links * per_group)
+    composed = (pixels * outputs + links * per_group**2) * inputs
+    return composed - structure <= _WORTH * pixels * (inputs + 2 * outputs)
+
+
+_WORTH = 75  # between 65, where composed was 1.1 times as fast, and 100, where it was 0.9
+
+
 _FORMS: dict[Form, Callable[[HierarchicalGroupConv2d, Tensor], Tensor]] = {
-    "auto": _composed,
+    "auto": _auto,
     "reference": _reference,
     "composed": _composed,
 }

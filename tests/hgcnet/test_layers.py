@@ -1,4 +1,4 @@
-"""Both forms of the grouped convolution against eq. 1 written as plainly as possible."""
+"""Every form of the grouped convolution against eq. 1 written as plainly as possible."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hgcnet.layers import HierarchicalGroupConv2d, SqueezeExcite
+from hgcnet.layers import HierarchicalGroupConv2d, SqueezeExcite, prefers_composed
 
 FORMS = ("reference", "composed", "auto")
 SHAPES = [  # (I, O, G)
@@ -42,16 +42,28 @@ def relative_difference(value: Tensor, expected: Tensor) -> float:
 
 
 def check_against_equation_1(
-    in_channels: int, out_channels: int, groups: int, operator: str, form: str
+    in_channels: int,
+    out_channels: int,
+    groups: int,
+    operator: str,
+    form: str,
+    shape: tuple[int, int, int] = (2, 3, 5),
+    memory_format: torch.memory_format = torch.contiguous_format,
 ) -> None:
+    """`shape`: images, height, width."""
+    num_images, height, width = shape
     generator = torch.Generator().manual_seed(in_channels * 1000 + out_channels * 10 + groups)
     layer = HierarchicalGroupConv2d(
         in_channels, out_channels, groups, operator=operator, form=form
     ).double()
     layer.reset_parameters(generator)
-    x = torch.randn(2, in_channels, 3, 5, generator=generator, dtype=torch.float64)
+    x, output_gradient = (
+        torch.randn(
+            num_images, channels, height, width, generator=generator, dtype=torch.float64
+        ).to(memory_format=memory_format)
+        for channels in (in_channels, out_channels)
+    )
     x.requires_grad_()
-    output_gradient = torch.randn(2, out_channels, 3, 5, generator=generator, dtype=torch.float64)
     inputs = [x, *layer.parameters()]
 
     y = layer(x)
@@ -73,18 +85,60 @@ def test_each_form_is_equation_1_forward_and_backward(
     check_against_equation_1(in_channels, out_channels, groups, operator, form)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(
     in_channels=st.integers(1, 40),
     per_group=st.integers(1, 12),
-    groups=st.integers(1, 9),
+    groups=st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8, 9]),
     operator=st.sampled_from(["hgc", "sgc"]),
-    form=st.sampled_from(["reference", "composed"]),
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 7)),
+    memory_format=st.sampled_from([torch.contiguous_format, torch.channels_last]),
 )
-def test_equation_1_holds_for_any_widths(
-    in_channels: int, per_group: int, groups: int, operator: str, form: str
+def test_equation_1_holds_for_any_widths_and_sizes(
+    in_channels: int,
+    per_group: int,
+    groups: int,
+    operator: str,
+    form: str,
+    shape: tuple[int, int, int],
+    memory_format: torch.memory_format,
 ) -> None:
-    check_against_equation_1(in_channels, per_group * groups, groups, operator, form)
+    out_channels = per_group * groups
+    check_against_equation_1(
+        in_channels, out_channels, groups, operator, form, shape, memory_format
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "form"),
+    [
+        ((24, 48, 4), 32, "composed"),  # the paper's networks
+        ((348, 192, 4), 8, "composed"),
+        ((24, 48, 1), 1, "composed"),  # nothing to save
+        ((512, 1024, 8), 8, "reference"),  # three times the multiply-adds
+        ((240, 384, 4), 8, "composed"),
+        ((240, 384, 4), 1, "reference"),  # composing costs more than the convolution
+    ],
+)
+def test_auto_takes_the_form_that_was_measured_to_be_faster(
+    shape: tuple[int, int, int], side: int, form: str
+) -> None:
+    layer = HierarchicalGroupConv2d(*shape)
+
+    assert prefers_composed(layer, 64 * side**2, "cpu") is (form == "composed")
+    assert prefers_composed(layer, 64 * side**2, "cuda")
+
+
+def test_auto_computes_by_the_form_that_it_prefers() -> None:
+    wide = HierarchicalGroupConv2d(256, 256, 8)
+    x = torch.randn(1, 256, 2, 2, generator=torch.Generator().manual_seed(0))
+    assert not prefers_composed(wide, 4, "cpu")
+
+    reference = HierarchicalGroupConv2d(256, 256, 8, form="reference")
+    reference.load_state_dict(wide.state_dict())
+
+    assert torch.equal(wide(x), reference(x))
 
 
 @pytest.mark.parametrize("form", FORMS)

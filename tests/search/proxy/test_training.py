@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hgcnet.architecture import Architecture, Stage
+from search.proxy.config import Precision
 from search.proxy.data import Splits
 from search.proxy.training import (
     Diverged,
@@ -160,3 +161,19 @@ def test_evaluation_counts_every_image_once(digit_splits: Splits) -> None:
     assert result.accuracy == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
     expected = float(torch.nn.functional.cross_entropy(logits, labels))
     assert result.loss == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_training_and_validation_compute_in_the_precision_that_is_asked_for(
+    digit_splits: Splits, precision: Precision, dtype: torch.dtype
+) -> None:
+    config = ProxyConfig(epochs=1, batch_size=64, precision=precision)
+    training = train(small(digit_splits, 64), config)
+    seen: list[tuple[bool, torch.dtype]] = []
+    training.model.register_forward_hook(
+        lambda module, inputs, logits: seen.append((module.training, logits.dtype))
+    )
+    training.run_epoch()
+    assert set(seen) == {(True, dtype), (False, dtype)}

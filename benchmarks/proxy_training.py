@@ -1,0 +1,382 @@
+"""How much faster than a plain implementation is a proxy trained, and what is left of the machine?
+
+With one thread, in bf16, about three times as fast at 32x32 and two and a half times at 16x16; in fp32
+1.8 times. The data pipeline has stopped to matter.
+
+                                        naive        ours   ratio (least - most)
+    training 32x32, batch 128, fp32        30          56    1.84x (1.76 - 2.03)   images/s
+    training 32x32, batch 128, bf16        30          89    2.92x (2.52 - 3.46)
+    training 16x16, batch 64, bf16        114         289    2.52x (1.97 - 2.58)
+    evaluation 32x32, fused, bf16          52         420    7.99x (7.36 - 9.08)
+    data alone, 32x32, batch 128          200         7.1   29.8x (20.8 - 37.2)    us / image
+    data alone, 16x16, batch 64           203         3.3   85.3x (49.3 - 98.0)
+    two 1-thread workers over one 2-thread worker: not measured to the end (see --sections workers)
+
+    1x1 convolution, 1024 channels: fp32 103, bf16 206 GFLOP/s; copy 16 GB/s. A step reaches 10 (naive),
+    17 (fp32) and 29 (bf16) GFLOP/s of the structure: 10, 16 and 14 percent.
+
+After, 16x16, batch 64, bf16, shares of a step: convolutions backward 28 %, forward 14 %; BN backward 13 %,
+forward 10 %; adds 9 %; ReLU 6 %; concatenations and copies 3 %. (Before: --sections profile.)
+
+hgcnet_42_g4, CIFAR-10, 3 or 4 interleaved rounds, one thread of a 2-core AMD EPYC with avx512_bf16, torch 2.15.0,
+CPU time. The machine was busy (load 6 to 15 on two cores), which halved every absolute figure, widened the
+ranges, and slowed down most what faults pages in: the naive evaluation above all. Of an idle one, expect
+about 3.4 for that row, as a prototype measured.
+
+Tried and left out (bf16, the same busy machine, 40 steps at 16x16 and 8 at 32x32, speed of the whole step):
+- mean and variance of each feature once for all its readers: 0.99 at 16x16.
+- norm3 merged into project in training, by an autograd function with closed-form sums: 0.89 at 16x16;
+  with the row above and the one below 1.04 at 32x32.
+- the gradient of the dense connection copied by rows: 1.01 at 16x16.
+- mallopt (no mmap, no trimming): 58,444 page faults in 12 epochs of 4 networks become 940, but they cost 0.1 s of 32 s.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from interleaved import CPU_TIME, Clock, choose_clock, describe_machine, measure, ratio, ratio_of
+from naive_training import NaiveTraining, build_naive_network, naive_loader
+from torch import nn
+from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
+
+from hgcnet.architecture import Task
+from hgcnet.complexity import count
+from hgcnet.fusion import fused
+from hgcnet.presets import preset
+from search.proxy.augment import crop_batch, crop_padding, draw_crops
+from search.proxy.config import Precision, ProxyConfig
+from search.proxy.data import DataConfig, Splits, load_splits
+from search.proxy.precision import autocast
+from search.proxy.training import ProxyTraining, to_device
+
+ARCHITECTURE = preset("hgcnet_42_g4")
+BF16, FP32 = "bf16", "fp32"
+
+# Where the time of a step goes: the first of these whose word is in an operator's name has it.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "convolutions, backward": ("convolution_backward",),
+    "convolutions, forward": ("convolution", "conv_depthwise"),
+    "BN, backward": ("batch_norm_backward",),
+    "BN, forward": ("batch_norm",),
+    "ReLU": ("relu", "threshold", "clamp_min"),
+    "concatenations, copies, casts": ("cat", "copy", "clone", "contiguous", "fill", "zero"),
+    "adds": ("aten::add", "aten::sum"),
+    "weights: composing, optimizer": ("mm", "mul", "SGD", "foreach"),
+}
+
+
+class Bench:
+    """The options of one call, and what the sections share."""
+
+    def __init__(self, data: str | None, rounds: int, clock: Clock, device: torch.device) -> None:
+        self.rounds, self.clock, self.device = rounds, clock, device
+        self._config = (
+            DataConfig(dataset="cifar10", root=data, resolution=32)
+            if data
+            else DataConfig(dataset="digits", resolution=32)
+        )
+
+    def splits(self, side: int, images: int) -> Splits:
+        """A few images, all of which one epoch takes; almost none to validate on."""
+        splits = load_splits(
+            self._config, resolution=side, train_images=min(images, 1000), val_images=10
+        )
+        times = -(-images // len(splits.train.labels))
+        train = replace(
+            splits.train,
+            images=splits.train.images.repeat(times, 0)[:images],
+            labels=splits.train.labels.repeat(times)[:images],
+        )
+        return replace(splits, train=train)
+
+    def ours(self, splits: Splits, batch: int, precision: Precision) -> ProxyTraining:
+        """The training of a study's worker."""
+        config = ProxyConfig(epochs=10_000, batch_size=batch, precision=precision)
+        return ProxyTraining(ARCHITECTURE, splits, config, seed=0, device=self.device)
+
+    def naive(self, splits: Splits, batch: int, workers: int = 0) -> NaiveTraining:
+        """The plain one."""
+        return NaiveTraining(splits, batch, device=self.device, workers=workers)
+
+    @cached_property
+    def flops(self) -> int:
+        """Multiply-adds of one image at 32x32."""
+        flops: int = count(ARCHITECTURE, Task()).flops
+        return flops
+
+
+def training(bench: Bench) -> None:
+    """Training, data included, over naive."""
+    cases: list[tuple[int, int, list[Precision]]] = [(32, 128, ["fp32", "bf16"])]
+    cases += [(16, 64, ["bf16"])]
+    if bench.device.type == "cuda":
+        cases = [(32, 128, ["fp32", "bf16"]), (32, 512, ["fp32", "bf16"])]
+    for side, batch, precisions in cases:
+        steps = 1 if side == 32 else 8
+        splits = bench.splits(side, steps * batch)
+        trainings = {p: bench.ours(splits, batch, p) for p in precisions}
+        calls: dict[str, Callable[[], object]] = {"naive": bench.naive(splits, batch).run_epoch}
+        calls |= {p: t.run_epoch for p, t in trainings.items()}
+        results = measure(calls, bench.rounds, bench.clock)
+        for name, timing in results.items():
+            speed = steps * batch / timing.median
+            compared = "" if name == "naive" else ratio(results["naive"], timing)
+            print(
+                f"training {side}x{side}, batch {batch}, {name:6}{speed:9.0f} images/s  {compared}"
+            )
+
+
+def evaluation(bench: Bench) -> None:
+    """Evaluation over naive, batch 250, images in memory."""
+    images = torch.randn(250, 3, 32, 32, device=bench.device)
+    naive: nn.Module = build_naive_network(10, 3).to(bench.device).eval()
+    plain = bench.ours(bench.splits(32, 128), 128, "fp32").model.eval()
+    if plain.task.in_channels != 3:
+        images = images[:, : plain.task.in_channels]
+        naive = build_naive_network(10, plain.task.in_channels).to(bench.device).eval()
+    merged = fused(plain)
+    channels_last = images.contiguous(memory_format=torch.channels_last)
+
+    def call(model: nn.Module, x: torch.Tensor, precision: Precision) -> Callable[[], object]:
+        @torch.inference_mode()
+        def evaluate() -> object:
+            with autocast(precision, bench.device):
+                return model(x)
+
+        return evaluate
+
+    calls = {
+        "naive": call(naive, images, "fp32"),
+        "ours fp32": call(plain, channels_last, "fp32"),
+        "ours bf16": call(plain, channels_last, "bf16"),
+        "fused fp32": call(merged, channels_last, "fp32"),
+        "fused bf16": call(merged, channels_last, "bf16"),
+    }
+    results = measure(calls, 2 * bench.rounds, bench.clock)
+    for name, timing in results.items():
+        compared = "" if name == "naive" else ratio(results["naive"], timing)
+        print(f"evaluation 32x32, {name:18}{250 / timing.median:12.0f} images/s  {compared}")
+
+
+def data(bench: Bench) -> None:
+    """The data pipeline alone: order, crops, mirroring, normalisation, in batches on the device."""
+    for side, batch in ((32, 128), (16, 64)):
+        splits = bench.splits(side, 8 * batch)
+        calls = {
+            "torchvision": torchvision_epoch(splits, batch, bench.device),
+            "ours": our_epoch(splits, batch, bench.device),
+        }
+        results = measure(calls, 4 * bench.rounds, bench.clock)
+        for name, timing in results.items():
+            compared = "" if name == "torchvision" else ratio(results["torchvision"], timing)
+            us = 1e6 * timing.median / (8 * batch)
+            print(f"data {side}x{side}, batch {batch}, {name:12}{us:9.1f} us / image  {compared}")
+
+
+def torchvision_epoch(splits: Splits, batch: int, device: torch.device) -> Callable[[], object]:
+    """All batches of one epoch, from a DataLoader."""
+    loader = naive_loader(splits, batch)
+
+    def epoch() -> None:
+        for images, labels in loader:
+            images.to(device), labels.to(device)
+
+    return epoch
+
+
+def our_epoch(splits: Splits, batch: int, device: torch.device) -> Callable[[], object]:
+    """All batches of one epoch, as ProxyTraining makes them."""
+    total, side = len(splits.train.labels), splits.train.images.shape[2]
+    padding = crop_padding(side)
+    images = to_device(splits.train, splits, device, padding=padding)
+    generator = torch.Generator().manual_seed(0)
+
+    def epoch() -> None:
+        order = torch.randperm(total, generator=generator).to(device)
+        crops = draw_crops(total, padding, splits.mirror, generator, device)
+        for start in range(0, total, batch):
+            part = slice(start, start + batch)
+            images.normalise(crop_batch(images.pixels, order[part], crops[part], side))
+
+    return epoch
+
+
+def workers(bench: Bench) -> None:
+    """Two processes of one thread over one process of two threads, 32x32 and 16x16, bf16."""
+    for side, batch in ((32, 128), (16, 64)):
+        pairs = []
+        for _ in range(bench.rounds):
+            one = sum(run_workers(bench, side, batch, processes=1, threads=2))
+            two = sum(run_workers(bench, side, batch, processes=2, threads=1))
+            pairs.append((two, one))
+        ones, twos = sorted(p[1] for p in pairs), sorted(p[0] for p in pairs)
+        middle = len(pairs) // 2
+        print(f"workers {side}x{side}, 1 x 2 threads      {ones[middle]:9.0f} images/s")
+        print(
+            f"workers {side}x{side}, 2 x 1 thread       {twos[middle]:9.0f} images/s  "
+            f"{ratio_of(pairs)}"
+        )
+
+
+def run_workers(
+    bench: Bench, side: int, batch: int, *, processes: int, threads: int
+) -> list[float]:
+    """Images a second of each, all started on one signal after their warm-up."""
+    command = [
+        sys.executable,
+        __file__,
+        "--worker",
+        str(side),
+        str(batch),
+        "--threads",
+        str(threads),
+    ]
+    if bench._config.dataset == "cifar10":
+        command += ["--data", bench._config.root]
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.readline()  # it is warm
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [float(process.communicate()[0]) for process in started]
+
+
+def work(bench: Bench, side: int, batch: int, seconds: float = 10.0) -> None:
+    """One of these processes."""
+    steps = 2 if side == 32 else 8
+    training = bench.ours(bench.splits(side, steps * batch), batch, "bf16")
+    for _ in range(5):
+        training.run_epoch()
+    print("warm", flush=True)
+    sys.stdin.readline()
+    start, epochs = time.perf_counter(), 0
+    while (now := time.perf_counter() - start) < seconds:
+        training.run_epoch()
+        epochs += 1
+    print(epochs * steps * batch / now, flush=True)
+
+
+def profiles(bench: Bench) -> None:
+    """Where the time of a training step goes, in the naive and in our trainings."""
+    for side, batch in ((32, 128), (16, 64)):
+        splits = bench.splits(side, 3 * batch)
+        calls: dict[str, Callable[[], object]] = {
+            "naive": bench.naive(splits, batch).run_epoch,
+            FP32: bench.ours(splits, batch, "fp32").run_epoch,
+            BF16: bench.ours(splits, batch, "bf16").run_epoch,
+        }
+        columns = {}
+        for name, call in calls.items():
+            for _ in range(3):
+                call()
+            with profile(activities=[ProfilerActivity.CPU]) as measured:
+                call()
+            times = dict.fromkeys([*KINDS, "data and the rest"], 0.0)
+            for event in measured.key_averages():
+                kind = next((k for k, words in KINDS.items() if has(event.key, words)), None)
+                times[kind or "data and the rest"] += event.self_cpu_time_total / 3000
+            columns[name] = times
+        print(f"\nprofile {side}x{side}, batch {batch}: ms of a step (share)")
+        print(f"{'':32}" + "".join(f"{name:>16}" for name in columns))
+        for kind in next(iter(columns.values())):
+            cells = (f"{t[kind]:8.0f} ({t[kind] / sum(t.values()):4.0%})" for t in columns.values())
+            print(f"{kind:32}" + "".join(f"{cell:>16}" for cell in cells))
+        print(f"{'sum':32}" + "".join(f"{sum(t.values()):9.0f}       " for t in columns.values()))
+
+
+def has(name: str, words: tuple[str, ...]) -> bool:
+    """Whether an operator's name holds one of the words."""
+    return any(word in name for word in words)
+
+
+def limits(bench: Bench) -> None:
+    """The machine's own: convolution and copy; and what a training step reaches of the first."""
+    print()
+    weight = torch.randn(1024, 1024, 1, 1)
+    x = torch.randn(16, 1024, 16, 16).contiguous(memory_format=torch.channels_last)
+    source, target = torch.randn(2, 2**26)
+    x16, weight16 = x.bfloat16(), weight.bfloat16()
+    calls: dict[str, Callable[[], object]] = {
+        FP32: lambda: functional.conv2d(x, weight),
+        BF16: lambda: functional.conv2d(x16, weight16),
+        "copy": lambda: target.copy_(source),
+    }
+    splits = bench.splits(32, 128)
+    calls |= {
+        "naive": bench.naive(splits, 128).run_epoch,
+        "ours fp32": bench.ours(splits, 128, "fp32").run_epoch,
+        "ours bf16": bench.ours(splits, 128, "bf16").run_epoch,
+    }
+    results = measure(calls, bench.rounds, bench.clock)
+    flops = 2 * 16 * 256 * 1024**2
+    peaks = {name: flops / results[name].median / 1e9 for name in (FP32, BF16)}
+    for name, peak in peaks.items():
+        print(f"limit: 1x1 convolution, 1024 channels, {name}: {peak:.0f} GFLOP/s")
+    print(
+        f"limit: copy, read and write: {2 * source.nbytes / results['copy'].median / 1e9:.1f} GB/s"
+    )
+    for name in ("naive", "ours fp32", "ours bf16"):
+        reached = 6 * bench.flops * 128 / results[name].median / 1e9
+        peak = peaks[BF16 if "bf16" in name else FP32]
+        print(
+            f"a step, {name}: {reached:.0f} GFLOP/s of the structure, forward and backward = "
+            f"{reached / peak:.0%} of the limit"
+        )
+
+
+SECTIONS: Mapping[str, Callable[[Bench], None]] = {
+    "training": training,
+    "evaluation": evaluation,
+    "data": data,
+    "workers": workers,
+    "profile": profiles,
+    "limits": limits,
+}
+
+
+def main() -> None:
+    """Prints the sections."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", help="a folder with cifar-10-batches-py; without it the digits")
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cpu-time", action="store_true", help=CPU_TIME)
+    parser.add_argument("--quick", action="store_true", help="2 rounds")
+    parser.add_argument("--worker", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.data is not None and not (Path(options.data) / "cifar-10-batches-py").is_dir():
+        parser.error(f"--data: {options.data} does not hold cifar-10-batches-py")
+    rounds = 2 if options.quick else options.rounds
+    device = torch.device(options.device)
+    bench = Bench(options.data, rounds, choose_clock(options.cpu_time, device), device)
+    if options.worker:
+        work(bench, *options.worker)
+        return
+    print(f"{describe_machine()}, {options.threads} thread, {bench.clock.name}")
+    print(f"hgcnet_42_g4, {bench.flops / 1e6:.1f}M multiply-adds at 32x32, median of {rounds}")
+    print("ratios: median (least - most) of those within a round\n")
+    for name in options.sections:
+        SECTIONS[name](bench)
+
+
+if __name__ == "__main__":
+    main()
