@@ -676,7 +676,9 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    "commits", [*(2, 9, 33, 60, 101), pytest.param(range(1, 130, 3), marks=pytest.mark.slow)], ids=str
+    "commits",
+    [*(2, 9, 33, 60, 101), pytest.param(range(1, 130, 3), marks=pytest.mark.slow)],
+    ids=str,
 )
 def test_a_death_before_any_commit_is_survived(commits: int | range, tmp_path: Path) -> None:
     """Also between the writes of one proposal, of one result, of the study's creation."""

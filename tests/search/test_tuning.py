@@ -245,7 +245,7 @@ class TestStudyOnRay:
             return f"OSError: no space left for {index}"
 
         loop = RecordedLoop(tmp_path, create_file(9))
-        with pytest.raises(RunError, match="first 5 trainings all failed.*: no space left for 4"):
+        with pytest.raises(RunError, match=r"first 5 trainings all failed.*: no space left for 4"):
             fit_trials(loop, create_trainable(tmp_path, act), slots=1)
         assert loop.states == {"FAIL": 5}
 
@@ -253,13 +253,13 @@ class TestStudyOnRay:
         loop = RecordedLoop(tmp_path, create_file(5))
         with loop.writer._storage.engine.begin() as connection:
             connection.exec_driver_sql(
-                "CREATE TRIGGER full BEFORE INSERT ON trial_values WHEN NEW.trial_id = 3 "
-                "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+                "CREATE TRIGGER broken BEFORE INSERT ON trial_values "
+                "BEGIN INSERT INTO missing VALUES (1); END"
             )
         with pytest.raises(StorageInternalError) as error:
             fit_trials(loop, create_trainable(tmp_path, lambda index, epoch: 0.5), slots=1)
-        assert "disk full" in str(error.value.__cause__)
-        assert [row.state.name for row in loop.rows] == ["COMPLETE", "COMPLETE", "RUNNING"]
+        assert "no such table: main.missing" in str(error.value.__cause__)
+        assert [row.state.name for row in loop.rows] == ["RUNNING"]
         assert RecordedLoop(tmp_path, create_file(5)).interrupted_before == 1
 
     def test_what_tune_writes_names_no_storage_and_is_removed(self, tmp_path, monkeypatch):
@@ -275,7 +275,7 @@ class TestStudyOnRay:
 
         loop = RecordedLoop(study, create_file(2), on_close=read_all)
         fit_trials(loop, create_trainable(study, lambda index, epoch: 0.5), slots=1)
-        kinds = ("tuner.pkl", "searcher-state", "search_gen_state", "experiment_state")
+        kinds = ("tuner.pkl", "search_gen_state", "experiment_state")
         assert all(any(name.startswith(kind) for name in written) for kind in kinds), list(written)
         assert not list(tmp_path.glob("hgcnas-*"))
         for name, content in written.items():
@@ -309,10 +309,11 @@ def test_whatever_ends_a_driver_the_next_one_finishes_the_study(tmp_path):
     rows = read_rows(tmp_path)
     trained = [row.user_attrs["fingerprint"] for row in rows if row.state == TrialState.COMPLETE]
     assert len(trained) == len(set(trained)) == 6
-    interrupted = [row for row in rows if row.state == TrialState.FAIL]
-    assert len(interrupted) == 4
-    assert {row.user_attrs["failure"] for row in interrupted} == {"interrupted"}
-    assert len(rows) == 10
+    reasons = Counter(
+        row.user_attrs["failure"][:15] for row in rows if row.state == TrialState.FAIL
+    )
+    assert reasons == {"interrupted": 4, "its worker died": 1}
+    assert len(rows) == 11
 
 
 @pytest.mark.slow
@@ -327,7 +328,7 @@ def test_gpus_that_ray_reports_make_slots_by_whole_shares():
 
 
 @pytest.mark.parametrize(
-    ("cpus", "gpus", "slots"), [(1, 0.0, 12), (3, 0.0, 4), (1, 0.25, 8), (1, 0.6, 2), (1, 2.0, 1)]
+    ("cpus", "gpus", "slots"), [(1, 0.0, 12), (3, 0.0, 3), (1, 0.25, 8), (1, 0.6, 2), (1, 2.0, 1)]
 )
 def test_no_trial_spans_two_nodes_nor_a_share_two_gpus(cpus, gpus, slots):
     nodes = (Node(cpus=8, gpus=2), Node(cpus=4, gpus=0))
@@ -385,8 +386,10 @@ def digits():
 
 
 def start_driver(folder: Path) -> subprocess.Popen[str]:
+    # search.tuning comes before Ray, as in the command line: only then is all of Ray silent.
+    code = "import sys, runpy, search.tuning; runpy.run_path(sys.argv[1], run_name='__main__')"
     return subprocess.Popen(
-        [sys.executable, __file__, str(folder)],
+        [sys.executable, "-c", code, __file__, str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -413,12 +416,16 @@ def states(folder: Path) -> Counter[str]:
 
 
 def drive(folder: Path) -> None:
-    """Six trials, two at once; the first one is fast, and all are once there is a file "fast"."""
+    """Six trials, two at once. The first is fast. With a file "fast" all are, and a worker dies."""
 
     def act(index: int, epoch: int) -> float:
         (folder / f"acted-{index}").touch()
-        if index > 0 and not (folder / "fast").exists():
+        is_fast = (folder / "fast").exists()
+        if index > 0 and not is_fast:
             time.sleep(60)
+        if is_fast and not (folder / "dead").exists():
+            (folder / "dead").touch()
+            os._exit(1)
         return 0.5
 
     with joined_ray(None, num_cpus=2):
@@ -428,4 +435,4 @@ def drive(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    drive(Path(sys.argv[1]))
+    drive(Path(sys.argv[-1]))
