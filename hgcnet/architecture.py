@@ -8,11 +8,20 @@ from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from hgcnet.errors import ArchitectureError
+from hgcnet.errors import ArchitectureError, join_mistakes, one_line, shown, shown_key
 from hgcnet.files import replace_file
 from hgcnet.structure import build_structure
 
 FORMAT = 1
+
+# Far beyond any use. They bound what a file of a few lines can make a reader allocate.
+MAX_VALUE = 4096  # of every integer but the number of classes
+MAX_CLASSES = 100_000
+MAX_MODULES = 1024
+MAX_WEIGHTS = 10**9  # 4 GB in float32
+MAX_BYTES = 2**17  # of a TOML file
+MAX_DOTS = 1000  # of one of its lines: the time for a dotted key grows with the square of its length
+MAX_NESTING = 20
 
 Operator = Literal["hgc", "sgc"]
 SEPlacement = Literal["none", "last", "all"]
@@ -81,11 +90,11 @@ def read_architecture(path: str | Path) -> ArchitectureFile:
         ArchitectureError: one line for each mistake, with the file, the key and what would be right.
     """
     try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        document = parse_toml(read_bytes(path))
     except OSError as error:
         raise ArchitectureError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ArchitectureError(f"{path}: is not TOML: {error}") from error
+    except ValueError as error:
+        raise ArchitectureError(f"{path}: is not TOML: {one_line(error)}") from error
     return parse_architecture(document, source=str(path))
 
 
@@ -102,7 +111,8 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
         )
     mistakes: list[str] = []
     if document.get("format") != FORMAT:
-        mistakes.append(f"format: {document.get('format')!r} is not {FORMAT}, the format read here")
+        given = shown(document.get("format"))
+        mistakes.append(f"format: {given} is not {FORMAT}, the format read here")
     table = _table(document, "architecture", mistakes)
     _check_keys(document, {"format", "architecture", "task", "provenance"}, "", mistakes)
     _check_keys(table, {f.name for f in fields(Architecture)}, "architecture.", mistakes)
@@ -114,11 +124,12 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
         _check_positive(table, key, "architecture.", mistakes)
     compression = table.get("compression", 0.5)
     if isinstance(compression, bool) or not isinstance(compression, int | float):
-        mistakes.append(f"architecture.compression: {compression!r} is not a number")
+        mistakes.append(f"architecture.compression: {shown(compression)} is not a number")
     elif not 0 < compression <= 1:
-        mistakes.append(f"architecture.compression: {compression!r} is not in (0, 1]")
+        mistakes.append(f"architecture.compression: {shown(compression)} is not in (0, 1]")
     for key in task:
-        _check_positive(task, key, "task.", mistakes)
+        most = MAX_CLASSES if key == "num_classes" else MAX_VALUE
+        _check_positive(task, key, "task.", mistakes, most)
 
     stages = table.get("stages")
     if not isinstance(stages, list) or not stages:
@@ -128,7 +139,7 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
     for index, stage in enumerate(stages):
         where = f"architecture.stages[{index}]"
         if not isinstance(stage, dict):
-            mistakes.append(f"{where}: {stage!r} is not a table")
+            mistakes.append(f"{where}: {shown(stage)} is not a table")
             continue
         _check_keys(stage, {f.name for f in fields(Stage)}, f"{where}.", mistakes)
         for key in ("depth", "growth", "groups"):
@@ -139,19 +150,42 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
 
     provenance = document.get("provenance", {})
     if not isinstance(provenance, dict):
-        mistakes.append(f"provenance: {provenance!r} is not a table")
+        mistakes.append(f"provenance: {shown(provenance)} is not a table")
     if mistakes:
-        raise ArchitectureError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
+        raise ArchitectureError(join_mistakes(source, mistakes))
     values = {**table, "stages": tuple(Stage(**stage) for stage in stages)}
     architecture = Architecture(**values)
+    if (mistake := size_mistake(architecture, Task(**task))) is not None:
+        raise ArchitectureError(f"{source}: architecture: {mistake}")
     written = provenance.get("fingerprint", architecture.fingerprint)
     if written != architecture.fingerprint:
         raise ArchitectureError(
-            f"{source}: provenance.fingerprint: {written!r} is not the architecture's, which is "
+            f"{source}: provenance.fingerprint: {shown(written)} is not the architecture's, which is "
             f"{architecture.fingerprint!r}: the file was edited after it was written, and its provenance "
             "speaks of another network; undo the edit or remove [provenance]"
         )
     return ArchitectureFile(architecture=architecture, task=Task(**task), provenance=provenance)
+
+
+def size_mistake(architecture: Architecture, task: Task) -> str | None:
+    """What makes a network larger than anybody can mean; None for every other one.
+
+    Counted are the weights that it has when its grouped convolutions are composed.
+    """
+    modules = sum(stage.depth for stage in architecture.stages)
+    if modules > MAX_MODULES:
+        return f"has {modules:,} modules, more than {MAX_MODULES:,}"
+    channels = architecture.stem_channels
+    weights = 9 * task.in_channels * channels
+    for stage in build_structure(architecture):
+        for module in stage.modules:
+            ends = module.in_channels + 9 + 2 * module.se_channels + module.growth
+            weights += module.mid_channels * ends
+        channels = stage.modules[-1].out_channels
+        weights += channels * (stage.transition_channels or task.num_classes)
+    if weights > MAX_WEIGHTS:
+        return f"has {weights:,} weights, more than {MAX_WEIGHTS:,}"
+    return None
 
 
 def write_architecture(path: str | Path, file: ArchitectureFile) -> None:
@@ -171,6 +205,40 @@ def write_architecture(path: str | Path, file: ArchitectureFile) -> None:
         raise ArchitectureError(f"{path}: cannot be written: {error.strerror}") from error
 
 
+def read_bytes(path: str | Path) -> bytes:
+    """What a TOML file holds, of a very large one no more than `parse_toml` needs to refuse it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def parse_toml(content: bytes) -> dict[str, Any]:
+    """The document of a TOML file. A byte order mark is left out.
+
+    Raises:
+        ValueError: it is none, or it exceeds MAX_BYTES, MAX_DOTS or MAX_NESTING.
+    """
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
+    if max(line.count(b".") for line in content.split(b"\n")) > MAX_DOTS:
+        raise ValueError(f"a line of it has more than {MAX_DOTS:,} dots")
+    deep = f"it is nested more than {MAX_NESTING} deep"
+    try:
+        document = tomllib.loads(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError(deep) from error
+    level: list[Any] = [document]
+    for _ in range(MAX_NESTING):
+        children = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [child for items in children for child in items if isinstance(child, dict | list)]
+    if level:
+        raise ValueError(deep)
+    return document
+
+
 def to_document(file: ArchitectureFile) -> dict[str, Any]:
     """The TOML document of an architecture file; `parse_architecture` reads it back."""
     architecture = asdict(file.architecture)
@@ -186,7 +254,9 @@ def _table(document: Mapping[str, Any], key: str, mistakes: list[str]) -> dict[s
     table = document.get(key)
     if isinstance(table, dict):
         return table
-    mistakes.append(f"{key}: " + ("is missing" if table is None else f"{table!r} is not a table"))
+    mistakes.append(
+        f"{key}: " + ("is missing" if table is None else f"{shown(table)} is not a table")
+    )
     return {}
 
 
@@ -195,17 +265,22 @@ def _check_keys(
 ) -> None:
     for key in table:
         if key not in known:
-            mistakes.append(f"{prefix}{key}: unknown key; known are {', '.join(sorted(known))}")
+            names = ", ".join(sorted(known))
+            mistakes.append(f"{prefix}{shown_key(key)}: unknown key; known are {names}")
 
 
-def _check_positive(table: Mapping[str, Any], key: str, prefix: str, mistakes: list[str]) -> None:
+def _check_positive(
+    table: Mapping[str, Any], key: str, prefix: str, mistakes: list[str], most: int = MAX_VALUE
+) -> None:
     value = table.get(key, 1)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        mistakes.append(f"{prefix}{key}: {value!r} is not a positive integer")
+        mistakes.append(f"{prefix}{shown_key(key)}: {shown(value)} is not a positive integer")
+    elif value > most:
+        mistakes.append(f"{prefix}{shown_key(key)}: {shown(value)} is more than {most}")
 
 
 def _check_member(
     table: Mapping[str, Any], key: str, known: tuple[str, ...], prefix: str, mistakes: list[str]
 ) -> None:
     if key in table and table[key] not in known:
-        mistakes.append(f"{prefix}{key}: {table[key]!r} is not one of {', '.join(known)}")
+        mistakes.append(f"{prefix}{key}: {shown(table[key])} is not one of {', '.join(known)}")

@@ -7,7 +7,16 @@ UserError
 ├── DataError           a data set that is absent, unreadable or too small
 ├── RunError            a run folder, storage or study in the wrong state for what was asked
 └── MissingPackageError something was asked for that needs a package which is not installed
+
+Files that people are given may hold anything, and their messages are read in a terminal: what comes
+from a file enters a message by way of `shown`, `shown_key` or `one_line`.
 """
+
+import re
+from collections.abc import Sequence
+
+_LONGEST = 200  # characters of a value
+_MOST = 30  # mistakes of one file
 
 
 class UserError(Exception):
@@ -40,3 +49,34 @@ class MissingPackageError(UserError):
     def __init__(self, purpose: str, package: str, extra: str | None = None) -> None:
         install = f"hgcnas[{extra}]" if extra else package
         super().__init__(f"{purpose} needs the package {package}: pip install '{install}'")
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, in one line; the middle of a long one is left out."""
+    try:
+        return one_line(repr(value))
+    except (
+        ValueError,
+        RecursionError,
+    ):  # integers of more than 4,300 digits; lists in lists in ...
+        return f"<{type(value).__name__}>"
+
+
+def shown_key(key: str) -> str:
+    """A key of a table: bare where TOML lets it be."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", key) else shown(key)
+
+
+def one_line(text: object) -> str:
+    """A text that others wrote, in one line; the middle of a long one is left out."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+    cut = len(line) - _LONGEST
+    return line if cut <= 0 else f"{line[:120]} ... ({cut} characters) ... {line[120 + cut :]}"
+
+
+def join_mistakes(source: object, mistakes: Sequence[str]) -> str:
+    """One line for each mistake of a file; of very many, the first ones."""
+    lines = [f"{source}: {mistake}" for mistake in mistakes[:_MOST]]
+    if (more := len(mistakes) - _MOST) > 0:
+        lines.append(f"{source}: {more:,} more mistakes follow")
+    return "\n".join(lines)

@@ -10,7 +10,6 @@ not those of the files beside it, so it is never taken for a whole one.
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,12 +24,13 @@ from hgcnet.architecture import (
     write_architecture,
 )
 from hgcnet.complexity import count
-from hgcnet.errors import ArchitectureError, MissingPackageError
+from hgcnet.errors import ArchitectureError, MissingPackageError, one_line, shown
 from hgcnet.files import replace_file
 from hgcnet.layers import Form
 from hgcnet.model import HGCNet
 
 FORMAT = 1
+_GREATEST = torch.finfo(torch.float32).max
 _ARCHITECTURE, _WEIGHTS, _METRICS = "architecture.toml", "model.safetensors", "metrics.json"
 
 
@@ -121,15 +121,22 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
         generator = torch.Generator().manual_seed(seed)
         return HGCNet(file.architecture, file.task, generator=generator, form=form)
     record = read_record(path)
-    network = HGCNet(record.file.architecture, record.file.task, form=form)
     tensors = _read_weights(path / _WEIGHTS)
+    total = sum(tensor.numel() for tensor in tensors.values())
+    needed = count(record.file.architecture, record.file.task).num_params_total
+    if total < needed:  # before a network is allocated for which there are no weights
+        raise ArchitectureError(
+            f"{path / _WEIGHTS}: holds {total:,} numbers, fewer than the {needed:,} parameters of "
+            f"the network of {_ARCHITECTURE}"
+        )
+    network = HGCNet(record.file.architecture, record.file.task, form=form)
     expected = {name: _signature(tensor) for name, tensor in network.state_dict().items()}
     found = {name: _signature(tensor) for name, tensor in tensors.items()}
     for name in sorted(expected.keys() | found.keys()):
         wanted, given = expected.get(name, "nothing"), found.get(name, "nothing")
         if wanted != given:
             raise ArchitectureError(
-                f"{path / _WEIGHTS}: {name}: holds {given} where the network of {_ARCHITECTURE} "
+                f"{path / _WEIGHTS}: {one_line(name)}: holds {given} where the network of {_ARCHITECTURE} "
                 f"has {wanted}"
             )
     network.load_state_dict(tensors)
@@ -179,30 +186,29 @@ def _weights_to_bytes(model: HGCNet) -> bytes:
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
-        from safetensors import SafetensorError
         from safetensors.torch import load as parse
     except ImportError as error:
         raise MissingPackageError("a model folder", "safetensors") from error
     try:
         tensors: dict[str, Tensor] = parse(_read_bytes(path))
-    except SafetensorError as error:
-        raise ArchitectureError(f"{path}: is not a safetensors file: {error}") from error
+    except Exception as error:  # SafetensorError, and what torch raises about a dtype or a shape
+        raise ArchitectureError(f"{path}: is not a safetensors file: {one_line(error)}") from error
     return tensors
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(_read_bytes(path))
-    except ValueError as error:
-        raise ArchitectureError(f"{path}: is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ArchitectureError(f"{path}: is not JSON: {one_line(error)}") from error
     kinds = {"format": int, "sha256": dict, "mean": list, "std": list, "metrics": dict}
     for key, kind in kinds.items():
         value = document.get(key) if isinstance(document, dict) else None
         if not isinstance(value, kind):
-            raise ArchitectureError(f"{path}: {key}: {value!r} is not a {kind.__name__}")
+            raise ArchitectureError(f"{path}: {key}: {shown(value)} is not a {kind.__name__}")
     if document["format"] != FORMAT:
         raise ArchitectureError(
-            f"{path}: format: {document['format']} is not {FORMAT}, the format read here"
+            f"{path}: format: {shown(document['format'])} is not {FORMAT}, the format read here"
         )
     return dict(document)
 
@@ -216,11 +222,11 @@ def _read_bytes(path: Path) -> bytes:
 
 def _normalisation_mistake(mean: list[Any], std: list[Any], channels: int) -> str | None:
     for name, values in (("mean", mean), ("std", std)):
-        numbers = [v for v in values if isinstance(v, int | float) and math.isfinite(v)]
+        numbers = [v for v in values if isinstance(v, int | float) and abs(v) <= _GREATEST]
         if len(numbers) != len(values) or len(values) != channels:
-            return f"{name}: {values} is not one number for each of {channels} channels"
+            return f"{name}: {shown(values)} is not one number for each of {channels} channels"
     if min(std) <= 0:
-        return f"std: {std} is not above 0"
+        return f"std: {shown(std)} is not above 0"
     return None
 
 

@@ -7,7 +7,7 @@ Whatever runs the trainings (Ray Tune, or a simulator) calls `next`, `on_epoch`,
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -16,13 +16,14 @@ from optuna.trial import TrialState
 from hgcnet.architecture import Architecture
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
+from search.checkpoints import Checkpoints
 from search.early_stopping.rungs import Rungs
 from search.pareto import non_dominated, normalised_hypervolume
 from search.samplers.parameters import OptunaSpace
-from search.study import INTERRUPTED, Proposal, StudyWriter, failed_for_good, seconds_used
+from search.study import STOPPED, Again, Proposal, StudyWriter, failed_for_good, seconds_used
 from search.study_file import StudyFile
 
-MAX_FIRST_FAILURES = 5  # in a row, from the start of the study: then it is not the networks' fault
+MIN_FAILURES = 5  # fewer never stop a study, whatever their share
 
 
 class Wait(Enum):
@@ -65,17 +66,21 @@ class SearchLoop:
         start_with: dict[str, Architecture],
         observe: Callable[[Progress], None] = lambda progress: None,
         next_enqueued: Callable[[], dict[str, Architecture]] = dict,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._file = file
         self._space = space
         self._writer = writer
         self._observe = observe
         self._next_enqueued = next_enqueued
+        self._checkpoints = checkpoints
         self._running: dict[int, Proposal] = {}
         self._curves: dict[int, list[float]] = {}
         self._seconds: dict[int, float] = {}
+        self._first_trials: dict[str, int] = {}  # fingerprint -> the number it has in the rungs
         self._results: list[tuple[float, int]] = []  # accuracy and FLOPs of what is finished
         self._stopped = self._failed = 0
+        self._failed_now = 0  # since this driver began
         self._stop_requested = False
         self._begin = time.monotonic()
         self._trained_before = 0
@@ -88,6 +93,8 @@ class SearchLoop:
         self._used_before = seconds_used(writer.trials())
         self._trained_before = self._trained
         writer.enqueue_repeats()
+        if checkpoints is not None:
+            checkpoints.keep_only(writer.unfinished())
         writer.enqueue(space.space.cheapest(), "cheapest")
         for name, architecture in start_with.items():
             writer.enqueue(architecture, f"start_with: {name}")
@@ -106,13 +113,11 @@ class SearchLoop:
         if (reason := self._reason_to_start_nothing()) is not None:
             self.end_reason = reason
             return wait
-        proposal = self._writer.ask()
+        proposal = self._ask()
         if proposal is None:
             self.end_reason = "every feasible architecture of the space was proposed"
             return wait
-        self._running[proposal.number] = proposal
-        self._curves[proposal.number] = []
-        self._seconds[proposal.number] = 0.0
+        proposal = self._take(proposal)
         self._changed(f"trial {proposal.number} starts: {proposal.architecture}")
         return proposal
 
@@ -120,6 +125,7 @@ class SearchLoop:
         """Takes the result of one epoch; whether the training goes on."""
         proposal = self._running[number]
         accuracy = round(accuracy, 6)  # as it is stored: a resumed study decides from the same
+        del self._curves[number][epoch - 1 :]  # of a checkpoint that the worker could not use
         self._curves[number].append(accuracy)
         self._seconds[number] += seconds
         if epoch >= self._file.proxy.epochs:
@@ -129,9 +135,15 @@ class SearchLoop:
         # What people asked for is trained to the end: it is what the others are compared with.
         return goes_on or proposal.origin is not None
 
+    def on_checkpoint(self, number: int, state: bytes) -> None:
+        """Keeps the state of a training, for the trial that repeats it if this one is cut short."""
+        if self._checkpoints is not None:
+            self._checkpoints.save(self._running[number].fingerprint, state)
+
     def on_end(self, number: int) -> None:
         """The training of a trial is over, after its last epoch or where `on_epoch` stopped it."""
         proposal, curve, seconds = self._pop(number)
+        self._drop_checkpoint(proposal)
         if len(curve) < self._file.proxy.epochs:
             self._writer.tell_stopped(proposal, curve, seconds)
             self._stopped += 1
@@ -142,21 +154,31 @@ class SearchLoop:
         self._take_reference(proposal.origin, curve[-1])
         self._changed(f"trial {number} finished at {curve[-1]:.4f}: {proposal.architecture}")
 
-    def on_failure(self, number: int, reason: str) -> None:
+    def on_failure(self, number: int, reason: str, again: Again = Again.NO) -> None:
         """The training failed.
 
         Raises:
-            RunError: the first trainings of the study failed one and all.
+            RunError: too many of this driver's trainings failed.
         """
         proposal, curve, seconds = self._pop(number)
-        self._writer.tell_failed(proposal, reason, curve, seconds)
-        self._failed += 1
-        self._take_reference(proposal.origin, None)
-        self._changed(f"trial {number} failed: {reason}")
-        if self._trained == 0 and self._failed >= MAX_FIRST_FAILURES:
+        again = self._writer.tell_failed(proposal, reason, curve, seconds, again)
+        if again is Again.SOON:
+            self._writer.enqueue_repeats()
+            self._changed(f"trial {number} is repeated: {reason}")
+            return
+        if again is Again.NO:
+            self._failed += 1
+            self._take_reference(proposal.origin, None)
+            self._drop_checkpoint(proposal)
+        self._failed_now += 1
+        self._changed(f"trial {number} {'waits' if again is Again.ALONE else 'failed'}: {reason}")
+        tried = self._trained - self._trained_before + self._failed_now
+        too_many = self._failed_now > self._file.budget.max_failure_share * tried
+        if too_many and self._failed_now >= MIN_FAILURES:
             self._stop_requested = True
             raise RunError(
-                f"the first {self._failed} trainings all failed; the last one said: {reason}"
+                f"{self._failed_now} of {tried} trainings failed, more than budget.max_failure_share "
+                f"allows; the last one said: {reason}"
             )
 
     def request_stop(self) -> None:
@@ -170,10 +192,11 @@ class SearchLoop:
         return self._stop_requested
 
     def close(self) -> None:
-        """Tells what is still running as interrupted, to be repeated by the next driver."""
+        """Tells what is still running as stopped, to be repeated by the next driver."""
         for number in list(self._running):
             proposal, curve, seconds = self._pop(number)
-            self._writer.tell_failed(proposal, INTERRUPTED, curve, seconds)
+            self._writer.tell_failed(proposal, STOPPED, curve, seconds, Again.SOON)
+        self._writer.close_interrupted()
         self._writer.enqueue_repeats()
 
     def progress(self, message: str = "") -> Progress:
@@ -201,6 +224,34 @@ class SearchLoop:
     @property
     def _trained(self) -> int:
         return len(self._results) + self._stopped
+
+    def _ask(self) -> Proposal | None:
+        """The next proposal. What has to be alone comes last: then nothing waits for its sake."""
+        crowded = len(self._writer.owed(Again.ALONE))
+        proposal = None
+        if self._trained + len(self._running) + crowded < self._file.budget.trials:
+            proposal = self._writer.ask()
+        if proposal is None and crowded:
+            self._writer.enqueue_repeats(Again.ALONE)
+            proposal = self._writer.ask()
+        return proposal
+
+    def _take(self, proposal: Proposal) -> Proposal:
+        """Takes a proposal among what runs, with the epochs of its checkpoint if it has one."""
+        number = proposal.number
+        self._running[number], self._curves[number], self._seconds[number] = proposal, [], 0.0
+        checkpoint = self._checkpoints and self._checkpoints.load(proposal.fingerprint)
+        if checkpoint:
+            proposal = replace(proposal, checkpoint=checkpoint.state)
+            self._running[number], self._seconds[number] = proposal, checkpoint.seconds
+            for epoch, accuracy in enumerate(checkpoint.curve, start=1):
+                self._curves[number].append(round(accuracy, 6))
+                self._decide(number, proposal.architecture, epoch, self._curves[number][-1])
+        return proposal
+
+    def _drop_checkpoint(self, proposal: Proposal) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.drop(proposal.fingerprint)
 
     def _take_reference(self, origin: str | None, accuracy: float | None) -> None:
         """The hypervolume's reference is what the cheapest network reaches, or chance if it failed."""
@@ -230,14 +281,16 @@ class SearchLoop:
         if self._rungs is None:
             return True
         losses = (1 - accuracy, math.log(self._flops(architecture)))
-        return self._rungs.on_result(number, epoch, losses)
+        # A training that is repeated keeps its place in the rungs.
+        first = self._first_trials.setdefault(architecture.fingerprint, number)
+        return self._rungs.on_result(first, epoch, losses)
 
     def _replay(self) -> None:
         """Rebuilds rungs and counts from the stored rows."""
         trials = self._writer.trials()
         for trial in trials:
             origin = trial.user_attrs.get("origin")
-            if failed_for_good(trial, trials):
+            if failed_for_good(trial):
                 self._failed += 1
                 self._take_reference(origin, None)
             elif trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):

@@ -1,27 +1,37 @@
 """What is wrong with a document, in one line for each mistake: pydantic's errors in our words."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, time
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from hgcnet.errors import shown, shown_key
 
-def unusable_values(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Paths of values that TOML has and JSON, as which the tables are checked, has not."""
+
+def take_out_unusable(value: Any, unusable: dict[str, str], path: str = "") -> Any:
+    """The value, with None for what TOML has and JSON, as which the tables are checked, has not.
+
+    `unusable` gets what is wrong with each such value by its path.
+    """
+    reason = None
     if isinstance(value, dict):
-        for key, item in value.items():
-            yield from unusable_values(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from unusable_values(item, f"{path}[{index}]")
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield path, f"{value} is not a finite number"
+        paths = {key: f"{path}.{shown_key(key)}".lstrip(".") for key in value}
+        return {key: take_out_unusable(value[key], unusable, paths[key]) for key in value}
+    if isinstance(value, list):
+        items = enumerate(value)
+        return [take_out_unusable(item, unusable, f"{path}[{index}]") for index, item in items]
+    if isinstance(value, float) and not math.isfinite(value):
+        reason = f"{value} is not a finite number"
     elif isinstance(value, int) and value.bit_length() > 63:
-        yield path, "the integer has more than the 64 bits of TOML's"
+        reason = "the integer has more than the 64 bits of TOML's"
     elif isinstance(value, date | time):
-        yield path, f"{value} is a date or a time, which no key takes; texts need quotes"
+        reason = f"{value} is a date or a time, which no key takes; texts need quotes"
+    if reason is None:
+        return value
+    unusable[path] = reason
+    return None
 
 
 def describe(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -> list[str]:
@@ -32,14 +42,15 @@ def describe(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -> l
     """
     path = ""
     for part in details["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        path += f"[{part}]" if isinstance(part, int) else f".{shown_key(part)}"
+    path = path.lstrip(".")
     if details["type"] == "mistakes":
         return [f"{path}.{mistake}" for mistake in details["ctx"]["mistakes"]]
     return [f"{path}: {_reason(details, known_keys)}"]
 
 
 def _reason(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -> str:
-    given, context = details["input"], details.get("ctx", {})
+    given, context = shown(details["input"]), details.get("ctx", {})
     match details["type"]:
         case "missing":
             return "is missing"
@@ -47,28 +58,30 @@ def _reason(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -> st
             table = str(details["loc"][0]) if len(details["loc"]) > 1 else ""
             return f"unknown key; known are {', '.join(known_keys(table))}"
         case "literal_error":
-            return f"{given!r} is not one of {context['expected']}"
+            return f"{given} is not one of {context['expected']}"
         case "string_pattern_mismatch":
-            return f"{given!r} is not 1 to 100 letters, digits, - and _"
+            return f"{given} is not 1 to 100 letters, digits, - and _"
         case "greater_than":
-            return f"{given!r} is not above {context['gt']:.10g}"
+            return f"{given} is not above {context['gt']:.10g}"
         case "greater_than_equal":
-            return f"{given!r} is below {context['ge']:.10g}"
+            return f"{given} is below {context['ge']:.10g}"
         case "less_than_equal":
-            return f"{given!r} is above {context['le']:.10g}"
+            return f"{given} is above {context['le']:.10g}"
+        case "too_long":
+            return f"{context['actual_length']} values are more than {context['max_length']}"
         case "dataclass_type" | "dataclass_exact_type":
-            return f"{given!r} is not a table"
+            return f"{given} is not a table"
         case "tuple_type" if details["loc"] == ("objectives",):
-            return f"{given!r} is not a list of tables, each under [[objectives]]"
+            return f"{given} is not a list of tables, each under [[objectives]]"
         case "tuple_type":
-            return f"{given!r} is not a list"
+            return f"{given} is not a list"
         case "string_type":
-            return f"{given!r} is not a text in quotes"
+            return f"{given} is not a text in quotes"
         case "int_type" | "int_from_float":
-            return f"{given!r} is not an integer"
+            return f"{given} is not an integer"
         case "float_type":
-            return f"{given!r} is not a number"
+            return f"{given} is not a number"
         case "bool_type":
-            return f"{given!r} is not true or false"
+            return f"{given} is not true or false"
         case _:
-            return f"{given!r} is not {details['msg'].removeprefix('Input should be ')}"
+            return f"{given} is not {details['msg'].removeprefix('Input should be ')}"

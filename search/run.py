@@ -4,12 +4,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from search.checkpoints import Checkpoints
 from search.export import versions
 from search.loop import Progress, SearchLoop
 from search.preparation import PreparedStudy
 from search.proxy.data import load_splits
 from search.run_folder import RunFolder
-from search.study import StudyWriter, open_storage, sqlite_url
+from search.storage import open_writer, sqlite_url
+from search.study import StudyWriter
 from search.tuning import check_resources, joined_ray, run_trials
 
 
@@ -43,11 +45,17 @@ def run_study(
         def open_loop() -> SearchLoop:
             folder.create(file.document, versions())
             stack.enter_context(folder.locked())
-            storage = open_storage(storage_url or sqlite_url(folder.path))
+            storage = open_writer(storage_url or sqlite_url(folder.path), file.name)
             stack.callback(storage.engine.dispose)
             writer = StudyWriter(storage, file, prepared.space)
             return SearchLoop(
-                file, prepared.space, writer, prepared.start_with, observe, folder.next_enqueued
+                file,
+                prepared.space,
+                writer,
+                prepared.start_with,
+                observe,
+                folder.next_enqueued,
+                Checkpoints(folder.path / "checkpoints"),
             )
 
         loop = open_loop() if folder.exists else None

@@ -1,20 +1,25 @@
 """A study read back from its storage, by those who only look: status, report, export, dashboard."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 import optuna
 import pandas as pd
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
 
 from hgcnet.architecture import Architecture, Task
-from hgcnet.errors import RunError
+from hgcnet.errors import RunError, one_line
 from search.pareto import HypervolumeBounds
 from search.results import load_trials
 from search.run_folder import RunFolder
 from search.samplers.parameters import OptunaSpace
-from search.study import open_storage, seconds_used, sqlite_url
+from search.storage import open_storage, sqlite_url
+from search.study import seconds_used
 from search.study_file import StudyFile, parse_study_file
 from space.search_space import SearchSpace
 
@@ -32,12 +37,17 @@ class StoredStudy:
     @cached_property
     def frozen_trials(self) -> list[optuna.trial.FrozenTrial]:
         """All rows, oldest first."""
-        return self.study.get_trials(deepcopy=False)
+        with _reading(self.folder):
+            return self.study.get_trials(deepcopy=False)
 
     @property
     def bounds(self) -> HypervolumeBounds:
         """What the hypervolume is measured against."""
-        return HypervolumeBounds(**self.study.user_attrs["hypervolume"])
+        with _reading(self.folder):
+            stored = self.study.user_attrs.get("hypervolume")
+            if stored is None:
+                raise RunError(f"{self.folder.path}: the study was only just created")
+            return HypervolumeBounds(**stored)
 
     def trials(self) -> pd.DataFrame:
         """One row a trial; see `search.results.COLUMNS`."""
@@ -66,7 +76,7 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
     """Reads a study from its run folder, or from the storage that its folder or `storage_url` names.
 
     Raises:
-        RunError: there is no storage, or the study is not in it.
+        RunError: there is no storage, the study is not in it, or it cannot be read.
     """
     if storage_url is None and not folder.database.exists():
         raise RunError(
@@ -74,12 +84,26 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             "or HGCNAS_STORAGE"
         )
     storage = open_storage(storage_url or sqlite_url(folder.path))
-    try:
-        study = optuna.load_study(study_name=folder.name, storage=storage)
-        attributes = study.user_attrs
-        file = parse_study_file(json.loads(attributes["study_file"]), str(folder.study_file))
-        task = Task(**attributes["task"])
-    except KeyError as error:  # Optuna's for a missing study, too
-        raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
+    with _reading(folder):
+        try:
+            study = optuna.load_study(study_name=folder.name, storage=storage)
+            attributes = study.user_attrs
+            document, task = json.loads(attributes["study_file"]), Task(**attributes["task"])
+        except KeyError as error:  # Optuna's for a missing study, too
+            raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
+    file = parse_study_file(document, str(folder.study_file))
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
     return StoredStudy(folder=folder, file=file, space=space, study=study, storage=storage)
+
+
+@contextmanager
+def _reading(folder: RunFolder) -> Iterator[None]:
+    """Says in one line that a storage was damaged, or went away."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError, LookupError, TypeError, ValueError) as error:
+        said = error.__cause__ or error
+        raise RunError(
+            f"{folder.path}: the study cannot be read from its storage, which is damaged or "
+            f"unreachable: {one_line(getattr(said, 'orig', said))}"
+        ) from error

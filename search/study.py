@@ -6,14 +6,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
+from enum import Enum
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import event
 
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
@@ -23,8 +22,19 @@ from search.samplers import create_sampler
 from search.samplers.parameters import OptunaSpace
 from search.study_file import StudyFile, first_difference
 
-INTERRUPTED = "interrupted"  # the reason of a failure that is not the network's fault
-MAX_REPEATS = 2  # of an interrupted training
+# Reasons of failures that are not the network's fault.
+INTERRUPTED = "interrupted"  # its driver died
+STOPPED = "stopped on request"
+UNPLANNED = "interrupted before it was planned"  # so there is nothing to repeat
+MAX_REPEATS = 2  # of a training that was cut short; what was stopped on request does not count
+
+
+class Again(Enum):
+    """What a failed training gets. Stored as the user attribute "again" of what will be repeated."""
+
+    NO = "no"  # it failed for good
+    SOON = "soon"  # the same training, by any worker
+    ALONE = "alone"  # the same, last of all, with no other trial on its GPU (or its machine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,39 +46,8 @@ class Proposal:
     fingerprint: str
     seed: int
     origin: str | None  # "cheapest", "start_with: NAME", "enqueued: NAME"; None is the sampler
-
-
-def open_storage(url: str) -> RDBStorage:
-    """The storage behind a URL.
-
-    SQLite gets a write-ahead log, so that the dashboard reads while the driver writes, and a long
-    wait for locks; a commit then survives the death of the process, if not that of the machine.
-
-    Raises:
-        RunError: it cannot be opened.
-    """
-    is_sqlite = url.startswith("sqlite")
-    options = {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        storage = RDBStorage(url, engine_kwargs=options)
-    except Exception as error:  # drivers raise errors of their own, and name the URL in them
-        name = "the study's database" if is_sqlite else "the storage"
-        raise RunError(f"{name} cannot be opened: {type(error).__name__}") from error
-    if is_sqlite:
-        event.listen(storage.engine, "connect", _tune_sqlite)
-        storage.engine.dispose()  # so that the connection of the schema check is made anew
-    return storage
-
-
-def sqlite_url(folder: Path) -> str:
-    """The URL of the database in a run folder."""
-    return f"sqlite:///{(folder / 'study.db').resolve()}"
-
-
-def _tune_sqlite(connection: Any, _: object) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
+    alone: bool = False  # it ran out of memory beside others
+    checkpoint: bytes | None = None  # of a training of it that was cut short
 
 
 class StudyWriter:
@@ -120,31 +99,48 @@ class StudyWriter:
 
     def close_interrupted(self) -> int:
         """Tells what a dead driver left running as failed; returns how many there were."""
-        running = [t for t in self.trials() if t.state == TrialState.RUNNING]
+        trials = self.trials()
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         for trial in running:
-            self._storage.set_trial_user_attr(trial._trial_id, "failure", INTERRUPTED)
+            attributes = {"failure": INTERRUPTED}
+            if not self._space.is_complete(self._space.planned_params(trial)):
+                attributes = {"failure": UNPLANNED}
+            elif _may_repeat(trial, trials):
+                attributes["again"] = Again.SOON.value
+            for key, value in attributes.items():
+                self._storage.set_trial_user_attr(trial._trial_id, key, value)
             self._study.tell(trial.number, state=TrialState.FAIL)
         return len(running)
 
-    def enqueue_repeats(self) -> int:
-        """Enqueues what was interrupted and not repeated yet, at most MAX_REPEATS times each."""
+    def owed(self, again: Again) -> list[FrozenTrial]:
+        """What failed, gets this, and was not enqueued yet."""
         trials = self.trials()
-        repeats = {t.user_attrs["retry_of"]: t.number for t in trials if "retry_of" in t.user_attrs}
-        wanted = [
+        repeated = {trial.user_attrs.get("retry_of") for trial in trials}
+        return [
             trial
             for trial in trials
-            if trial.state == TrialState.FAIL
-            and trial.user_attrs.get("failure") == INTERRUPTED
-            and trial.number not in repeats
-            and self._space.is_complete(self._space.planned_params(trial))
-            and _num_repeats(trial, trials) < MAX_REPEATS
+            if trial.user_attrs.get("again") == again.value
+            and trial.state == TrialState.FAIL
+            and trial.number not in repeated
         ]
-        for trial in wanted:
+
+    def unfinished(self) -> set[str]:
+        """The fingerprints of what is still to be trained."""
+        owed = [*self.owed(Again.SOON), *self.owed(Again.ALONE)]
+        waiting = [trial for trial in self.trials() if trial.state == TrialState.WAITING]
+        return set(self._fingerprints(owed + waiting))
+
+    def enqueue_repeats(self, again: Again = Again.SOON) -> int:
+        """Enqueues what is owed; returns how many."""
+        owed = self.owed(again)
+        for trial in owed:
             attrs = {"retry_of": trial.number}
             if (origin := trial.user_attrs.get("origin")) is not None:
                 attrs["origin"] = origin
+            if again is Again.ALONE or trial.user_attrs.get("alone"):
+                attrs["alone"] = True
             self._study.enqueue_trial(self._space.planned_params(trial), user_attrs=attrs)
-        return len(wanted)
+        return len(owed)
 
     def enqueue(self, architecture: Architecture, origin: str) -> bool:
         """Asks for an architecture to be trained next; False if the study has it already."""
@@ -171,6 +167,7 @@ class StudyWriter:
             fingerprint=fingerprint,
             seed=_training_seed(self._file.seed, fingerprint),
             origin=trial.user_attrs.get("origin"),
+            alone=trial.user_attrs.get("alone", False),
         )
 
     def tell_finished(self, proposal: Proposal, curve: Sequence[float], seconds: float) -> None:
@@ -187,13 +184,24 @@ class StudyWriter:
         self._study.tell(self._asked.pop(proposal.number), state=TrialState.PRUNED)
 
     def tell_failed(
-        self, proposal: Proposal, reason: str, curve: Sequence[float], seconds: float
-    ) -> None:
-        """The training failed for good, or was interrupted."""
+        self,
+        proposal: Proposal,
+        reason: str,
+        curve: Sequence[float],
+        seconds: float,
+        again: Again = Again.NO,
+    ) -> Again:
+        """The training failed. Returns what it gets: NO where its repeats are used up."""
         self._record(proposal, curve, seconds)
         trial = self._asked.pop(proposal.number)
         trial.set_user_attr("failure", reason)
+        trials = self.trials()
+        if again is not Again.NO and not _may_repeat(trials[trial.number], trials):
+            again = Again.NO
+        if again is not Again.NO:
+            trial.set_user_attr("again", again.value)
         self._study.tell(trial, state=TrialState.FAIL)
+        return again
 
     def _record(
         self, proposal: Proposal, curve: Sequence[float], seconds: float
@@ -217,11 +225,21 @@ class StudyWriter:
                 yield self._space.decode(params).fingerprint
 
 
-def failed_for_good(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
-    """Whether a trial failed and is not to be repeated; `trials` are all rows, by number."""
-    return trial.state == TrialState.FAIL and (
-        trial.user_attrs.get("failure") != INTERRUPTED or _num_repeats(trial, trials) >= MAX_REPEATS
-    )
+def failed_for_good(trial: FrozenTrial) -> bool:
+    """Whether a training failed and is not repeated."""
+    attributes = trial.user_attrs
+    is_over = "again" not in attributes and attributes.get("failure") != UNPLANNED
+    return trial.state == TrialState.FAIL and is_over
+
+
+def _may_repeat(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether a training was cut short no more than MAX_REPEATS times, this time included."""
+    cuts, link = 0, trial
+    while True:
+        cuts += link.user_attrs.get("failure") != STOPPED
+        if (earlier := link.user_attrs.get("retry_of")) is None:
+            return cuts <= MAX_REPEATS
+        link = trials[earlier]
 
 
 def seconds_used(trials: Sequence[FrozenTrial]) -> float:
@@ -277,15 +295,6 @@ def check_same_study(stored: dict[str, Any], file: StudyFile) -> None:
 
 def _shown(value: Any) -> str:
     return "nothing" if value is None else repr(value)
-
-
-def _num_repeats(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
-    """How often this training was begun before: the length of the chain behind `retry_of`."""
-    number, length = trial.user_attrs.get("retry_of"), 0
-    while number is not None:
-        length += 1
-        number = trials[number].user_attrs.get("retry_of")
-    return length
 
 
 def _sampler_seed(seed: int, rows: int) -> int:

@@ -1,18 +1,18 @@
 """A study file: TOML -> frozen values, with all mistakes at once, each named by its key."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MaxLen
 from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from hgcnet.errors import StudyFileError
-from search.mistakes import describe, unusable_values
+from hgcnet.architecture import parse_toml, read_bytes
+from hgcnet.errors import StudyFileError, join_mistakes, one_line, shown
+from search.mistakes import describe, take_out_unusable
 from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig
 from space.declaration import read_parameters, to_table
@@ -20,6 +20,7 @@ from space.parameters import Parameters
 from space.search_space import Limits
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
+MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH = 1_000_000, 100_000, 1000
 
 Table = TypeVar("Table")
 Positive = Annotated[int, Gt(0)]
@@ -30,8 +31,11 @@ PositiveReal = Annotated[float, Gt(0)]
 class Budget:
     """When a study is done: whichever comes first."""
 
-    trials: Positive  # architectures trained, to the end or stopped early
+    # Architectures trained, to the end or stopped early.
+    trials: Annotated[Positive, Le(MAX_TRIALS)]
     hours: PositiveReal | None = None
+    # The study stops where more than this share of its trainings failed (and five or more).
+    max_failure_share: Annotated[float, Ge(0), Le(1)] = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ class SamplerConfig:
     """What proposes the next architecture."""
 
     kind: Literal["random", "tpe", "nsga2", "gp"] = "tpe"
-    start_with: tuple[str, ...] = ()  # presets or architecture files
+    # Presets or architecture files.
+    start_with: Annotated[tuple[str, ...], MaxLen(MAX_START_WITH)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +67,34 @@ class EarlyStopping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """What each trial occupies."""
+    """What each trial occupies, and how long."""
 
-    cpus: Positive = 1
-    gpus: Annotated[float, Ge(0)] = 0.0
+    cpus: Annotated[Positive, Le(4096)] = 1
+    gpus: Annotated[float, Ge(0), Le(4096)] = 0.0
+    trial_minutes: PositiveReal | None = None  # a training that takes longer has failed
+    checkpoint_minutes: PositiveReal = 2.0  # between two states that outlive a worker
 
 
 def _check_data(data: DataConfig) -> DataConfig:
     mistakes = _check_resolution(data.resolution)
-    if data.root == "":
-        mistakes.append("root: '' is not a path")
+    if not _is_path(data.root):
+        mistakes.append(f"root: {shown(data.root)} is not a path")
     return _without(mistakes, data)
+
+
+def _check_sampler(sampler: SamplerConfig) -> SamplerConfig:
+    mistakes = [
+        f"start_with[{index}]: {shown(name)} is neither a preset's name nor a path"
+        for index, name in enumerate(sampler.start_with)
+        if not _is_path(name)
+    ]
+    return _without(mistakes, sampler)
+
+
+def _is_path(text: str) -> bool:
+    """Whether a file can have this name: it is not empty, printable, and not too long."""
+    parts = text.encode().split(b"/")
+    return text.isprintable() and 0 < len(text) <= 1000 and max(map(len, parts)) <= 255
 
 
 def _check_proxy(proxy: ProxyConfig) -> ProxyConfig:
@@ -81,6 +103,8 @@ def _check_proxy(proxy: ProxyConfig) -> ProxyConfig:
     for key, value in asdict(proxy).items():
         if key in positive and not isinstance(value, str | None) and value <= 0:
             mistakes.append(f"{key}: {value!r} is not above 0")
+    if proxy.epochs > MAX_EPOCHS:
+        mistakes.append(f"epochs: {proxy.epochs} is above {MAX_EPOCHS}")
     if proxy.weight_decay < 0:
         mistakes.append(f"weight_decay: {proxy.weight_decay!r} is below 0")
     if proxy.resolution is not None:
@@ -115,9 +139,9 @@ class _Tables:
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     budget: Budget
     data: Annotated[DataConfig, AfterValidator(_check_data)]
-    objectives: tuple[Objective, ...]
+    objectives: Annotated[tuple[Objective, ...], MaxLen(10)]
     limits: _LimitsTable = _LimitsTable()
-    sampler: SamplerConfig = SamplerConfig()
+    sampler: Annotated[SamplerConfig, AfterValidator(_check_sampler)] = SamplerConfig()
     early_stopping: EarlyStopping = EarlyStopping()
     proxy: Annotated[ProxyConfig, AfterValidator(_check_proxy)]
     workers: Workers = Workers()
@@ -168,17 +192,15 @@ def read_study_file(path: str | Path) -> StudyFile:
         StudyFileError: one line for each mistake: file, key, what was given, what would be right.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        document = parse_toml(read_bytes(path))
     except FileNotFoundError as error:
         raise StudyFileError(f"{path}: there is no such file") from error
     except OSError as error:
         raise StudyFileError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise StudyFileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-    try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError, too
-        raise StudyFileError(f"{path}: is not TOML: {error}") from error
+    except ValueError as error:
+        raise StudyFileError(f"{path}: is not TOML: {one_line(error)}") from error
     return parse_study_file(document, source=str(path))
 
 
@@ -188,7 +210,8 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     Raises:
         StudyFileError: one line for each mistake.
     """
-    unusable = dict(unusable_values(document))
+    unusable: dict[str, str] = {}
+    document = take_out_unusable(document, unusable)
     mistakes: list[str] = []
     rest = {key: value for key, value in document.items() if key != "space"}
     tables = _read_tables(rest, mistakes)
@@ -200,7 +223,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
         mistakes += [f"space.{mistake}" for mistake in in_space]
     else:
         mistakes.append(
-            "space: is missing" if space is None else f"space: {space!r} is not a table"
+            "space: is missing" if space is None else f"space: {shown(space)} is not a table"
         )
     if tables is not None:
         mistakes += _check_together(tables)
@@ -208,7 +231,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     mistakes = [mistake for mistake in mistakes if mistake.partition(":")[0] not in unusable]
     mistakes += [f"{path}: {reason}" for path, reason in unusable.items()]
     if tables is None or parameters is None or mistakes:
-        raise StudyFileError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
+        raise StudyFileError(join_mistakes(source, mistakes))
     values = {key: getattr(tables, key) for key in _Tables.__dataclass_fields__}
     limits = Limits(flops=tables.limits.flops, num_params=tables.limits.num_params)
     return StudyFile(
@@ -241,8 +264,7 @@ def first_difference(stored: Any, given: Any, path: str = "") -> tuple[str, Any,
 def _read_tables(document: Mapping[str, Any], mistakes: list[str]) -> _Tables | None:
     try:
         # By way of JSON: pydantic's strict mode takes a list for a tuple only there.
-        text = json.dumps(document, default=str)
-        return _ADAPTER.validate_json(text, strict=True, extra="forbid")
+        return _ADAPTER.validate_json(json.dumps(document), strict=True, extra="forbid")
     except ValidationError as error:
         mistakes += [line for details in error.errors() for line in describe(details, _known_keys)]
     return None

@@ -7,10 +7,12 @@ import os
 os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 
 import logging
+import math
 import pickle
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,17 +21,28 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import RayTaskError
+from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+from torch import AcceleratorError
 
 from hgcnet.errors import RunError
 from search.loop import SearchLoop, Wait
 from search.proxy.config import ProxyConfig
 from search.proxy.data import Splits
+from search.study import Again, Proposal
 from search.study_file import Workers
-from search.worker import ACCURACY, EPOCH, FAILURE, MAX_REASON, SECONDS, ProxyTrainable
+from search.worker import (
+    ACCURACY,
+    CROWDED,
+    EPOCH,
+    FAILURE,
+    MAX_REASON,
+    SECONDS,
+    STATE,
+    ProxyTrainable,
+)
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
@@ -68,6 +81,12 @@ class Resources:
     def slots(self, workers: Workers) -> int:
         """How many trials run at once. No trial spans two nodes."""
         return sum(node.slots(workers) for node in self.nodes)
+
+    def of_one_alone(self, workers: Workers) -> dict[str, float]:
+        """What a trial takes that shares its GPUs with none; without GPUs, the largest machine."""
+        if workers.gpus:
+            return {"CPU": workers.cpus, "GPU": max(1.0, workers.gpus)}
+        return {"CPU": max(node.cpus for node in self.nodes)}
 
 
 @contextmanager
@@ -146,26 +165,47 @@ def run_trials(loop: SearchLoop, splits: Splits, proxy: ProxyConfig, workers: Wo
     Ctrl-C or SIGTERM stops it cleanly: what runs is told as interrupted, to be repeated by the next
     driver. A second one ends the process at once.
     """
-    trainable = tune.with_resources(
-        tune.with_parameters(
-            ProxyTrainable,
-            splits=splits,
-            proxy=proxy,
-            cpus=workers.cpus,
-            device="cuda" if workers.gpus else "cpu",
-        ),
-        {"cpu": workers.cpus, "gpu": workers.gpus},
+    resources = read_resources()
+    trainable = tune.with_parameters(ProxyTrainable, splits=splits, proxy=proxy, workers=workers)
+    trainable, can_be_alone = with_shares(trainable, workers, resources)
+    fit_trials(
+        loop,
+        trainable,
+        slots=resources.slots(workers),
+        trial_minutes=workers.trial_minutes,
+        can_be_alone=can_be_alone,
     )
-    fit_trials(loop, trainable, read_resources().slots(workers))
 
 
-def fit_trials(loop: SearchLoop, trainable: Any, slots: int) -> None:
+def with_shares(trainable: Any, workers: Workers, resources: Resources) -> tuple[Any, bool]:
+    """A Trainable that asks for each trial's share; and whether a trial alone has more than that."""
+    share = {"CPU": float(workers.cpus), "GPU": float(workers.gpus)}
+    whole = share | resources.of_one_alone(workers)
+
+    def ask(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([whole if config["alone"] else share])
+
+    return tune.with_resources(trainable, ask), whole != share
+
+
+def fit_trials(
+    loop: SearchLoop,
+    trainable: Any,
+    slots: int,
+    *,
+    trial_minutes: float | None = None,
+    can_be_alone: bool = False,
+) -> None:
     """Runs a loop to its end with any Trainable whose results have the worker's keys.
 
     At most `slots` trials run, and none is asked for before a slot is free. Left to itself Tune asks
     for one more, starts a worker for it, and kills that worker when another one becomes free first.
+
+    Args:
+        trial_minutes: after which a worker ends its process, so that its death is told as that.
+        can_be_alone: whether there is more to be had for a trial that is out of memory.
     """
-    adapter = _LoopSearcher(loop)
+    adapter = _LoopSearcher(loop, trial_minutes, can_be_alone)
     with tempfile.TemporaryDirectory(prefix="hgcnas-") as folder, _stopped_by_signals(loop):
         tuner = tune.Tuner(
             trainable,
@@ -191,7 +231,8 @@ def fit_trials(loop: SearchLoop, trainable: Any, slots: int) -> None:
         except _Stopped:
             pass
         finally:
-            loop.close()
+            with adapter.errors_kept():
+                loop.close()
     if adapter.error is not None:
         raise adapter.error
 
@@ -199,10 +240,13 @@ def fit_trials(loop: SearchLoop, trainable: Any, slots: int) -> None:
 class _LoopSearcher(Searcher):
     """Asks the loop, and tells it what ended. Tune pickles it: nothing of the loop goes along."""
 
-    def __init__(self, loop: SearchLoop) -> None:
+    def __init__(self, loop: SearchLoop, trial_minutes: float | None, can_be_alone: bool) -> None:
         super().__init__()
         self._loop = loop
+        self._trial_seconds = math.inf if trial_minutes is None else 60 * trial_minutes
+        self._can_be_alone = can_be_alone
         self._numbers: dict[str, int] = {}  # Tune's trial id -> the study's trial number
+        self._begins: dict[str, float] = {}  # Tune's trial id -> when it was suggested
         self._stopped: set[str] = set()  # by the loop, not by the worker
         self.error: Exception | None = None  # of the loop, the first one
 
@@ -216,30 +260,57 @@ class _LoopSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's config, None to wait, or FINISHED."""
-        proposal = self._loop.next()
+        proposal: Proposal | Wait = Wait.DONE
+        with self.errors_kept():
+            proposal = self._loop.next()
         if isinstance(proposal, Wait):
             return Searcher.FINISHED if proposal is Wait.DONE else None
         self._numbers[trial_id] = proposal.number
-        return {"architecture": proposal.architecture, "seed": proposal.seed}
+        self._begins[trial_id] = time.monotonic()
+        checkpoint = None if proposal.checkpoint is None else ray.put(proposal.checkpoint)
+        return {
+            "architecture": proposal.architecture,
+            "seed": proposal.seed,
+            "alone": proposal.alone,
+            "checkpoint": checkpoint,
+        }
+
+    def take_state(self, trial_id: str, state: bytes) -> None:
+        """Passes a checkpoint on."""
+        with self.errors_kept():
+            self._loop.on_checkpoint(self._numbers[trial_id], state)
 
     def take_result(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Passes one epoch on; whether the training goes on."""
         if FAILURE in result:
-            self.take_failure(trial_id, result[FAILURE])
+            again = Again.ALONE if result.get(CROWDED) and self._can_be_alone else Again.NO
+            self.take_failure(trial_id, result[FAILURE], again)
             return False
         goes_on = False
-        with self._errors_kept(trial_id):
+        with self.errors_kept(trial_id):
             number = self._numbers[trial_id]
             goes_on = self._loop.on_epoch(number, result[EPOCH], result[ACCURACY], result[SECONDS])
         if not goes_on:
             self._stopped.add(trial_id)
         return goes_on
 
-    def take_failure(self, trial_id: str, reason: str) -> None:
+    def take_death(self, trial_id: str, error: Exception | None) -> None:
+        """Passes on that the worker's process is gone, or failed outside of a training."""
+        if time.monotonic() - self._begins[trial_id] >= self._trial_seconds:
+            self.take_failure(trial_id, "it took longer than workers.trial_minutes", Again.NO)
+            return
+        again = Again.SOON
+        if isinstance(error, OutOfMemoryError) and self._can_be_alone:
+            again = Again.ALONE
+        elif isinstance(error, RayTaskError) and not isinstance(error.cause, AcceleratorError):
+            again = Again.NO  # an exception of Python; it would come again
+        self.take_failure(trial_id, _describe(error), again)
+
+    def take_failure(self, trial_id: str, reason: str, again: Again) -> None:
         """Passes a failure on, once."""
         if (number := self._numbers.pop(trial_id, None)) is not None:
-            with self._errors_kept(trial_id):
-                self._loop.on_failure(number, reason)
+            with self.errors_kept():
+                self._loop.on_failure(number, reason, again)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -251,20 +322,21 @@ class _LoopSearcher(Searcher):
         if result is not None and result.get("done") and trial_id not in self._stopped:
             self.take_result(trial_id, result)
         if (number := self._numbers.pop(trial_id, None)) is not None:
-            with self._errors_kept(trial_id):
+            with self.errors_kept():
                 self._loop.on_end(number)
 
     @contextmanager
-    def _errors_kept(self, trial_id: str) -> Iterator[None]:
+    def errors_kept(self, trial_id: str | None = None) -> Iterator[None]:
         """Keeps what the loop or the storage raised, and ends the run.
 
-        Tune would swallow it, or raise its own error with the text of this one. The trial is told
-        as interrupted when the loop is closed.
+        Tune would swallow it, or raise its own error with the text of this one. A trial whose result
+        raised is told as stopped when the loop is closed.
         """
         try:
             yield
         except Exception as error:
-            self._numbers.pop(trial_id, None)
+            if trial_id is not None:
+                self._numbers.pop(trial_id, None)
             self.error = self.error or error
             self._loop.request_stop()
 
@@ -298,7 +370,7 @@ class _LoopScheduler(FIFOScheduler):
         """The worker's process died, or failed outside of a training."""
         path = trial.pickled_error_file
         error = pickle.loads(Path(path).read_bytes()) if path else None
-        self._adapter.take_failure(trial.trial_id, _describe(error))
+        self._adapter.take_death(trial.trial_id, error)
 
 
 def _describe(error: Exception | None) -> str:
@@ -325,7 +397,9 @@ class _LoopStopper(tune.Stopper):
         return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No result ends a trial; the scheduler does."""
+        """No result ends a trial; the scheduler does. But only here is the result what Tune keeps."""
+        if (state := result.pop(STATE, None)) is not None:
+            self._adapter.take_state(trial_id, state)
         return False
 
     def stop_all(self) -> bool:

@@ -1,25 +1,34 @@
 """The Trainable: one trial on one worker, one epoch a step."""
 
+import faulthandler
+import os
+import time
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
 from hgcnet.architecture import Architecture
 from search.proxy.config import ProxyConfig
 from search.proxy.data import Splits
+from search.proxy.memory import is_out_of_memory, set_memory_share, training_bytes
 from search.proxy.training import ProxyTraining
+from search.study_file import Workers
 
 # Keys of a step's result, beside those that Tune adds.
-EPOCH, ACCURACY, SECONDS, FAILURE = "epoch", "val_accuracy", "epoch_seconds", "failure"
+EPOCH, ACCURACY, SECONDS = "epoch", "val_accuracy", "epoch_seconds"
+STATE = "state"  # of the training, every few minutes: a checkpoint
+FAILURE, CROWDED = "failure", "crowded"  # the reason; whether it was out of memory beside others
 MAX_REASON = 500  # characters of a failure
 
 
 class ProxyTrainable(tune.Trainable):
     """Trains the architecture in `config`; the same process then takes the next one.
 
-    `splits`, `proxy` and the resources come once through Ray's object store (`tune.with_parameters`).
-    An exception of the training becomes a result with its reason, so that it costs no worker.
+    `splits`, `proxy` and `workers` come once through Ray's object store (`tune.with_parameters`).
+    An exception of the training becomes a result with its reason, so that it costs no worker. A
+    training that is still there after `workers.trial_minutes` takes its process with it.
     """
 
     _training: ProxyTraining | None
@@ -29,13 +38,13 @@ class ProxyTrainable(tune.Trainable):
         config: dict[str, Any],
         splits: Splits,
         proxy: ProxyConfig,
-        cpus: int,
-        device: str,
+        workers: Workers,
     ) -> None:
         """Once for each process."""
-        torch.set_num_threads(cpus)
-        self._splits, self._proxy = splits, proxy
-        self._device = torch.device(device)
+        torch.set_num_threads(workers.cpus)
+        self._splits, self._proxy, self._workers = splits, proxy, workers
+        self._device = torch.device("cuda" if workers.gpus else "cpu")
+        self._nowhere = os.open(os.devnull, os.O_WRONLY)  # where the watchdog writes
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -43,25 +52,33 @@ class ProxyTrainable(tune.Trainable):
         self._drop_training()
         self._architecture: Architecture = new_config["architecture"]
         self._seed: int = new_config["seed"]
+        self._alone: bool = new_config.get("alone", False)
+        self._checkpoint: ray.ObjectRef[bytes] | None = new_config.get("checkpoint")
+        self._need = "its size is unknown"
+        self._saved_at = time.monotonic()
+        if self._device.type == "cuda":
+            set_memory_share(1.0 if self._alone else self._workers.gpus)
+        if self._workers.trial_minutes is not None:
+            # Of C, not of Python: it also ends a process that hangs with the interpreter's lock.
+            seconds = 60 * self._workers.trial_minutes
+            faulthandler.dump_traceback_later(seconds, exit=True, file=self._nowhere)
         return True
 
     def step(self) -> dict[str, Any]:
         """One epoch."""
         try:
             if self._training is None:
-                self._training = ProxyTraining(
-                    self._architecture,
-                    self._splits,
-                    self._proxy,
-                    seed=self._seed,
-                    device=self._device,
-                )
+                self._training = self._begin()
             epoch = self._training.run_epoch()
         except torch.AcceleratorError:
             raise  # nothing works in this process any more: it dies, and the next trial gets another
         except Exception as error:  # the trial boundary: whatever it is, the study goes on
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON]
-            result: dict[str, Any] = {FAILURE: reason, tune.result.DONE: True}
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            result: dict[str, Any] = {tune.result.DONE: True, CROWDED: False}
+            if is_out_of_memory(error):
+                result[CROWDED] = not self._alone
+                reason = f"out of memory ({self._need}): {reason}"
+            result[FAILURE] = reason[:MAX_REASON]
         else:
             result = {
                 EPOCH: epoch.epoch,
@@ -71,13 +88,36 @@ class ProxyTrainable(tune.Trainable):
             }
         if result[tune.result.DONE]:
             self._drop_training()
+        elif time.monotonic() - self._saved_at >= 60 * self._workers.checkpoint_minutes:
+            assert self._training is not None
+            result[STATE] = self._training.save_state()
+            self._saved_at = time.monotonic()
         return result
 
     def cleanup(self) -> None:
         """Frees the training's memory."""
         self._drop_training()
 
+    def _begin(self) -> ProxyTraining:
+        """The training, anew or from its checkpoint."""
+        training = self._create()
+        if self._checkpoint is not None:
+            try:
+                training.load_state(ray.get(self._checkpoint))
+            except ValueError:
+                training = self._create()
+            self._checkpoint = None
+        return training
+
+    def _create(self) -> ProxyTraining:
+        need = training_bytes(self._architecture, self._splits, self._proxy, self._device)
+        self._need = f"it needs about {need / 2**30:.2g} GiB"
+        return ProxyTraining(
+            self._architecture, self._splits, self._proxy, seed=self._seed, device=self._device
+        )
+
     def _drop_training(self) -> None:
         self._training = None
+        faulthandler.cancel_dump_traceback_later()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()  # the other workers of this GPU need what it kept

@@ -1,14 +1,27 @@
 """The `[space]` table of a study file -> Parameters, with every mistake named by its key."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, get_args
 
-from hgcnet.architecture import Operator, SEPlacement
-from space.parameters import NUM_STAGES, SCHEDULES, Choice, Growth, Parameters, Range
+from hgcnet.architecture import MAX_VALUE, Operator, SEPlacement, Task, size_mistake
+from hgcnet.errors import shown, shown_key
+from space.decode import decode
+from space.parameters import (
+    NUM_STAGES,
+    SCHEDULES,
+    Axis,
+    Choice,
+    Growth,
+    Parameters,
+    Range,
+    Value,
+    build_axes,
+)
 
 MAX_VALUES = 256  # of one parameter
-_GREATEST = 4096  # of one value: far beyond any use, and it bounds what a file can allocate
+MAX_COMBINATIONS = 200_000  # of groups and growth, which a space has to try out one by one
 
 Check = Callable[[Any], str | None]  # what is wrong with one value, or None
 
@@ -22,14 +35,18 @@ def read_parameters(table: Mapping[str, Any], mistakes: list[str]) -> Parameters
             mistakes.append(f"{key}: is missing")
     for key, declared in table.items():
         if key not in _CHECKS:
-            mistakes.append(f"{key}: unknown key; known are {', '.join(_CHECKS)}")
+            mistakes.append(f"{shown_key(key)}: unknown key; known are {', '.join(_CHECKS)}")
         elif key == "growth" and isinstance(declared, dict) and declared.keys() & _GROWTH_KEYS:
             values[key] = _read_growth(declared, mistakes)
         else:
             values[key] = _read(
                 key, declared, _CHECKS[key], mistakes, for_network=key == "compression"
             )
-    return Parameters(**values) if len(mistakes) == found else None
+    if len(mistakes) > found:
+        return None
+    parameters = Parameters(**values)
+    _check_sizes(build_axes(parameters), mistakes)
+    return parameters if len(mistakes) == found else None
 
 
 def to_table(parameters: Parameters) -> dict[str, Any]:
@@ -39,19 +56,19 @@ def to_table(parameters: Parameters) -> dict[str, Any]:
 
 def _positive_integer(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        return f"{value!r} is not a positive integer"
-    return f"{value} is more than {_GREATEST}" if value > _GREATEST else None
+        return f"{shown(value)} is not a positive integer"
+    return f"{shown(value)} is more than {MAX_VALUE}" if value > MAX_VALUE else None
 
 
 def _share(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        return f"{value!r} is not a number in (0, 1]"
+        return f"{shown(value)} is not a number in (0, 1]"
     return None
 
 
 def _one_of(known: tuple[str, ...]) -> Check:
     def check(value: Any) -> str | None:
-        return None if value in known else f"{value!r} is not one of {', '.join(known)}"
+        return None if value in known else f"{shown(value)} is not one of {', '.join(known)}"
 
     return check
 
@@ -76,7 +93,7 @@ def _read_growth(declared: dict[str, Any], mistakes: list[str]) -> Growth | None
     found = len(mistakes)
     for key in declared:
         if key not in _GROWTH_KEYS:
-            mistakes.append(f"growth.{key}: unknown key; known are base, schedule")
+            mistakes.append(f"growth.{shown_key(key)}: unknown key; known are base, schedule")
     base: Any = None
     if "base" in declared:
         check = _CHECKS["growth"]
@@ -96,7 +113,7 @@ def _read(path: str, declared: Any, check: Check, mistakes: list[str], *, for_ne
     result: Any = None
     if isinstance(declared, list):
         if for_network:
-            mistakes.append(f"{path}: {declared!r} is a list, but holds for the whole network")
+            mistakes.append(f"{path}: {shown(declared)} is a list, but holds for the whole network")
         elif len(declared) != NUM_STAGES:
             mistakes.append(
                 f"{path}: {len(declared)} values given; {NUM_STAGES} stages need one each"
@@ -109,7 +126,7 @@ def _read(path: str, declared: Any, check: Check, mistakes: list[str], *, for_ne
     else:
         per_stage = declared.get("per_stage", False)
         if not isinstance(per_stage, bool):
-            mistakes.append(f"{path}.per_stage: {per_stage!r} is not true or false")
+            mistakes.append(f"{path}.per_stage: {shown(per_stage)} is not true or false")
         elif per_stage and for_network:
             mistakes.append(f"{path}.per_stage: true given, but it holds for the whole network")
         is_range = "low" in declared or "high" in declared
@@ -119,7 +136,8 @@ def _read(path: str, declared: Any, check: Check, mistakes: list[str], *, for_ne
         known = ("low", "high", "step", "per_stage") if is_range else ("choice", "per_stage")
         for key in declared:
             if key not in known:
-                mistakes.append(f"{path}.{key}: unknown key; known are {', '.join(known)}")
+                names = ", ".join(known)
+                mistakes.append(f"{path}.{shown_key(key)}: unknown key; known are {names}")
         read = _read_range if is_range else _read_choice
         result = read(path, declared, check, mistakes)
     return result if len(mistakes) == found else None
@@ -134,7 +152,7 @@ def _read_choice(
         return None
     values = declared["choice"]
     if not isinstance(values, list) or not values:
-        mistakes.append(f"{path}.choice: {values!r} is not a list of at least one value")
+        mistakes.append(f"{path}.choice: {shown(values)} is not a list of at least one value")
         return None
     if len(values) > MAX_VALUES:
         mistakes.append(f"{path}.choice: {len(values)} values are more than {MAX_VALUES}")
@@ -142,7 +160,7 @@ def _read_choice(
     _check_each(f"{path}.choice", values, check, mistakes)
     for index, value in enumerate(values):
         if value in values[:index]:
-            mistakes.append(f"{path}.choice[{index}]: {value!r} is there twice")
+            mistakes.append(f"{path}.choice[{index}]: {shown(value)} is there twice")
     return Choice(choice=tuple(values), per_stage=declared.get("per_stage", False))
 
 
@@ -172,6 +190,31 @@ def _read_range(
     elif len(result.values) > MAX_VALUES:
         mistakes.append(f"{path}: {len(result.values)} values are more than {MAX_VALUES}")
     return result
+
+
+def _check_sizes(axes: tuple[Axis, ...], mistakes: list[str]) -> None:
+    """What no key shows alone: how large the space's networks are, and what looking at it takes."""
+    largest = decode(axes, {axis.name: _dearest(axis) for axis in axes})
+    if (growth := max(stage.growth for stage in largest.stages)) > MAX_VALUE:
+        mistakes.append(f"growth: the last stage's {growth} is more than {MAX_VALUE}")
+    elif (mistake := size_mistake(largest, Task())) is not None:
+        mistakes.append(f"depth, growth: the largest network {mistake}")
+    # The growth of later stages alone cannot make a network cheaper: see SearchSpace.
+    combined = [axis for axis in axes if axis.name.startswith(("groups", "growth"))]
+    tried = (axis for axis in combined if axis.name not in ("growth_1", "growth_2"))
+    if (combinations := math.prod(len(axis.values) for axis in tried)) > MAX_COMBINATIONS:
+        mistakes.append(
+            f"groups: {combinations:,} combinations of groups and growth are more than "
+            f"{MAX_COMBINATIONS:,}"
+        )
+
+
+def _dearest(axis: Axis) -> Value:
+    """The value of the largest networks."""
+    if axis.name == "se_reduction":
+        return min(axis.values)
+    order = ("sgc", "hgc", "none", "last", "all", *SCHEDULES)
+    return max(axis.values, key=lambda value: order.index(value) if value in order else value)
 
 
 def _check_each(path: str, values: list[Any], check: Check, mistakes: list[str]) -> None:

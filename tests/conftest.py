@@ -10,8 +10,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=40,
         help="how many random architectures of each study file's space are built and counted",
     )
+    parser.addoption(
+        "--mutations",
+        type=int,
+        default=200,
+        help="how many study files are made wrong at random; other kinds of files: a quarter of it",
+    )
 
 
 @pytest.fixture
 def num_architectures(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--architectures"))
+
+
+@pytest.fixture
+def num_mutations(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--mutations"))

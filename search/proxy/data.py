@@ -135,7 +135,14 @@ def describe(config: DataConfig) -> DataSummary:
 def _open_part(config: DataConfig, part: Part) -> Source:
     if config.dataset not in DATASETS:
         raise DataError(f"dataset: {config.dataset!r} is not one of {', '.join(DATASETS)}")
-    return DATASETS[config.dataset](Path(config.root).expanduser(), part)
+    try:
+        root = Path(config.root).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"data.root: {config.root}: there is no such home folder") from error
+    try:
+        return DATASETS[config.dataset](root, part)
+    except OSError as error:
+        raise DataError(f"{_name(config)}: cannot be read: {error.strerror}") from error
 
 
 def _open(config: DataConfig) -> tuple[Source, Ints, Ints]:
@@ -176,7 +183,15 @@ def _subset(
 
 
 def _read(source: Source, indices: Ints, resolution: int) -> ImageSet:
-    return ImageSet(images=source.read(indices, resolution), labels=source.labels[indices])
+    try:
+        images = source.read(indices, resolution)
+    except MemoryError as error:
+        gigabytes = len(indices) * source.in_channels * resolution**2 / 1e9
+        raise DataError(
+            f"{len(indices):,} images of {resolution} x {resolution} take {gigabytes:,.0f} GB: more "
+            "than there is; proxy.resolution and proxy.train_images make that less"
+        ) from error
+    return ImageSet(images=images, labels=source.labels[indices])
 
 
 def _channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:

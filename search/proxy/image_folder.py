@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hgcnet.errors import DataError
+from hgcnet.errors import DataError, one_line
 from hgcnet.structure import Ints
 from search.proxy.resize import Images, resize_area
 from search.proxy.source import Part, Source
@@ -67,7 +67,7 @@ def _image_files(folder: Path) -> list[Path]:
     """Every image below a class's folder, in an order that does not depend on the file system."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise DataError(f"{folder}: has no images ({', '.join(sorted(SUFFIXES))})")
+        raise DataError(f"{one_line(folder)}: has no images ({', '.join(sorted(SUFFIXES))})")
     return files
 
 
@@ -87,13 +87,20 @@ def _decode(path: Path) -> Images:
     """(3, H, W), turned as the camera's orientation tag says."""
     from PIL import Image, ImageOps
 
+    if not path.is_file():  # a folder, or a pipe that would be waited for
+        raise DataError(f"{one_line(path)}: is not a file")
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith(("I", "F")):
-                raise DataError(f"{path}: has more than 8 bits a channel; 8-bit images are read")
+                raise DataError(
+                    f"{one_line(path)}: has more than 8 bits a channel; 8-bit images are read"
+                )
             if "transparency" in upright.info:
                 upright = upright.convert("RGBA")
             return np.asarray(upright.convert("RGB")).transpose(2, 0, 1)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image: {error}") from error
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise errors of many kinds
+        reason = one_line(error)
+        raise DataError(f"{one_line(path)}: cannot be read as an image: {reason}") from error

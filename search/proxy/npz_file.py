@@ -1,14 +1,14 @@
 """The npz data set: images and labels in one NumPy archive, every malformed one refused in one line."""
 
+import math
 import zipfile
-import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
+from numpy.lib import format as npy
 
-from hgcnet.errors import DataError
+from hgcnet.errors import DataError, one_line
 from hgcnet.structure import Ints
 from search.proxy.resize import Images
 from search.proxy.source import Part, Source, array_source
@@ -17,6 +17,7 @@ _WANTED = (
     "an .npz archive with images, uint8 (N, H, W) or (N, H, W, C), and labels, integers (N,); "
     "test_images and test_labels may be there too"
 )
+_MOST_EXPANDED = 1100  # times: what deflate, with which NumPy compresses, can reach
 
 
 def open_npz(path: Path, part: Part) -> Source:
@@ -26,7 +27,7 @@ def open_npz(path: Path, part: Part) -> Source:
         DataError: the file is absent, is no such archive, or its arrays do not fit each other.
     """
     with _open_file(path) as file, _open_archive(path, file) as archive:
-        has_test = _check_keys(path, set(archive.files))
+        has_test = _check_keys(path, archive)
         images, labels = _read_part(path, archive, "images", "labels")
         num_classes = int(labels.max()) + 1
         if (absent := num_classes - len(np.unique(labels))) > 0:
@@ -53,7 +54,6 @@ def open_npz(path: Path, part: Part) -> Source:
 
 
 def _open_file(path: Path) -> BinaryIO:
-    """Opened here since np.load leaves the file open where it is no archive."""
     if not path.exists():
         raise DataError(f"{path}: does not exist; the npz data set is {_WANTED}")
     try:
@@ -62,35 +62,36 @@ def _open_file(path: Path) -> BinaryIO:
         raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
 
 
-def _open_archive(path: Path, file: BinaryIO) -> NpzFile:
-    try:
-        archive = np.load(file, allow_pickle=False)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: cannot be read as {_WANTED}") from error
-    if not isinstance(archive, NpzFile):
+def _open_archive(path: Path, file: BinaryIO) -> zipfile.ZipFile:
+    if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
         raise DataError(f"{path}: holds a single array; the npz data set is {_WANTED}")
-    return archive
+    try:
+        return zipfile.ZipFile(file)
+    except Exception as error:  # BadZipFile, and whatever else damage leads to
+        raise DataError(f"{path}: cannot be read as {_WANTED}") from error
 
 
-def _check_keys(path: Path, keys: set[str]) -> bool:
+def _check_keys(path: Path, archive: zipfile.ZipFile) -> bool:
     """Whether there are test images; all keys that belong together must be there."""
+    keys = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
     has_test = not keys.isdisjoint({"test_images", "test_labels"})
     needed = ["images", "labels"] + ["test_images", "test_labels"] * has_test
     if absent := [key for key in needed if key not in keys]:
-        raise DataError(
-            f"{path}: {' and '.join(absent)}: missing; it has {', '.join(sorted(keys)) or 'nothing'}"
-        )
+        there = one_line(", ".join(sorted(keys)) or "nothing")
+        raise DataError(f"{path}: {' and '.join(absent)}: missing; it has {there}")
     return has_test
 
 
 def _read_part(
-    path: Path, archive: NpzFile, images_key: str, labels_key: str
+    path: Path, archive: zipfile.ZipFile, images_key: str, labels_key: str
 ) -> tuple[Images, Ints]:
     """Images as (N, C, H, W) and labels (N,), checked."""
     try:
-        images, labels = archive[images_key], archive[labels_key]
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: {images_key} or {labels_key} cannot be read: {error}") from error
+        images, labels = _read_array(archive, images_key), _read_array(archive, labels_key)
+    except Exception as error:  # zipfile, its decompressors and NumPy raise errors of many kinds
+        raise DataError(
+            f"{path}: {images_key} or {labels_key} cannot be read: {one_line(error)}"
+        ) from error
 
     if images.dtype != np.uint8:
         raise DataError(
@@ -105,7 +106,7 @@ def _read_part(
             f"{path}: {images_key}: shape {images.shape} has more channels than rows or columns; "
             "channels come last: (N, H, W, C)"
         )
-    if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
             f"{path}: {labels_key}: {labels.dtype} of shape {labels.shape} are not integers (N,)"
         )
@@ -115,5 +116,34 @@ def _read_part(
         )
     if labels.min() < 0:
         raise DataError(f"{path}: {labels_key}: {labels.min()} is negative; labels start at 0")
+    if labels.max() > np.iinfo(np.int64).max:
+        raise DataError(f"{path}: {labels_key}: {labels.max()} is no number of a class")
     images = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
     return images, labels.astype(np.int64)
+
+
+def _read_array(archive: zipfile.ZipFile, key: str) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
+    """One array. Objects, which would have to be unpickled, are refused by NumPy."""
+    member = archive.getinfo(f"{key}.npy")
+    stored = min(member.compress_size, archive.start_dir)
+    if member.file_size > _MOST_EXPANDED * stored:
+        raise ValueError(f"{key} grows from {stored:,} to {member.file_size:,} bytes")
+    with archive.open(member) as file:
+        announced = _announced_size(file)
+        if announced not in (None, member.file_size):
+            raise ValueError(f"{key} has {member.file_size:,} bytes and announces {announced:,}")
+        file.seek(0)
+        return npy.read_array(file, allow_pickle=False)
+
+
+def _announced_size(file: IO[bytes]) -> int | None:
+    """Bytes of the array that begins here, by its header: NumPy allocates what that says.
+
+    None of arrays of objects, which have no size.
+    """
+    read_header = _HEADERS[npy.read_magic(file)]
+    shape, _, dtype = read_header(file)
+    return None if dtype.hasobject else file.tell() + math.prod(shape) * dtype.itemsize
+
+
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from hgcnet.errors import DataError
+from hgcnet.errors import DataError, shown
 from hgcnet.structure import Ints
 from search.proxy.resize import Images, resize_area
 
@@ -55,6 +55,6 @@ def check_class_sizes(name: str, source: Source) -> None:
     smallest = int(np.argmin(sizes))
     if sizes[smallest] < needed:
         raise DataError(
-            f"{name}: class {source.class_names[smallest]!r} has {sizes[smallest]} images; "
+            f"{name}: class {shown(source.class_names[smallest])} has {sizes[smallest]} images; "
             f"each class needs {needed} or more to be split into {parts}"
         )

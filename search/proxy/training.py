@@ -3,6 +3,8 @@
 import io
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +99,25 @@ def evaluate(model: nn.Module, data: DeviceImages, precision: Precision = "fp32"
     return Evaluation(loss=float(loss) / total, accuracy=int(correct) / total)
 
 
+def read_progress(state: bytes) -> tuple[list[float], float]:
+    """What a saved training had reached: the accuracy of every finished epoch, and their seconds.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    with _unreadable_state():
+        values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        return [float(accuracy) for accuracy in values["curve"]], float(values["seconds"])
+
+
+@contextmanager
+def _unreadable_state() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # torch's reader of damaged files raises whatever it runs into
+        raise ValueError(f"no state of a training: {error}") from error
+
+
 class ProxyTraining:
     """Trains a fresh HGCNet epoch by epoch, by the recipe of the paper (Xie, Zhou, Kung 2019).
 
@@ -138,7 +159,13 @@ class ProxyTraining:
             nesterov=True,
             weight_decay=config.weight_decay,
         )
-        self.epoch = 0  # finished epochs
+        self.curve: list[float] = []  # val_accuracy of every finished epoch
+        self.seconds = 0.0  # that they took
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs."""
+        return len(self.curve)
 
     def run_epoch(self) -> EpochResult:
         """Trains one more epoch and validates.
@@ -154,20 +181,23 @@ class ProxyTraining:
         self._check_finite("training", train_loss)
         validation = evaluate(self.model, self._validation, self._config.precision)
         self._check_finite("validation", validation.loss)
-        self.epoch += 1
+        seconds = time.perf_counter() - start
+        self.curve.append(validation.accuracy)
+        self.seconds += seconds
         return EpochResult(
             epoch=self.epoch,
             train_loss=train_loss,
             val_loss=validation.loss,
             val_accuracy=validation.accuracy,
-            seconds=time.perf_counter() - start,
+            seconds=seconds,
         )
 
     def save_state(self) -> bytes:
         """Everything that changes from epoch to epoch; `load_state` continues from it exactly."""
         buffer = io.BytesIO()
         state = {
-            "epoch": self.epoch,
+            "curve": self.curve,
+            "seconds": self.seconds,
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),
@@ -176,12 +206,17 @@ class ProxyTraining:
         return buffer.getvalue()
 
     def load_state(self, state: bytes) -> None:
-        """Takes over what `save_state` gave in a training of the same architecture, data and config."""
-        values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
-        self.epoch = values["epoch"]
-        self.model.load_state_dict(values["model"])
-        self._optimizer.load_state_dict(values["optimizer"])
-        self._generator.set_state(values["generator"])
+        """Takes over what `save_state` gave in a training of the same architecture, data and config.
+
+        Raises:
+            ValueError: it cannot be read; this training is then of no more use.
+        """
+        with _unreadable_state():
+            values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+            self.model.load_state_dict(values["model"])
+            self._optimizer.load_state_dict(values["optimizer"])
+            self._generator.set_state(values["generator"])
+            self.curve, self.seconds = list(values["curve"]), values["seconds"]
 
     def _train_epoch(self) -> float:
         self.model.train()

@@ -17,8 +17,9 @@ from search.dashboard import create_server, study_address
 from search.loop import SearchLoop, Wait
 from search.run_folder import RunFolder
 from search.samplers.parameters import OptunaSpace
+from search.storage import open_storage, sqlite_url
 from search.stored_study import read_study
-from search.study import StudyWriter, open_storage, sqlite_url
+from search.study import StudyWriter
 from search.study_file import parse_study_file
 from space.search_space import SearchSpace
 

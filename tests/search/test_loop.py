@@ -23,10 +23,11 @@ from sqlalchemy import event
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.errors import RunError, SpaceError
-from search.loop import MAX_FIRST_FAILURES, Progress, SearchLoop, Wait
+from search.loop import MIN_FAILURES, Progress, SearchLoop, Wait
 from search.pareto import normalised_hypervolume
 from search.samplers.parameters import OptunaSpace
-from search.study import INTERRUPTED, Proposal, StudyWriter, open_storage, sqlite_url
+from search.storage import open_storage, sqlite_url
+from search.study import INTERRUPTED, UNPLANNED, Proposal, StudyWriter
 from search.study_file import StudyFile, parse_study_file
 from space.search_space import SearchSpace
 
@@ -464,24 +465,39 @@ def test_a_study_whose_first_trainings_all_fail_stops(workers: int) -> None:
     with pytest.raises(RunError) as caught:
         drive(loop, workers=workers, failing=lambda proposal, epoch: "RuntimeError: no CUDA")
     assert str(caught.value) == (
-        f"the first {MAX_FIRST_FAILURES} trainings all failed; the last one said: "
-        "RuntimeError: no CUDA"
+        f"{MIN_FAILURES} of {MIN_FAILURES} trainings failed, more than budget.max_failure_share "
+        "allows; the last one said: RuntimeError: no CUDA"
     )
     assert loop.stop_requested
     assert isinstance(loop.next(), Wait)
     loop.close()
     failures = [row.user_attrs.get("failure") for row in rows_of(loop)]
-    assert failures.count("RuntimeError: no CUDA") == MAX_FIRST_FAILURES
+    assert failures.count("RuntimeError: no CUDA") == MIN_FAILURES
 
 
-def test_later_failures_do_not_stop_a_study() -> None:
-    loop = open_loop(InMemoryStorage(), study_file(budget={"trials": 5}))
+@pytest.mark.parametrize(("share", "stops"), [(0.5, True), (0.7, False), (1.0, False)])
+def test_a_study_stops_at_the_share_of_failures_in_its_file(share: float, stops: bool) -> None:
+    budget = {"trials": 5, "max_failure_share": share}
+    loop = open_loop(InMemoryStorage(), study_file(budget=budget))
 
     def failing(proposal: Proposal, epoch: int) -> str | None:
-        return None if proposal.number in (4, 11, 12, 13, 14) else "Diverged: nan"
+        return None if proposal.number % 3 == 0 else "Diverged: nan"
 
-    drive(loop, workers=1, failing=failing)
-    assert (loop.progress().trained, loop.progress().failed) == (5, 10)
+    if stops:
+        with pytest.raises(RunError, match=r"^5 of 8 trainings failed, more than budget\.max_fail"):
+            drive(loop, workers=1, failing=failing)
+    else:
+        drive(loop, workers=1, failing=failing)
+        assert (loop.progress().trained, loop.progress().failed) == (5, 8)
+
+
+def test_failures_under_an_earlier_driver_do_not_stop_the_next_one() -> None:
+    storage = InMemoryStorage()
+    with pytest.raises(RunError):
+        drive(open_loop(storage), failing=lambda proposal, epoch: "no space left")
+    loop = open_loop(storage)
+    drive(loop, workers=1, failing=lambda p, epoch: "x" if p.number == 12 else None)
+    assert loop.progress().trained == 12
 
 
 def test_a_network_that_failed_is_not_trained_again() -> None:
@@ -608,7 +624,7 @@ def test_a_death_amid_the_parameters_of_a_proposal_is_closed_and_not_repeated() 
     assert len(unfinished.params) == 2
     loop = open_loop(storage, study_file(budget={"trials": 20}))
     assert loop.interrupted_before == 1
-    assert rows_of(loop)[unfinished.number].user_attrs["failure"] == INTERRUPTED
+    assert rows_of(loop)[unfinished.number].user_attrs["failure"] == UNPLANNED
     drive(loop)
     assert not any("retry_of" in row.user_attrs for row in rows_of(loop))
     assert loop.progress().failed == 0
@@ -660,7 +676,7 @@ def check_whole(loop: SearchLoop, budget: int) -> None:
     rows = rows_of(loop)
     assert all(row.state.is_finished() for row in rows)
     assert len(trained(rows)) == budget
-    done = [row for row in rows if row.user_attrs.get("failure") != INTERRUPTED]
+    done = [row for row in rows if row.user_attrs.get("failure") not in (INTERRUPTED, UNPLANNED)]
     assert len(set(fingerprints(done))) == len(done)
     # Whatever was interrupted was taken up again, unless it had its three attempts.
     rows = [row for row in rows if SPACE.is_complete(SPACE.planned_params(row))]

@@ -18,14 +18,15 @@ from sqlalchemy import text
 from hgcnet.architecture import Task
 from hgcnet.errors import RunError
 from search.samplers.parameters import OptunaSpace
+from search.storage import open_storage, sqlite_url
 from search.study import (
     INTERRUPTED,
+    STOPPED,
+    Again,
     Proposal,
     StudyWriter,
     failed_for_good,
-    open_storage,
     seconds_used,
-    sqlite_url,
 )
 from search.study_file import StudyFile, parse_study_file
 from space.parameters import Parameters, Range
@@ -94,7 +95,8 @@ def test_sqlite_is_read_while_it_is_written(storage: RDBStorage, tmp_path: Path)
     ("url", "message"),
     [
         ("postgresql://me:hush@nowhere.invalid/db", "the storage cannot be opened: "),
-        ("nothing://me:hush@host/db", "the storage cannot be opened: "),
+        ("nothing://me:hush@host/db", "the storage's URL cannot be used; "),
+        ("me:hush@host/db", "the storage's URL cannot be used; "),
         ("sqlite:////nowhere/at/all/study.db", "the study's database cannot be opened: "),
     ],
 )
@@ -110,7 +112,9 @@ def test_a_storage_that_cannot_be_opened_is_refused_without_its_password(
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_bytes(b"what is this? " * 1000)
-    with pytest.raises(RunError, match="the study's database cannot be opened: DatabaseError"):
+    with pytest.raises(
+        RunError, match="the study's database cannot be opened: file is not a database"
+    ):
         open_storage(sqlite_url(tmp_path))
 
 
@@ -131,7 +135,10 @@ def test_opening_it_again_changes_only_the_budget_and_the_workers(storage: RDBSt
     after = dict(again.study.user_attrs)
     old, new = json.loads(before.pop("study_file")), json.loads(after.pop("study_file"))
     assert after == before
-    assert (new.pop("budget"), new.pop("workers")["cpus"]) == ({"trials": 1}, 3)
+    assert (new.pop("budget"), new.pop("workers")["cpus"]) == (
+        {"trials": 1, "max_failure_share": 0.5},
+        3,
+    )
     assert new == {key: old[key] for key in new}
     assert again.hypervolume_bounds() == bounds
 
@@ -208,12 +215,12 @@ def test_a_failure_is_for_good_unless_it_is_to_be_repeated() -> None:
     writer = open_writer(storage)
     writer.tell_failed(ask(writer), "Diverged: nan", [0.5], 1.0)
     writer.tell_stopped(ask(writer), [0.5], 1.0)
-    for _ in range(3):  # interrupted, and so are both of its repeats
-        writer.tell_failed(ask(writer), INTERRUPTED, [], 0.0)
+    for reason in (INTERRUPTED, STOPPED, "its worker died", STOPPED, INTERRUPTED):
+        writer.tell_failed(ask(writer), reason, [], 0.0, Again.SOON)
         writer.enqueue_repeats()
     rows = writer.trials()
-    assert [row.user_attrs.get("retry_of") for row in rows] == [None, None, None, 2, 3]
-    assert [failed_for_good(row, rows) for row in rows] == [True, False, False, False, True]
+    assert [row.user_attrs.get("retry_of") for row in rows] == [None, None, None, 2, 3, 4, 5]
+    assert [failed_for_good(row) for row in rows] == [True, *5 * [False], True]
 
 
 # -- time ----------------------------------------------------------------------------------------

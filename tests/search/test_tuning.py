@@ -16,22 +16,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
-from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 from ray import tune
 
 from hgcnet.architecture import Task
 from hgcnet.errors import RunError
+from search.checkpoints import Checkpoints
 from search.loop import Progress, SearchLoop, Wait
 from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig, load_splits
 from search.proxy.training import ProxyTraining
 from search.samplers.parameters import OptunaSpace
-from search.study import Proposal, StudyWriter, open_storage, sqlite_url
+from search.storage import open_storage, open_writer, sqlite_url
+from search.study import Proposal, StudyWriter
 from search.study_file import StudyFile, Workers, parse_study_file
-from search.tuning import Node, Resources, check_resources, fit_trials, joined_ray, run_trials
-from search.worker import ACCURACY, EPOCH, FAILURE, SECONDS, ProxyTrainable
+from search.tuning import (
+    Node,
+    Resources,
+    check_resources,
+    fit_trials,
+    joined_ray,
+    run_trials,
+    with_shares,
+)
+from search.worker import ACCURACY, CROWDED, EPOCH, FAILURE, SECONDS, ProxyTrainable
 from space.search_space import SearchSpace
 
 Act = Callable[[int, int], float | str]  # (which training, epoch) -> val_accuracy or failure
@@ -65,11 +75,14 @@ class RecordedLoop(SearchLoop):
     def __init__(self, folder: Path, file: StudyFile, on_close: Callable[[], None] = lambda: None):
         task = Task(in_channels=1, num_classes=10, resolution=8)
         space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
-        self.writer = StudyWriter(open_storage(sqlite_url(folder)), file, space)
+        storage = open_writer(sqlite_url(folder), file.name)
+        self.writer = StudyWriter(storage, file, space)
         self.proposals: list[Proposal] = []
         self.most_running = 0
         self.on_close = on_close
-        super().__init__(file, space, self.writer, {}, self.observe)
+        super().__init__(
+            file, space, self.writer, {}, self.observe, checkpoints=Checkpoints(folder / "states")
+        )
 
     def next(self) -> Proposal | Wait:
         proposal = super().next()
@@ -219,7 +232,7 @@ class TestStudyOnRay:
 
         file = create_file(2)
         trainable = tune.with_parameters(
-            SecondFails, splits=digits(), proxy=file.proxy, cpus=1, device="cpu"
+            SecondFails, splits=digits(), proxy=file.proxy, workers=Workers()
         )
         loop = RecordedLoop(tmp_path, file)
         fit_trials(loop, tune.with_resources(trainable, {"cpu": 1}), slots=1)
@@ -240,12 +253,56 @@ class TestStudyOnRay:
             accuracies = [training.run_epoch().val_accuracy for _ in range(2)]
             assert row.user_attrs["curve"] == [round(accuracy, 6) for accuracy in accuracies]
 
+    def test_a_repeated_training_goes_on_from_its_checkpoint(self, tmp_path):
+        class DiesOnce(ProxyTrainable):
+            def step(self):
+                result = super().step()
+                with (tmp_path / "epochs").open("a") as file:
+                    print(result[EPOCH], file=file)
+                if result[EPOCH] == 3 and not (tmp_path / "died").exists():
+                    (tmp_path / "died").touch()
+                    os._exit(1)
+                return result
+
+        splits, proxy = digits(), ProxyConfig(epochs=4, batch_size=64)
+        workers = Workers(cpus=1, checkpoint_minutes=1e-6)
+        loop = RecordedLoop(tmp_path, create_file(1, proxy={"epochs": 4, "batch_size": 64}))
+        trainable = tune.with_parameters(DiesOnce, splits=splits, proxy=proxy, workers=workers)
+        fit_trials(loop, tune.with_resources(trainable, {"cpu": 1}), slots=1)
+        assert [row.state.name for row in loop.rows] == ["FAIL", "COMPLETE"]
+        assert loop.rows[0].user_attrs["failure"].startswith("its worker died")
+        assert loop.rows[1].user_attrs["retry_of"] == 0
+        assert (tmp_path / "epochs").read_text().split() == ["1", "2", "3", "3", "4"]
+        assert list((tmp_path / "states").iterdir()) == []
+
+        (proposal,) = {proposal.seed: proposal for proposal in loop.proposals}.values()
+        torch.set_num_threads(1)
+        training = ProxyTraining(
+            proposal.architecture, splits, proxy, seed=proposal.seed, device=torch.device("cpu")
+        )
+        for _ in range(4):
+            training.run_epoch()
+        assert loop.rows[1].user_attrs["curve"] == [round(value, 6) for value in training.curve]
+        assert len(loop.rows[1].user_attrs["curve"]) == 4
+
+    def test_a_training_that_kills_every_worker_is_given_up(self, tmp_path):
+        def act(index: int, epoch: int) -> float:
+            if index < 3:
+                os._exit(1)
+            return 0.5
+
+        loop = RecordedLoop(tmp_path, create_file(1))
+        fit_trials(loop, create_trainable(tmp_path, act), slots=1)
+        assert [row.state.name for row in loop.rows] == ["FAIL", "FAIL", "FAIL", "COMPLETE"]
+        assert [row.user_attrs.get("retry_of") for row in loop.rows] == [None, 0, 1, None]
+        assert [loop.progress().failed, loop.progress().trained] == [1, 1]
+
     def test_the_first_five_failures_end_the_run_with_the_last_reason(self, tmp_path):
         def act(index: int, epoch: int) -> str:
             return f"OSError: no space left for {index}"
 
         loop = RecordedLoop(tmp_path, create_file(9))
-        with pytest.raises(RunError, match=r"first 5 trainings all failed.*: no space left for 4"):
+        with pytest.raises(RunError, match=r"^5 of 5 trainings failed.*: no space left for 4"):
             fit_trials(loop, create_trainable(tmp_path, act), slots=1)
         assert loop.states == {"FAIL": 5}
 
@@ -256,11 +313,9 @@ class TestStudyOnRay:
                 "CREATE TRIGGER broken BEFORE INSERT ON trial_values "
                 "BEGIN INSERT INTO missing VALUES (1); END"
             )
-        with pytest.raises(StorageInternalError) as error:
+        with pytest.raises(RunError, match=r"^the study's database failed: no such table: main\.m"):
             fit_trials(loop, create_trainable(tmp_path, lambda index, epoch: 0.5), slots=1)
-        assert "no such table: main.missing" in str(error.value.__cause__)
-        assert [row.state.name for row in loop.rows] == ["RUNNING"]
-        assert RecordedLoop(tmp_path, create_file(5)).interrupted_before == 1
+        assert [row.state.name for row in loop.rows] == ["FAIL", "WAITING"]  # to be repeated
 
     def test_what_tune_writes_names_no_storage_and_is_removed(self, tmp_path, monkeypatch):
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -312,8 +367,61 @@ def test_whatever_ends_a_driver_the_next_one_finishes_the_study(tmp_path):
     reasons = Counter(
         row.user_attrs["failure"][:15] for row in rows if row.state == TrialState.FAIL
     )
-    assert reasons == {"interrupted": 4, "its worker died": 1}
+    assert reasons == {"interrupted": 2, "stopped on requ": 2, "its worker died": 1}
     assert len(rows) == 11
+
+
+def share_one_gpu(folder: Path) -> None:
+    """Ray counts a GPU that is not there. What each trial was given of it is its accuracy."""
+
+    class Scripted(tune.Trainable):
+        def setup(self, config):
+            self.reset_config(config)
+
+        def reset_config(self, new_config):
+            self._architecture = new_config["architecture"]
+            return True
+
+        def step(self):
+            share = ray.get_runtime_context().get_assigned_resources()["GPU"]
+            is_wide = self._architecture.stem_channels == 16
+            if is_wide and (share < 1 or self._architecture.stages[0].depth == 3):
+                return {FAILURE: "out of memory", CROWDED: share < 1, tune.result.DONE: True}
+            return {EPOCH: 1, ACCURACY: share, SECONDS: 0.1, tune.result.DONE: True}
+
+    with joined_ray(None, num_cpus=8, num_gpus=1) as resources:
+        workers = Workers(cpus=1, gpus=0.25)
+        loop = RecordedLoop(folder, create_file(12, budget={"trials": 12, "max_failure_share": 1}))
+        trainable, can_be_alone = with_shares(Scripted, workers, resources)
+        fit_trials(loop, trainable, slots=resources.slots(workers), can_be_alone=can_be_alone)
+
+
+@pytest.mark.slow
+def test_what_is_out_of_memory_beside_others_is_tried_once_more_with_a_whole_gpu(tmp_path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"from test_tuning import Path, share_one_gpu; share_one_gpu(Path({str(tmp_path)!r}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    rows = read_rows(tmp_path)
+    trained = [row for row in rows if row.state == TrialState.COMPLETE]
+    assert len(trained) == 12
+    crowded = [row for row in rows if row.user_attrs.get("again") == "alone"]
+    repeats = [row for row in rows if "retry_of" in row.user_attrs]
+    assert {row.user_attrs["retry_of"] for row in repeats} == {row.number for row in crowded}
+    for row in rows:
+        is_wide = row.user_attrs["architecture"].split()[-1] == "s16"
+        if row.state == TrialState.COMPLETE:
+            assert row.values[0] == (1.0 if is_wide else 0.25)
+        elif row in repeats:  # too large even alone
+            assert "again" not in row.user_attrs
+        else:
+            assert row in crowded
+    assert {TrialState.COMPLETE, TrialState.FAIL} == {row.state for row in repeats}
+    # What fits comes first, and nothing waits for the sake of one that must be alone.
+    first = min(row.number for row in repeats)
+    assert sum(row.state == TrialState.COMPLETE for row in rows[:first]) + len(repeats) >= 12
 
 
 @pytest.mark.slow
