@@ -52,7 +52,7 @@ Storage = Annotated[
     typer.Option(
         "--storage",
         envvar="HGCNAS_STORAGE",
-        help="URL of a database in place of the run folder's SQLite.",
+        help="postgresql://USER:PASSWORD@HOST/DATABASE in place of the run folder's SQLite.",
         show_envvar=True,
     ),
 ]
@@ -242,6 +242,12 @@ def dashboard(
     with create_server(stored, port) as server:
         out.print(
             f"{study_address(stored, server)}   (Ctrl-C ends it)", highlight=False, soft_wrap=True
+        )
+        port = server.server_port
+        err.print(
+            "Only this machine can open it, as it has no login and can delete studies. From another "
+            f"one: ssh -L {port}:127.0.0.1:{port} HERE",
+            highlight=False,
         )
         server.serve_forever()
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from hgcnet.architecture import Architecture
 from hgcnet.complexity import count
-from hgcnet.errors import RunError
+from hgcnet.errors import RunError, SpaceError
 from search.checkpoints import Checkpoints
 from search.early_stopping.rungs import Rungs
 from search.pareto import non_dominated, normalised_hypervolume
@@ -108,7 +108,10 @@ class SearchLoop:
     def next(self) -> Proposal | Wait:
         """What to train next."""
         for name, architecture in self._next_enqueued().items():
-            self._writer.enqueue(architecture, f"enqueued: {name}")
+            try:
+                self._writer.enqueue(architecture, f"enqueued: {name}")
+            except SpaceError as error:
+                self._changed(f"{name} is not enqueued: {error}")
         wait = Wait.FOR_RUNNING if self._running else Wait.DONE
         if (reason := self._reason_to_start_nothing()) is not None:
             self.end_reason = reason

@@ -10,7 +10,7 @@ from search.loop import Progress, SearchLoop
 from search.preparation import PreparedStudy
 from search.proxy.data import load_splits
 from search.run_folder import RunFolder
-from search.storage import open_writer, sqlite_url
+from search.storage import open_writer
 from search.study import StudyWriter
 from search.tuning import check_resources, joined_ray, run_trials
 
@@ -43,9 +43,9 @@ def run_study(
     with ExitStack() as stack:
 
         def open_loop() -> SearchLoop:
-            folder.create(file.document, versions())
+            folder.create(file.document, versions(), storage_url)
             stack.enter_context(folder.locked())
-            storage = open_writer(storage_url or sqlite_url(folder.path), file.name)
+            storage = open_writer(folder.storage_url(storage_url), file.name)
             stack.callback(storage.engine.dispose)
             writer = StudyWriter(storage, file, prepared.space)
             return SearchLoop(

@@ -19,8 +19,9 @@ from hgcnet.architecture import (
     read_architecture,
     write_architecture,
 )
-from hgcnet.errors import RunError
+from hgcnet.errors import ArchitectureError, RunError
 from hgcnet.files import replace_file
+from search.storage import shown, sqlite_url
 
 
 @dataclass(slots=True)
@@ -50,8 +51,42 @@ class RunFolder:
         """Whether a study was started here."""
         return self.study_file.exists()
 
-    def create(self, document: Mapping[str, Any], versions: Mapping[str, str]) -> None:
+    @property
+    def kept_in(self) -> str | None:
+        """The storage of a study that is not kept here in `study.db`: its URL without the password."""
+        path = self.path / "storage"
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+    def storage_url(self, given: str | None) -> str:
+        """Where the study is: here, or at the URL that was given.
+
+        Raises:
+            RunError: the study is kept elsewhere than given.
+        """
+        if self.kept_in is None and (self.database.exists() or given is None):
+            return sqlite_url(self.path)
+        if given is None:
+            raise RunError(
+                f"{self.path}: the study is kept in {self.kept_in}; give that URL with its password "
+                "by HGCNAS_STORAGE or --storage"
+            )
+        if self.kept_in not in (None, shown(given)):
+            raise RunError(
+                f"{self.path}: the study is kept in {self.kept_in}, but {shown(given)} was given; if "
+                f"it was moved, write the new URL without its password into {self.path / 'storage'}"
+            )
+        return given
+
+    def create(
+        self,
+        document: Mapping[str, Any],
+        versions: Mapping[str, str],
+        storage_url: str | None = None,
+    ) -> None:
         """Makes the folder with the study file in it. Does nothing where there is one.
+
+        Args:
+            storage_url: of a database elsewhere; only what may be seen of it is written.
 
         Raises:
             RunError: it cannot be written.
@@ -60,6 +95,8 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if not self.exists:
+                if storage_url is not None:
+                    replace_file(self.path / "storage", f"{shown(storage_url)}\n".encode())
                 text = f"# As the study was started, with every default. Written by hgcnas.\n{header}\n"
                 replace_file(self.study_file, (text + tomli_w.dumps(dict(document))).encode())
         except OSError as error:
@@ -131,8 +168,15 @@ class RunFolder:
         for path in self._taken:
             path.unlink(missing_ok=True)
         self._taken = sorted((self.path / "queue").glob("*.toml"))
-        files = [read_architecture(path) for path in self._taken]
-        return {str(file.provenance.get("name", "")): file.architecture for file in files}
+        found = {}
+        for path in self._taken:
+            try:
+                file = read_architecture(path)
+            except ArchitectureError:  # put there by hand; `enqueue` writes none such
+                path.replace(path.with_suffix(".refused"))
+            else:
+                found[str(file.provenance.get("name", path.stem))] = file.architecture
+        return found
 
 
 def find_run(run: str, runs: Path) -> RunFolder:

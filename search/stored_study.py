@@ -18,7 +18,7 @@ from search.pareto import HypervolumeBounds
 from search.results import load_trials
 from search.run_folder import RunFolder
 from search.samplers.parameters import OptunaSpace
-from search.storage import open_storage, sqlite_url
+from search.storage import open_storage
 from search.study import seconds_used
 from search.study_file import StudyFile, parse_study_file
 from space.search_space import SearchSpace
@@ -73,17 +73,18 @@ class StoredStudy:
 
 
 def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy:
-    """Reads a study from its run folder, or from the storage that its folder or `storage_url` names.
+    """Reads a study from its run folder, or, where it is kept elsewhere, from `storage_url`.
 
     Raises:
         RunError: there is no storage, the study is not in it, or it cannot be read.
     """
-    if storage_url is None and not folder.database.exists():
+    url = folder.storage_url(storage_url)
+    if url.startswith("sqlite") and not folder.database.exists():
         raise RunError(
             f"{folder.database}: is not there; if the study is kept elsewhere, name it by --storage "
             "or HGCNAS_STORAGE"
         )
-    storage = open_storage(storage_url or sqlite_url(folder.path))
+    storage = open_storage(url)
     with _reading(folder):
         try:
             study = optuna.load_study(study_name=folder.name, storage=storage)

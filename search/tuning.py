@@ -102,6 +102,7 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
             "run hgcnas on a node of the cluster and give HOST:PORT or auto"
         )
     os.environ.update(_ENVIRONMENT)
+    os.environ.pop("HGCNAS_STORAGE", None)  # its password is no business of Ray's processes
     if address is not None:
         import hgcnet
         import search
