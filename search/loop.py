@@ -164,6 +164,8 @@ class SearchLoop:
             RunError: too many of this driver's trainings failed.
         """
         proposal, curve, seconds = self._pop(number)
+        if again is Again.ALONE and proposal.alone:
+            again = Again.NO
         again = self._writer.tell_failed(proposal, reason, curve, seconds, again)
         if again is Again.SOON:
             self._writer.enqueue_repeats()

@@ -9,6 +9,7 @@ os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 import logging
 import math
 import pickle
+import re
 import signal
 import tempfile
 import threading
@@ -21,7 +22,9 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import OutOfMemoryError, RayTaskError
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -301,8 +304,8 @@ class _LoopSearcher(Searcher):
             self.take_failure(trial_id, "it took longer than workers.trial_minutes", Again.NO)
             return
         again = Again.SOON
-        if isinstance(error, OutOfMemoryError) and self._can_be_alone:
-            again = Again.ALONE
+        if _is_out_of_memory(error):
+            again = Again.ALONE if self._can_be_alone else Again.NO
         elif isinstance(error, RayTaskError) and not isinstance(error.cause, AcceleratorError):
             again = Again.NO  # an exception of Python; it would come again
         self.take_failure(trial_id, _describe(error), again)
@@ -374,14 +377,45 @@ class _LoopScheduler(FIFOScheduler):
         self._adapter.take_death(trial.trial_id, error)
 
 
+def _is_out_of_memory(error: Exception | None) -> bool:
+    """Whether Ray killed the worker for the machine's memory."""
+    # (The error comes out of a pickle, which keeps no cause.)
+    return isinstance(error, _LostWorker) and "running low on memory" in str(error)
+
+
 def _describe(error: Exception | None) -> str:
     """One line about why a worker is gone."""
     if isinstance(error, RayTaskError):
         text = f"{type(error.cause).__name__}: {error.cause}"
+    elif _is_out_of_memory(error):
+        used = re.search(r"[\d.]+GB used / [\d.]+GB limit", str(error))
+        text = f"out of memory: its machine had {used[0] if used else 'too little'}"
     else:
         # Ray's text begins with addresses and ids that mean nothing once the study is over.
         text = f"its worker died: {str(error).rpartition('Worker exit detail: ')[2]}"
     return " ".join(text.split())[:MAX_REASON]
+
+
+class _LostWorker(RayActorError):
+    """A worker that Ray ended, in Ray's words."""
+
+
+class _ActorManager(RayActorManager):
+    """Takes every error of Ray's about a worker as that worker's death.
+
+    Where Ray kills a worker because the machine's memory runs out, the manager of Ray 2.60 ends the
+    whole experiment by a RuntimeError.
+    """
+
+    def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, RayError) and not isinstance(
+            exception, RayActorError | RayTaskError
+        ):
+            exception = _LostWorker(error_msg=str(exception))
+        super()._actor_task_failed(tracked_actor_task, exception)
+
+
+setattr(tune_controller, "RayActorManager", _ActorManager)  # noqa: B010 - it exports no such name
 
 
 class _Stopped(BaseException):

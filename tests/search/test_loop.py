@@ -4,6 +4,7 @@ A death is a loop that is dropped without `close` while trainings run: that is a
 of it. The next loop then opens the same storage, as the next `hgcnas run` does.
 """
 
+import io
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+import torch
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
@@ -23,6 +25,7 @@ from sqlalchemy import event
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.errors import RunError, SpaceError
+from search.checkpoints import Checkpoints
 from search.loop import MIN_FAILURES, Progress, SearchLoop, Wait
 from search.pareto import normalised_hypervolume
 from search.samplers.parameters import OptunaSpace
@@ -498,6 +501,58 @@ def test_failures_under_an_earlier_driver_do_not_stop_the_next_one() -> None:
     loop = open_loop(storage)
     drive(loop, workers=1, failing=lambda p, epoch: "x" if p.number == 12 else None)
     assert loop.progress().trained == 12
+
+
+@pytest.mark.parametrize("fits_alone", [True, False])
+def test_what_has_to_be_alone_comes_last_and_once(fits_alone: bool) -> None:
+    loop = open_loop(InMemoryStorage(), whole_trainings())
+    proposals: list[Proposal] = []
+    while isinstance(proposal := loop.next(), Proposal):
+        proposals.append(proposal)
+        if proposal.number in (3, 5) or (proposal.alone and not fits_alone):
+            loop.on_failure(proposal.number, "out of memory", Again.ALONE)
+            continue
+        for epoch in range(1, EPOCHS + 1):
+            loop.on_epoch(proposal.number, epoch, 0.5, 1.0)
+        loop.on_end(proposal.number)
+    assert proposal is Wait.DONE
+    assert loop.progress().trained == 12
+    alone = [p for p in proposals if p.alone]
+    assert [rows_of(loop)[p.number].user_attrs["retry_of"] for p in alone] == [3, 5]
+    assert [p.number for p in alone] == [12, 13]  # when ten of twelve were trained
+    assert loop.progress().failed == (0 if fits_alone else 2)
+
+
+def test_a_checkpoint_that_the_worker_could_not_use_leaves_no_trace(tmp_path: Path) -> None:
+    """The worker begins anew at the first epoch; the curve is then its own."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    loop = open_loop(InMemoryStorage(), whole_trainings(), checkpoints=checkpoints)
+    first = loop.next()
+    assert isinstance(first, Proposal)
+    buffer = io.BytesIO()
+    torch.save({"curve": [0.1, 0.2, 0.3], "seconds": 3.0}, buffer)
+    loop.on_checkpoint(first.number, buffer.getvalue())
+    loop.on_failure(first.number, "its worker died", Again.SOON)
+    repeat = loop.next()
+    assert isinstance(repeat, Proposal)
+    assert repeat.checkpoint == buffer.getvalue()
+    assert loop._curves[repeat.number] == [0.1, 0.2, 0.3]
+    for epoch in range(1, EPOCHS + 1):
+        loop.on_epoch(repeat.number, epoch, 0.5 + epoch / 100, 1.0)
+    loop.on_end(repeat.number)
+    curve = rows_of(loop)[repeat.number].user_attrs["curve"]
+    assert curve == [0.51, 0.52, 0.53, 0.54, 0.55, 0.56]
+    assert list(checkpoints.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"what is this?", b"PK\x03\x04" * 100])
+def test_a_damaged_checkpoint_is_as_none(tmp_path: Path, content: bytes) -> None:
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save("0123456789abcdef", content)
+    assert checkpoints.load("0123456789abcdef") is None
+    assert checkpoints.load("fedcba9876543210") is None
+    checkpoints.keep_only(set())
+    assert list(checkpoints.folder.iterdir()) == []
 
 
 def test_a_network_that_failed_is_not_trained_again() -> None:
