@@ -30,7 +30,7 @@ from search.loop import MIN_FAILURES, Progress, SearchLoop, Wait
 from search.pareto import normalised_hypervolume
 from search.samplers.parameters import OptunaSpace
 from search.storage import open_storage, sqlite_url
-from search.study import INTERRUPTED, UNPLANNED, Proposal, StudyWriter
+from search.study import INTERRUPTED, UNPLANNED, Again, Proposal, StudyWriter
 from search.study_file import StudyFile, parse_study_file
 from space.search_space import SearchSpace
 
