@@ -5,6 +5,7 @@ of it. The next loop then opens the same storage, as the next `hgcnas run` does.
 """
 
 import io
+import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -592,6 +593,25 @@ def test_a_driver_that_died_is_continued(storage: BaseStorage, tmp_path: Path) -
     assert len(trained(rows)) == 12
     assert len(set(fingerprints(trained(rows)))) == 12
     close(another)
+
+
+def test_a_study_that_was_copied_goes_on_elsewhere(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    original = open_storage(sqlite_url(here))
+    drive_to_death(open_loop(original), 15, workers=3)
+    shutil.copytree(here, there)  # with what the write-ahead log still holds
+    copied = open_storage(sqlite_url(there))
+    before = rows_of(open_loop(copied))
+    loop = open_loop(copied)
+    drive(loop, workers=3)
+    check_whole(loop, 12)
+    ended = [row.number for row in before if row.state == TrialState.COMPLETE]
+    assert [rows_of(loop)[number].values for number in ended] == [
+        before[number].values for number in ended
+    ]
+    close(original)
+    close(copied)
 
 
 def test_a_repeat_is_the_same_training() -> None:
