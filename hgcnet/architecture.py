@@ -20,7 +20,7 @@ MAX_CLASSES = 100_000
 MAX_MODULES = 1024
 MAX_WEIGHTS = 10**9  # 4 GB in float32
 MAX_BYTES = 2**17  # of a TOML file
-MAX_DOTS = 1000  # of one of its lines: the time for a dotted key grows with the square of its length
+MAX_DOTS = 1000  # of a line of it: the time for a dotted key grows as the square of its length
 MAX_NESTING = 20
 
 Operator = Literal["hgc", "sgc"]

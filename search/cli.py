@@ -145,13 +145,20 @@ def list_studies(runs: Runs = Path("runs"), storage: Storage = None, as_json: Js
     from search.stored_study import read_study
     from search.summary import summarise
 
-    rows = [summarise(read_study(folder, storage)) for folder in list_runs(runs)]
+    rows, unreadable = [], []
+    for folder in list_runs(runs):
+        try:
+            rows.append(summarise(read_study(folder, storage)))
+        except UserError as error:
+            unreadable.append(error)
     if as_json:
         _print_json(rows)
     elif rows:
         out.print(show.runs_table(rows))
     else:
         out.print(f"No studies in {runs}. `hgcnas run STUDY.toml` starts one.")
+    if unreadable:
+        raise RunError("\n".join(map(str, unreadable)))
 
 
 @app.command()

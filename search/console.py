@@ -66,7 +66,7 @@ def progress_line(progress: "Progress") -> str:
 
 def duration(seconds: float) -> str:
     """Hours, minutes and seconds."""
-    return str(timedelta(seconds=round(seconds)))
+    return str(timedelta(seconds=round(min(seconds, 1e12))))
 
 
 def front_table(frame: pd.DataFrame) -> Table:

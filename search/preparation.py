@@ -61,7 +61,8 @@ def prepare(file: StudyFile) -> PreparedStudy:
             space.encode(architecture)
         except SpaceError as error:
             raise SpaceError(f"{where}: {error}") from error
-        start_with[Path(name).stem] = architecture
+        stem = Path(name).stem
+        start_with[name if stem in start_with else stem] = architecture
     return PreparedStudy(file=file, data=data, space=space, start_with=start_with)
 
 
@@ -73,7 +74,7 @@ def find_architecture(name: str, folder: Path, where: str) -> Architecture:
     """
     if name in PRESETS:
         return PRESETS[name]
-    if not (folder / name).is_file():
+    if not os.path.isfile(folder / name):  # noqa: PTH113 - Path's raises where it may not look
         raise StudyFileError(f"{where} is neither a file nor a preset ({', '.join(PRESETS)})")
     return read_architecture(folder / name).architecture
 

@@ -136,12 +136,13 @@ class RunFolder:
         """
         try:
             holder = json.loads(self._holder.read_bytes())
-        except FileNotFoundError:
+            pid, host, since = int(holder["pid"]), str(holder["host"]), str(holder["since"])
+        except (OSError, ValueError, LookupError, TypeError):
             return None
-        is_here = holder["host"] == socket.gethostname()
-        if is_here and not Path(f"/proc/{holder['pid']}").exists() and Path("/proc/self").exists():
+        is_here = host == socket.gethostname()
+        if is_here and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
             return None
-        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+        return f"process {pid} on {host} since {since}"
 
     @property
     def _holder(self) -> Path:
@@ -175,7 +176,8 @@ class RunFolder:
             except ArchitectureError:  # put there by hand; `enqueue` writes none such
                 path.replace(path.with_suffix(".refused"))
             else:
-                found[str(file.provenance.get("name", path.stem))] = file.architecture
+                name = str(file.provenance.get("name", path.stem))
+                found[path.stem if name in found else name] = file.architecture
         return found
 
 

@@ -25,6 +25,7 @@ MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH = 1_000_000, 100_000, 1000
 Table = TypeVar("Table")
 Positive = Annotated[int, Gt(0)]
 PositiveReal = Annotated[float, Gt(0)]
+Duration = Annotated[float, Gt(0), Le(1e6)]  # hours or minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Budget:
 
     # Architectures trained, to the end or stopped early.
     trials: Annotated[Positive, Le(MAX_TRIALS)]
-    hours: PositiveReal | None = None
+    hours: Duration | None = None
     # The study stops where more than this share of its trainings failed (and five or more).
     max_failure_share: Annotated[float, Ge(0), Le(1)] = 0.5
 
@@ -71,8 +72,8 @@ class Workers:
 
     cpus: Annotated[Positive, Le(4096)] = 1
     gpus: Annotated[float, Ge(0), Le(4096)] = 0.0
-    trial_minutes: PositiveReal | None = None  # a training that takes longer has failed
-    checkpoint_minutes: PositiveReal = 2.0  # between two states that outlive a worker
+    trial_minutes: Duration | None = None  # a training that takes longer has failed
+    checkpoint_minutes: Duration = 2.0  # between two states that outlive a worker
 
 
 def _check_data(data: DataConfig) -> DataConfig:
@@ -176,7 +177,13 @@ class StudyFile:
         return next(o.reference for o in self.objectives if o.metric == "val_accuracy")
 
     def with_trials(self, trials: int) -> "StudyFile":
-        """The same study with another budget of trials."""
+        """The same study with another budget of trials.
+
+        Raises:
+            StudyFileError: more than any study may have.
+        """
+        if trials > MAX_TRIALS:
+            raise StudyFileError(f"--trials {trials}: is not at most {MAX_TRIALS}")
         budget = replace(self.budget, trials=trials)
         document = {**self.document, "budget": {**self.document["budget"], "trials": trials}}
         return replace(self, budget=budget, document=document)

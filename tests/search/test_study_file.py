@@ -74,7 +74,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"budget.trials": True}, "budget.trials: True is not an integer"),
     ({"budget.hours": 0}, "budget.hours: 0 is not above 0"),
     ({"budget.hours": NAN}, "budget.hours: nan is not a finite number"),
-    ({"budget.epochs": 3}, "budget.epochs: unknown key; known are trials, hours"),
+    (
+        {"budget.epochs": 3},
+        "budget.epochs: unknown key; known are trials, hours, max_failure_share",
+    ),
     ({"data": MISSING}, "data: is missing"),
     (
         {"data.dataset": "mnist"},
