@@ -84,7 +84,10 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             f"{folder.database}: is not there; if the study is kept elsewhere, name it by --storage "
             "or HGCNAS_STORAGE"
         )
-    storage = open_storage(url)
+    try:
+        storage = open_storage(url)
+    except RunError as error:
+        raise RunError(f"{folder.path}: {error}") from error
     with _reading(folder):
         try:
             study = optuna.load_study(study_name=folder.name, storage=storage)

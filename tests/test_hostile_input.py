@@ -62,7 +62,7 @@ QUICKSTART = next(study for study in STUDIES if study["name"] == "quickstart")
 EVERY_KEY: Table = {
     **QUICKSTART,
     "seed": 7,
-    "budget": {"trials": 20, "hours": 2.5},
+    "budget": {"trials": 20, "hours": 2.5, "max_failure_share": 0.4},
     "data": {"dataset": "digits", "root": "digits", "resolution": 8, "mirror": False},
     "space": {
         "operator": {"choice": ["hgc", "sgc"]},
@@ -78,7 +78,7 @@ EVERY_KEY: Table = {
     "limits": {"flops": 1e6, "num_params": 1e5},
     "sampler": {"kind": "random", "start_with": ["net.toml"]},
     "proxy": QUICKSTART["proxy"] | {"train_images": 500, "val_images": 100, "precision": "fp32"},
-    "workers": {"cpus": 1, "gpus": 0.5},
+    "workers": {"cpus": 1, "gpus": 0.5, "trial_minutes": 90, "checkpoint_minutes": 1.5},
 }
 NETWORK = Architecture(
     stem_channels=4,

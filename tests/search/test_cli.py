@@ -1,6 +1,7 @@
 """The commands, as people call them: processes, exit codes, and what they print."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -242,3 +243,16 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     result = hgcnas("run", "small.toml", cwd=tmp_path, check=False)
     assert result.returncode == 2
     assert "runs/small: cannot be written: Not a directory" in result.stderr
+
+
+def test_a_damaged_study_does_not_hide_the_others_of_its_folder(finished, tmp_path):
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    shutil.copytree(tmp_path / "runs" / "small", tmp_path / "runs" / "broken")
+    (tmp_path / "runs" / "broken" / "study.db").write_bytes(b"what is this? " * 1000)
+    (tmp_path / "runs" / "small" / "driver.json").write_text("{")
+    result = hgcnas("list", cwd=tmp_path, check=False)
+    assert result.returncode == 2
+    assert "small" in result.stdout
+    assert result.stderr == (
+        "hgcnas: runs/broken: the study's database cannot be opened: file is not a database\n"
+    )
