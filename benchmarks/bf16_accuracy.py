@@ -1,4 +1,13 @@
-"""What does bfloat16 cost in accuracy?"""
+"""What does bfloat16 cost in accuracy?
+
+Nothing that can be seen: bf16 - fp32, the same networks with the same seeds, 95 % interval,
+
+    quickstart, 20 networks, 3 seeds (--networks 20)         +0.0004 +- 0.0029   (305 validation images)
+    cifar10-cpu, 3 networks of 4 to 16M FLOPs, 3 seeds       +0.0021 +- 0.0067   (2,000 validation images)
+
+A loss of 0.003 on digits and of 0.005 on CIFAR-10 could have been missed. torch 2.15.0 on a processor that emulates
+bfloat16: the rounding is the same as in hardware, the order of sums may differ.
+"""
 
 import argparse
 from dataclasses import replace
@@ -64,7 +73,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--studies", nargs="+", default=["quickstart", "cifar10-cpu"])
-    parser.add_argument("--networks", type=int, default=4)
+    parser.add_argument("--networks", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
