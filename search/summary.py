@@ -10,7 +10,7 @@ from search.console import duration
 from search.pareto import normalised_hypervolume
 from search.results import front
 from search.stored_study import StoredStudy
-from search.study import INTERRUPTED
+from search.study import failed_for_good
 
 
 def summarise(stored: StoredStudy) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def summarise(stored: StoredStudy) -> dict[str, Any]:
     frame = stored.trials()
     counts = frame["state"].value_counts()
     finished, stopped = int(counts.get("finished", 0)), int(counts.get("stopped", 0))
-    interrupted = int((frame["failure"] == INTERRUPTED).sum())
+    failed = sum(map(failed_for_good, stored.frozen_trials))
     done = frame[frame["state"] == "finished"]
     accuracy, flops = done["val_accuracy"].to_numpy(), done["flops"].to_numpy("float64")
     hypervolume = normalised_hypervolume(accuracy, flops, stored.bounds)
@@ -31,8 +31,8 @@ def summarise(stored: StoredStudy) -> dict[str, Any]:
         "trained": trained,
         "finished": finished,
         "stopped": stopped,
-        "failed": int(counts.get("failed", 0)) - interrupted,
-        "interrupted": interrupted,
+        "failed": failed,
+        "interrupted": int(counts.get("failed", 0)) - failed,  # they are repeated
         "running": int(counts.get("running", 0)),
         "best_accuracy": float(accuracy.max()) if len(accuracy) else None,
         "hypervolume": None if np.isnan(hypervolume) else hypervolume,
