@@ -1,12 +1,13 @@
 # make quickstart   the main job on an embedded data set, from nothing, in a few minutes
 # make test         all tests
+# make faults       studies are killed in many ways, and soaked; about half an hour (make test has a short form)
 # make check        what CI runs: lint, types, tests
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test check lint format clean
+.PHONY: quickstart test faults check lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/hgcnas run studies/quickstart.toml
@@ -22,6 +23,9 @@ quickstart: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+faults: $(VENV)/installed
+	$(BIN)/python -m pytest tests/faults --rounds 20 --soak 2000
 
 check: lint test
 

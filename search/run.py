@@ -4,6 +4,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from optuna.storages import RDBStorage
+
 from search.checkpoints import Checkpoints
 from search.export import versions
 from search.loop import Progress, SearchLoop
@@ -42,12 +44,15 @@ def run_study(
     file = prepared.file
     with ExitStack() as stack:
 
+        def open_database() -> RDBStorage:
+            storage = open_writer(folder.storage_url(storage_url), file.name)
+            stack.callback(storage.engine.dispose)
+            return storage
+
         def open_loop() -> SearchLoop:
             folder.create(file.document, versions(), storage_url)
             stack.enter_context(folder.locked())
-            storage = open_writer(folder.storage_url(storage_url), file.name)
-            stack.callback(storage.engine.dispose)
-            writer = StudyWriter(storage, file, prepared.space)
+            writer = StudyWriter(database or open_database(), file, prepared.space)
             return SearchLoop(
                 file,
                 prepared.space,
@@ -58,7 +63,10 @@ def run_study(
                 Checkpoints(folder.path / "checkpoints"),
             )
 
-        loop = open_loop() if folder.exists else None
+        # A database elsewhere may have a driver already.
+        is_new = not folder.exists
+        database = open_database() if is_new and storage_url is not None else None
+        loop = None if is_new else open_loop()
         if loop is not None and not loop.has_work:
             return Outcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=True)
         resources = stack.enter_context(joined_ray(ray_address))

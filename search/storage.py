@@ -1,6 +1,7 @@
 """Where a study is kept: SQLite in its run folder, or PostgreSQL; for readers and for its one writer."""
 
 import functools
+import json
 import os
 import socket
 import time
@@ -13,9 +14,16 @@ from typing import Any
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import event, make_url
+from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.orm import scoped_session, sessionmaker
 
 from hgcnet.errors import MissingPackageError, RunError
 
@@ -61,14 +69,16 @@ def open_writer(url: str, study: str, patience: float = PATIENCE) -> RDBStorage:
         MissingPackageError: as `open_storage`.
     """
     parsed = _parse(url)
-    is_server = parsed.get_backend_name() != "sqlite"
-    single = {"pool_size": 1, "max_overflow": 0} if is_server else {}
-    storage = _open(_WriterStorage, parsed, **single)
+    storage = _open(_WriterStorage, parsed)
     assert isinstance(storage, _WriterStorage)
     storage.name = _name(parsed)
-    if is_server:
-        event.listen(storage.engine, "connect", functools.partial(_take_lock, study))
-        storage.engine.dispose()  # the session that made the tables has no lock
+    if parsed.get_backend_name() != "sqlite":
+        storage.engine.dispose()  # its sessions have no lock
+        storage.engine = create_engine(
+            storage.url, **storage.engine_kwargs, pool_size=1, max_overflow=0
+        )
+        event.listen(storage.engine, "connect", _Lock(study).take)
+        storage.scoped_session = scoped_session(sessionmaker(bind=storage.engine))
         with storage.engine.connect():
             storage.patience = patience
     return storage
@@ -95,16 +105,32 @@ def _patient(name: str) -> Callable[..., Any]:
                     return True
                 raise
             except (StorageInternalError, SQLAlchemyError) as error:
-                if time.monotonic() + pause > deadline:
+                if _is_permanent(error) or time.monotonic() + pause > deadline:
                     raise RunError(f"{self.name} failed: {_reason(error)}") from error
+            self.remove_session()  # its transaction is broken
             time.sleep(pause)
             pause, repeated = min(2 * pause, _LONGEST_PAUSE), True
 
     return run
 
 
-# (Of a trial whose creation was answered into the void, the row stays RUNNING until the study is closed.)
-for _operation in BaseStorage.__abstractmethods__:
+def _is_permanent(error: Exception) -> bool:
+    """Whether the server answered, and would answer the same again."""
+    cause = error.__cause__ or error
+    return isinstance(cause, DBAPIError) and not isinstance(cause, OperationalError)
+
+
+# What Optuna's cache calls: the operations of every storage, and some of this one's own. (Of a trial
+# whose creation was answered into the void, the row stays RUNNING until the study is closed.)
+_OPERATIONS = (
+    *BaseStorage.__abstractmethods__,
+    "_create_new_trial",
+    "_set_trial_param",
+    "_get_trials",
+    "get_trial_id_from_study_id_trial_number",
+    "_get_best_trial_id",
+)
+for _operation in _OPERATIONS:
     setattr(_WriterStorage, _operation, _patient(_operation))
 
 
@@ -130,7 +156,7 @@ def _open(kind: type[RDBStorage], url: URL, **options: Any) -> RDBStorage:
     else:
         # A network that went away is noticed within a minute.
         keepalives = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
-        options["connect_args"] = {"application_name": _own_name(), "connect_timeout": 10}
+        options["connect_args"] = {"application_name": own_name(), "connect_timeout": 10}
         options["connect_args"] |= keepalives
         options["pool_pre_ping"] = True
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -151,32 +177,56 @@ def _tune_sqlite(connection: Any, _: object) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _take_lock(study: str, connection: Any, _: object) -> None:
-    """Takes the advisory lock of a study for a new session of PostgreSQL.
+class _Lock:
+    """The advisory lock of a study, which belongs to a session of PostgreSQL."""
 
-    A session of this very process that the server still holds for alive is ended first.
+    def __init__(self, study: str) -> None:
+        self._study = study
+        self._was_taken = False
 
-    Raises:
-        RunError: another driver has it.
-    """
-    key = int.from_bytes(sha256(f"hgcnas {study}".encode()).digest()[:8], signed=True)
-    connection.autocommit = True
-    for _attempt in range(50):
-        if connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()[0]:
-            connection.autocommit = False
-            return
-        holder = connection.execute(_HOLDER, (key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF)).fetchone()
-        if holder is not None and holder[1] != _own_name():
+    def take(self, connection: Any, _: object) -> None:
+        """Called for every new session.
+
+        Raises:
+            RunError: another driver has the lock, or had it since the last session.
+        """
+        connection.autocommit = True
+        try:
+            self._wait_for(connection)
+            row = connection.execute(_LAST_DRIVER, (self._study,)).fetchone()
+        except BaseException:
             connection.close()
-            raise RunError(
-                f"the study {study!r} is being run by {holder[1]}; a study has one driver at a time"
-            )
-        if holder is not None:
-            connection.execute("SELECT pg_terminate_backend(%s)", holder[:1])
-        time.sleep(0.1)
-    connection.close()
-    raise RunError(f"the lock of the study {study!r} cannot be taken: an old session keeps it")
+            raise
+        if self._was_taken and row is not None and json.loads(row[0]) != own_name():
+            connection.close()
+            raise RunError(f"the study {self._study!r} was taken over by {json.loads(row[0])}")
+        connection.autocommit = False
+        self._was_taken = True
 
+    def _wait_for(self, connection: Any) -> None:
+        """A session of this very process that the server still holds for alive is ended first."""
+        key = int.from_bytes(sha256(f"hgcnas {self._study}".encode()).digest()[:8], signed=True)
+        halves = (key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF)
+        for _attempt in range(50):
+            if connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()[0]:
+                return
+            holder = connection.execute(_HOLDER, halves).fetchone()
+            if holder is not None and holder[1] != own_name():
+                raise RunError(
+                    f"the study {self._study!r} is being run by {holder[1]}; a study has one driver "
+                    "at a time"
+                )
+            if holder is not None:
+                connection.execute("SELECT pg_terminate_backend(%s)", holder[:1])
+            time.sleep(0.1)
+        raise RunError(f"the lock of the study {self._study!r} cannot be taken: a session keeps it")
+
+
+# Written by StudyWriter as the first thing.
+_LAST_DRIVER = """
+SELECT value_json FROM study_user_attributes JOIN studies USING (study_id)
+WHERE study_name = %s AND key = 'driver'
+"""
 
 _HOLDER = """
 SELECT activity.pid, activity.application_name
@@ -186,7 +236,7 @@ AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_dat
 """
 
 
-def _own_name() -> str:
+def own_name() -> str:
     """As other drivers see this process; PostgreSQL keeps 63 characters."""
     return f"process {os.getpid()} on {socket.gethostname()} since {_BEGIN:%Y-%m-%d %H:%M:%S}"[:63]
 

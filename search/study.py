@@ -20,6 +20,7 @@ from hgcnet.errors import RunError
 from search.pareto import HypervolumeBounds
 from search.samplers import create_sampler
 from search.samplers.parameters import OptunaSpace
+from search.storage import own_name
 from search.study_file import StudyFile, first_difference
 
 # Reasons of failures that are not the network's fault.
@@ -272,6 +273,7 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
         study.set_user_attr("task", asdict(task))
     else:
         check_same_study(json.loads(stored), file)
+    study.set_user_attr("driver", own_name())  # who wrote last; see search.storage
     if stored != given:  # last: then all is there
         study.set_user_attr("study_file", given)
     return study

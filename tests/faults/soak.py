@@ -1,0 +1,99 @@
+"""The driver of a soak: many trials that train nothing, on a real Ray. Prints its figures as JSON."""
+
+import json
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+# search.tuning comes before Ray, as in the command line: only then is all of Ray silent.
+from search.tuning import fit_trials, joined_ray  # isort: skip
+from ray import tune
+
+from hgcnet.architecture import Task
+from search.loop import Progress, SearchLoop
+from search.samplers.parameters import OptunaSpace
+from search.storage import open_storage, sqlite_url
+from search.study import StudyWriter
+from search.study_file import parse_study_file
+from search.worker import ACCURACY, EPOCH, SECONDS
+from space.search_space import SearchSpace
+
+WORKERS = 4
+FIRST = 50  # trials until every worker is there and warm
+
+DOCUMENT: Mapping[str, Any] = {
+    "name": "soak",
+    "data": {"dataset": "digits", "resolution": 8},
+    "space": {
+        "operator": "hgc",
+        "stem_channels": {"choice": [8, 16]},
+        "bottleneck": {"choice": [1, 2, 4]},
+        "depth": {"low": 1, "high": 3, "per_stage": True},
+        "groups": {"choice": [1, 2, 4], "per_stage": True},
+        "growth": {
+            "base": {"low": 4, "high": 12, "step": 4},
+            "schedule": {"choice": ["constant", "linear", "exponential"]},
+        },
+    },
+    "objectives": [
+        {"metric": "val_accuracy", "direction": "maximize"},
+        {"metric": "flops", "direction": "minimize"},
+    ],
+    "sampler": {"kind": "random"},
+    "proxy": {"epochs": 1},
+}
+
+
+def soak(trials: int, folder: Path) -> dict[str, Any]:
+    """Runs the study; its figures."""
+    file = parse_study_file({**DOCUMENT, "budget": {"trials": trials}}, source=__file__)
+    task = Task(in_channels=1, num_classes=10, resolution=8)
+    space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
+    writer = StudyWriter(open_storage(sqlite_url(folder)), file, space)
+    ends: list[float] = []  # when the n-th trial was told
+    memory: list[float] = []  # MB of the driver then
+
+    def observe(progress: Progress) -> None:
+        if progress.trained > len(ends):
+            ends.append(time.monotonic())
+            memory.append(resident_mb())
+
+    loop = SearchLoop(file, space, writer, {}, observe)
+    with joined_ray(None, num_cpus=WORKERS):
+        fit_trials(loop, create_trainable(), WORKERS)
+    times = [1000 * (after - before) for before, after in pairwise(ends)]
+    return {
+        "states": Counter(row.state.name for row in writer.trials()),
+        "first_ms": statistics.mean(times[FIRST : FIRST + 100]),
+        "last_ms": statistics.mean(times[-100:]),
+        "mb": memory[-1],
+        "mb_per_1000": 1000 * (memory[-1] - memory[FIRST]) / (len(memory) - FIRST),
+    }
+
+
+def create_trainable() -> Any:
+    """Gives the keys of the real worker at once; trains nothing."""
+
+    class Empty(tune.Trainable):
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            return True
+
+        def step(self) -> dict[str, Any]:
+            return {EPOCH: 1, ACCURACY: 0.5, SECONDS: 0.0, tune.result.DONE: True}
+
+    return tune.with_resources(Empty, {"cpu": 1})
+
+
+def resident_mb() -> float:
+    """Memory of this process."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(soak(int(sys.argv[1]), Path(sys.argv[2]))))

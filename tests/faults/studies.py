@@ -1,0 +1,188 @@
+"""A tiny study, run by processes of the real command line, and what must hold when it ended."""
+
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from optuna.trial import FrozenTrial, TrialState
+
+from search.loop import SearchLoop
+from search.preparation import prepare
+from search.proxy.data import load_splits
+from search.proxy.training import ProxyTraining
+from search.storage import open_storage, sqlite_url
+from search.study import Proposal, StudyWriter
+from search.study_file import parse_study_file
+
+from .processes import Family, wait_until
+
+HGCNAS = str(Path(sys.executable).with_name("hgcnas"))
+TRIALS = 10
+NETWORKS = 16  # all of the space, so that the reference knows every one
+
+DOCUMENT: Mapping[str, Any] = {
+    "name": "tiny",
+    "seed": 7,
+    "data": {"dataset": "digits", "resolution": 8},
+    "space": {
+        "operator": "hgc",
+        "stem_channels": {"choice": [8, 16]},
+        "bottleneck": {"choice": [1, 2]},
+        "depth": 1,
+        "groups": {"choice": [1, 2]},
+        "growth": {"base": {"low": 4, "high": 8, "step": 4}, "schedule": "constant"},
+    },
+    "objectives": [
+        {"metric": "val_accuracy", "direction": "maximize"},
+        {"metric": "flops", "direction": "minimize"},
+    ],
+    "sampler": {"kind": "random"},
+    "early_stopping": {"kind": "none"},
+    "proxy": {"epochs": 4, "batch_size": 64, "train_images": 500},
+    "workers": {"cpus": 1},
+}
+
+# Ray's own: for a minute after the death of the others they try to tell it to the control store.
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+
+Curves = Mapping[str, Sequence[float]]  # fingerprint -> accuracy after each epoch
+
+
+class Study:
+    """One study in a folder of its own, which is also the temporary folder of all its processes."""
+
+    def __init__(
+        self, folder: Path, *, trials: int = TRIALS, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder = folder
+        self.trials = trials
+        self.families: list[Family] = []
+        # Ray's session folder and Tune's folder follow TMPDIR.
+        self._environment = {"TMPDIR": str(folder)} | dict(environment or {})
+        document = {**DOCUMENT, "budget": {"trials": trials}}
+        (folder / "study.toml").write_text(tomli_w.dumps(document))
+
+    def start(self, *options: str) -> Family:
+        """The command, always the same but for `options`."""
+        command = [HGCNAS, "run", "study.toml", "--json", *options]
+        name = f"driver-{len(self.families)}"
+        self.families.append(Family(command, self.folder, name, self._environment))
+        return self.families[-1]
+
+    def end(self, driver: Family, seconds: float = 150) -> None:
+        """Waits for a driver that succeeds."""
+        code = driver.end(seconds)
+        assert code == 0, f"exit code {code}: {driver.errors}{driver.output}"
+
+    def num_trained(self, driver: Family | None = None) -> int:
+        """How many trainings were told, as one driver or all of them said."""
+        drivers = self.families if driver is None else [driver]
+        counts = [re.findall(r" (\d+)/\d+ trained", family.errors) for family in drivers]
+        return max((int(number) for found in counts for number in found), default=0)
+
+    def wait_for(self, driver: Family, number: int) -> None:
+        """Until a driver said that so many are trained, or ended."""
+        wait_until(
+            lambda: self.num_trained(driver) >= number or driver.has_ended, f"{number} trained"
+        )
+
+    def wait_for_news(self, driver: Family) -> None:
+        """Until a driver said something more than it has, or ended."""
+        before = len(driver.errors)
+        wait_until(lambda: len(driver.errors) > before or driver.has_ended, "the next trial")
+
+    @property
+    def storage_url(self) -> str:
+        """Where the rows are."""
+        run = self.folder / "runs" / str(DOCUMENT["name"])
+        return self._environment.get("HGCNAS_STORAGE") or sqlite_url(run)
+
+    def rows(self) -> list[FrozenTrial]:
+        """All rows, as the storage has them now."""
+        storage = open_storage(self.storage_url)
+        try:
+            (study,) = storage.get_all_studies()
+            return storage.get_all_trials(study._study_id)
+        finally:
+            storage.engine.dispose()
+
+    def trained_rows(self) -> dict[int, FrozenTrial]:
+        """Those that count for the budget, by number."""
+        if not self.num_trained():  # nothing may be opened before the driver did
+            return {}
+        return {row.number: row for row in self.rows() if is_trained(row)}
+
+    def check_ended(self, before: Mapping[int, FrozenTrial], reference: Curves) -> None:
+        """Nothing that was there before is lost or changed, nothing is trained twice or left over,
+        and every network has the curve that it has without any fault."""
+        rows = {row.number: row for row in self.rows()}
+        changed = {number: (row, rows.get(number)) for number, row in before.items()}
+        changed = {n: (old, new) for n, (old, new) in changed.items() if old != new}
+        assert not changed, f"lost or changed: {changed}"
+        ended = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        left = {number: row.state.name for number, row in rows.items() if row.state not in ended}
+        assert not left, f"left over: {left}"
+        trained = [row for row in rows.values() if is_trained(row)]
+        assert len(trained) == self.trials, f"{len(trained)} trained of {self.trials}"
+        fingerprints = [row.user_attrs["fingerprint"] for row in trained]
+        assert len(set(fingerprints)) == len(fingerprints), f"trained twice: {fingerprints}"
+        for row in trained:
+            curve, expected = row.user_attrs["curve"], reference[row.user_attrs["fingerprint"]]
+            assert curve == expected, f"trial {row.number}: {curve} instead of {expected}"
+            assert row.values[0] == curve[-1], f"trial {row.number}: {row.values}"
+
+    def clean_up(self) -> None:
+        """Kills what is left, and fails if anything is that should have gone by itself."""
+        ended = [family for family in self.families if family.has_ended]
+        deadline = time.monotonic() + 30
+        while (left := _members(ended)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for family in self.families:
+            family.kill_everything()
+        assert not left, f"left behind by a driver: {left}"
+
+
+def _members(families: Sequence[Family]) -> dict[int, str]:
+    found = {pid: line for family in families for pid, line in family.members().items()}
+    return {pid: line.strip() for pid, line in found.items() if line.strip() not in AGENTS}
+
+
+def run_undisturbed(folder: Path) -> Curves:
+    """The same study over its whole space, in this process and without Ray."""
+    file = parse_study_file({**DOCUMENT, "budget": {"trials": NETWORKS}}, source="study.toml")
+    prepared = prepare(file)
+    splits = load_splits(file.data, resolution=8, train_images=file.proxy.train_images)
+    storage = open_storage(sqlite_url(folder))
+    loop = SearchLoop(file, prepared.space, StudyWriter(storage, file, prepared.space), {})
+    curves, threads, cpu = {}, torch.get_num_threads(), torch.device("cpu")
+    torch.set_num_threads(1)  # as in a worker: the sums of floats depend on it
+    while isinstance(proposal := loop.next(), Proposal):
+        training = ProxyTraining(
+            proposal.architecture, splits, file.proxy, seed=proposal.seed, device=cpu
+        )
+        for _ in range(file.proxy.epochs):
+            epoch = training.run_epoch()
+            loop.on_epoch(proposal.number, epoch.epoch, epoch.val_accuracy, epoch.seconds)
+        loop.on_end(proposal.number)
+        curves[proposal.fingerprint] = [round(accuracy, 6) for accuracy in training.curve]
+    torch.set_num_threads(threads)
+    storage.engine.dispose()
+    return curves
+
+
+def is_trained(row: FrozenTrial) -> bool:
+    """Whether the budget counts it."""
+    return row.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def files_with(text: str, folder: Path) -> list[Path]:
+    """The files of a study's folder that contain a text: its logs, its run folders, Ray's and Tune's."""
+    assert list(folder.glob("ray/session_*/logs/*")), "Ray wrote elsewhere"
+    wanted = text.encode()
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return [path for path in files if wanted in path.read_bytes()]

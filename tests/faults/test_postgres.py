@@ -1,0 +1,62 @@
+"""Studies on a real PostgreSQL: it restarts, two drivers want the same study, the password stays secret."""
+
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .studies import files_with
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(400)]
+
+
+def test_a_study_keeps_other_drivers_out_and_outlives_a_crash_of_its_server(
+    create_study: Any, postgres: Any, reference: Any
+) -> None:
+    url = postgres.create_database("crash")
+    study = create_study(storage_url=url)
+    first = study.start("--storage", url)  # on the command line: Ray stores that of its driver
+    study.wait_for(first, 1)
+    first.signal(signal.SIGSTOP)  # or it might end before the second one begins
+    shutil.copytree(study.folder / "runs", study.folder / "elsewhere")  # as on another machine
+    second = study.start("--runs", "elsewhere")
+    assert second.end() == 2
+    assert f"process {first.pid} on " in second.errors
+    first.signal(signal.SIGCONT)
+    study.wait_for_news(first)
+    postgres.stop()
+    time.sleep(0.5)
+    postgres.start()
+    trained = study.trained_rows()
+    study.end(first)
+    study.check_ended(trained, reference)
+    assert files_with(postgres.secret, study.folder) == []
+
+
+def test_a_driver_that_lost_its_session_cannot_write_once_another_one_took_over(
+    meanwhile: str,
+    create_study: Any,
+    postgres: Any,
+    reference: Any,
+    note: Callable[[str], None],
+) -> None:
+    study = create_study(storage_url=postgres.create_database(meanwhile))
+    first = study.start()
+    study.wait_for(first, 2)
+    first.signal(signal.SIGSTOP)
+    assert postgres.terminate_sessions(meanwhile)
+    second = study.start("--runs", "elsewhere")
+    study.wait_for(second, study.num_trained(first) + 1)
+    if meanwhile == "ends":
+        study.end(second)
+    said, trained = first.errors, study.trained_rows()
+    first.signal(signal.SIGCONT)
+    assert first.end() != 0
+    note(first.errors.removeprefix(said).strip())
+    assert " finished at " not in first.errors.removeprefix(said)
+    study.end(second)
+    study.check_ended(trained, reference)
+    assert files_with(postgres.secret, study.folder) == []
