@@ -11,7 +11,10 @@ from .postgres import Postgres, find_binaries
 from .studies import NETWORKS, Curves, Study, run_undisturbed
 
 OPTIONS = {  # of the normal test run; `make faults` asks for more
-    "--rounds": (1, "how many studies are killed on SQLite; half as many on PostgreSQL"),
+    "--rounds": (
+        1,
+        "how many studies are killed on SQLite, twice each; a third as many on PostgreSQL",
+    ),
     "--soak": (200, "how many empty trials the soak runs"),
 }
 FIGURES = pytest.StashKey[list[str]]()
@@ -31,7 +34,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     rounds = option(metafunc.config, "--rounds")
     if "kill_round" in metafunc.fixturenames:
         on_sqlite = [("sqlite", 5 + number) for number in range(rounds)]
-        on_postgres = [("postgresql", 110 + number) for number in range(rounds // 2)]
+        on_postgres = [("postgresql", 110 + number) for number in range(-(-rounds // 3))]
         metafunc.parametrize(("storage", "kill_round"), on_sqlite + on_postgres)
     if "meanwhile" in metafunc.fixturenames:
         metafunc.parametrize("meanwhile", ["begins", "ends"][:rounds])
