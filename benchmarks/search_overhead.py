@@ -40,12 +40,13 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from hgcnet.architecture import Task
+from search.cluster import joined_ray
 from search.loop import SearchLoop, Wait
 from search.samplers.parameters import OptunaSpace
 from search.storage import open_storage, sqlite_url
 from search.study import StudyWriter
 from search.study_file import StudyFile, parse_study_file
-from search.tuning import fit_trials, joined_ray
+from search.tuning import fit_trials
 from search.worker import ACCURACY, EPOCH, SECONDS
 from space.search_space import SearchSpace
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from optuna.storages import RDBStorage
 
 from search.checkpoints import Checkpoints
+from search.cluster import check_resources, joined_ray
 from search.export import versions
 from search.loop import Progress, SearchLoop
 from search.preparation import PreparedStudy
@@ -14,7 +15,7 @@ from search.proxy.data import load_splits
 from search.run_folder import RunFolder
 from search.storage import open_writer
 from search.study import StudyWriter
-from search.tuning import check_resources, joined_ray, run_trials
+from search.tuning import run_trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

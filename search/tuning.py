@@ -1,13 +1,7 @@
 """The Ray Tune side: a Searcher and a scheduler that pass events to the SearchLoop, and the Tuner."""
 
-import os
-
-# Ray reads this when it is imported. What its daemons say would go to stdout; all that matters of it
-# is the reason that a failed trial has in the study.
-os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
-
-import logging
 import math
+import os
 import pickle
 import re
 import signal
@@ -16,10 +10,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.cluster import Resources, read_resources  # isort: skip - before Ray, to keep it silent
 import ray
 from ray import tune
 from ray.air.execution._internal import RayActorManager
@@ -30,7 +24,6 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from torch import AcceleratorError
 
-from hgcnet.errors import RunError
 from search.loop import SearchLoop, Wait
 from search.proxy.config import ProxyConfig
 from search.proxy.data import Splits
@@ -46,121 +39,6 @@ from search.worker import (
     STATE,
     ProxyTrainable,
 )
-
-_ENVIRONMENT = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files that nobody reads, and memory
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is handled here
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the storage is the truth: nothing is restored
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """What one machine can give."""
-
-    cpus: float
-    gpus: float
-
-    def slots(self, workers: Workers) -> int:
-        """How many trials it runs at once."""
-        by_cpu = int(self.cpus // workers.cpus)
-        if not workers.gpus:
-            return by_cpu
-        # A share never spans two GPUs, so each GPU holds a whole number of trials.
-        by_gpu = (
-            self.gpus * int(1 / workers.gpus) if workers.gpus < 1 else self.gpus // workers.gpus
-        )
-        return min(by_cpu, int(by_gpu))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """What the Ray that was joined can give."""
-
-    nodes: tuple[Node, ...]
-
-    def slots(self, workers: Workers) -> int:
-        """How many trials run at once. No trial spans two nodes."""
-        return sum(node.slots(workers) for node in self.nodes)
-
-    def of_one_alone(self, workers: Workers) -> dict[str, float]:
-        """What a trial takes that shares its GPUs with none; without GPUs, the largest machine."""
-        if workers.gpus:
-            return {"CPU": workers.cpus, "GPU": max(1.0, workers.gpus)}
-        return {"CPU": max(node.cpus for node in self.nodes)}
-
-
-@contextmanager
-def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
-    """Starts Ray on this machine, or joins a cluster; leaves it at the end.
-
-    Raises:
-        RunError: the address cannot be used or reached.
-    """
-    if address is not None and address.startswith("ray://"):
-        raise RunError(
-            f"--ray-address {address}: ray:// would move the search itself to the head node; "
-            "run hgcnas on a node of the cluster and give HOST:PORT or auto"
-        )
-    os.environ.update(_ENVIRONMENT)
-    os.environ.pop("HGCNAS_STORAGE", None)  # its password is no business of Ray's processes
-    if address is not None:
-        import hgcnet
-        import search
-        import space
-
-        options["runtime_env"] = {"py_modules": [hgcnet, space, search]}
-    try:
-        ray.init(
-            address=address or "local",
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            include_dashboard=None if address else False,
-            **options,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise RunError(f"Ray cannot be reached at {address or 'this machine'}: {error}") from error
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    try:
-        yield read_resources()
-    finally:
-        ray.shutdown()
-
-
-def read_resources() -> Resources:
-    """What the nodes of the Ray that was joined have, in use or not."""
-    totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    nodes = (Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals)
-    return Resources(nodes=tuple(nodes))
-
-
-def check_resources(resources: Resources, workers: Workers, source: str) -> None:
-    """Refuses what can never be met; Tune would wait for ever.
-
-    Raises:
-        RunError: names the key and what there is.
-    """
-    if resources.slots(workers):
-        return
-    cpus = max((node.cpus for node in resources.nodes), default=0.0)
-    gpus = max((node.gpus for node in resources.nodes), default=0.0)
-    there = "there" if len(resources.nodes) == 1 else "on the largest node"
-    if workers.cpus > cpus:
-        raise RunError(
-            f"{source}: workers.cpus: {workers.cpus} asked for each trial; {cpus:g} {there}"
-        )
-    if workers.gpus > gpus:
-        found = f"{gpus:g} {there}" if gpus else "no GPU is there"
-        raise RunError(
-            f"{source}: workers.gpus: {workers.gpus:g} asked for each trial; {found} "
-            "(gpus = 0 trains on the CPU)"
-        )
-    raise RunError(
-        f"{source}: workers: no node has the {workers.cpus} CPUs and the {workers.gpus:g} GPUs "
-        "asked for each trial together"
-    )
 
 
 def run_trials(loop: SearchLoop, splits: Splits, proxy: ProxyConfig, workers: Workers) -> None:

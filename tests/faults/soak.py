@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-# search.tuning comes before Ray, as in the command line: only then is all of Ray silent.
-from search.tuning import fit_trials, joined_ray  # isort: skip
+# search.cluster comes before Ray, as in the command line: only then is all of Ray silent.
+from search.cluster import joined_ray  # isort: skip
 from ray import tune
 
 from hgcnet.architecture import Task
@@ -20,6 +20,7 @@ from search.samplers.parameters import OptunaSpace
 from search.storage import open_storage, sqlite_url
 from search.study import StudyWriter
 from search.study_file import parse_study_file
+from search.tuning import fit_trials
 from search.worker import ACCURACY, EPOCH, SECONDS
 from space.search_space import SearchSpace
 

@@ -24,6 +24,7 @@ from ray import tune
 from hgcnet.architecture import Task
 from hgcnet.errors import RunError
 from search.checkpoints import Checkpoints
+from search.cluster import Node, Resources, check_resources, joined_ray
 from search.loop import Progress, SearchLoop, Wait
 from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig, load_splits
@@ -32,15 +33,7 @@ from search.samplers.parameters import OptunaSpace
 from search.storage import open_storage, open_writer, sqlite_url
 from search.study import Proposal, StudyWriter
 from search.study_file import StudyFile, Workers, parse_study_file
-from search.tuning import (
-    Node,
-    Resources,
-    check_resources,
-    fit_trials,
-    joined_ray,
-    run_trials,
-    with_shares,
-)
+from search.tuning import fit_trials, run_trials, with_shares
 from search.worker import ACCURACY, CROWDED, EPOCH, FAILURE, SECONDS, ProxyTrainable
 from space.search_space import SearchSpace
 
@@ -427,7 +420,7 @@ def test_what_is_out_of_memory_beside_others_is_tried_once_more_with_a_whole_gpu
 @pytest.mark.slow
 def test_gpus_that_ray_reports_make_slots_by_whole_shares():
     code = (
-        "from search.tuning import joined_ray; from search.study_file import Workers\n"
+        "from search.cluster import joined_ray; from search.study_file import Workers\n"
         "with joined_ray(None, num_cpus=8, num_gpus=2) as resources:\n"
         "    print(resources.slots(Workers(cpus=1, gpus=0.3)))"
     )
