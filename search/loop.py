@@ -146,13 +146,14 @@ class SearchLoop:
     def on_end(self, number: int) -> None:
         """The training of a trial is over, after its last epoch or where `on_epoch` stopped it."""
         proposal, curve, seconds = self._pop(number)
-        self._drop_checkpoint(proposal)
         if len(curve) < self._file.proxy.epochs:
             self._writer.tell_stopped(proposal, curve, seconds)
+            self._drop_checkpoint(proposal)
             self._stopped += 1
             self._changed(f"trial {number} stopped after {len(curve)} epochs at {curve[-1]:.4f}")
             return
         self._writer.tell_finished(proposal, curve, seconds)
+        self._drop_checkpoint(proposal)
         self._results.append((curve[-1], self._flops(proposal.architecture)))
         self._take_reference(proposal.origin, curve[-1])
         self._changed(f"trial {number} finished at {curve[-1]:.4f}: {proposal.architecture}")
