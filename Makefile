@@ -25,7 +25,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
 faults: $(VENV)/installed
-	$(BIN)/python -m pytest tests/faults tests/test_hostile_input.py --rounds 30 --soak 2000 --mutations 2000
+	$(BIN)/python -m pytest tests/faults tests/test_hostile_input.py --rounds 31 --soak 2000 --mutations 2000
 
 check: lint test
 

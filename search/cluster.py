@@ -66,6 +66,8 @@ class Resources:
 def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
     """Starts Ray on this machine, or joins a cluster; leaves it at the end.
 
+    Within another such block it is that one's Ray.
+
     Raises:
         RunError: the address cannot be used or reached.
     """
@@ -74,6 +76,9 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
             f"--ray-address {address}: ray:// would move the search itself to the head node; "
             "run hgcnas on a node of the cluster and give HOST:PORT or auto"
         )
+    if ray.is_initialized():
+        yield read_resources()
+        return
     os.environ.update(_ENVIRONMENT)
     os.environ.pop("HGCNAS_STORAGE", None)  # its password is no business of Ray's processes
     if address is not None:

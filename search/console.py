@@ -16,7 +16,11 @@ from hgcnet.complexity import Complexity, Layer
 
 if TYPE_CHECKING:
     from hgcnet.latency import Latency
+    from search.fidelity import Fidelity
     from search.loop import Progress
+    from search.proxy.training import EpochResult
+    from search.retraining import RetrainingProgress
+    from search.statistics import Interval, PairedDifference
 
 
 class ProgressPrinter:
@@ -87,6 +91,104 @@ def front_table(frame: pd.DataFrame) -> Table:
             f"{row.architecture}{origin}",
         )
     return table
+
+
+class EpochPrinter:
+    """Prints the epochs of one training: each in a terminal, else a line every ten seconds or so."""
+
+    def __init__(self, console: Console, repetition: int, epochs: int) -> None:
+        self._console, self._repetition, self._epochs = console, repetition, epochs
+        self._printed_at = -math.inf
+
+    def __call__(self, epoch: "EpochResult", seconds: float) -> None:
+        """Takes an epoch and the seconds of training so far."""
+        is_last = epoch.epoch == self._epochs
+        if not (self._console.is_terminal or is_last or seconds - self._printed_at >= 10):
+            return
+        self._printed_at = seconds
+        left = seconds / epoch.epoch * (self._epochs - epoch.epoch)
+        accuracy = "" if math.isnan(epoch.val_accuracy) else f", accuracy {epoch.val_accuracy:.4f}"
+        self._console.print(
+            f"seed {self._repetition}, epoch {epoch.epoch}/{self._epochs}: loss "
+            f"{epoch.train_loss:.4f}{accuracy}, {duration(left)} left",
+            highlight=False,
+        )
+
+
+def retraining_line(progress: "RetrainingProgress") -> str:
+    """What just ended, how far it is, and the time left."""
+    left = progress.seconds_left
+    time = "" if math.isnan(left) else f", {duration(left)} left"
+    return f"{progress.message} | {progress.done}/{progress.wanted} trained{time}"
+
+
+def confirmation_table(networks: pd.DataFrame) -> Table:
+    """By mean accuracy: what the longer trainings gave, and what the proxy had said."""
+    table = Table(
+        "network", "accuracy", "by the proxy", "rank", "FLOPs", "params", "front", box=None
+    )
+    for column in table.columns[1:6]:
+        column.justify = "right"
+    for row in networks.sort_values("mean", ascending=False).itertuples():
+        is_of_study = not math.isnan(row.proxy_accuracy)
+        table.add_row(
+            row.name,
+            _plus_minus(row.mean, row.high),
+            f"{row.proxy_accuracy:.4f}" if is_of_study else "",
+            f"{row.proxy_rank:.0f} -> {row.rank:.0f}" if is_of_study else "",
+            count_text(row.flops),
+            count_text(row.num_params),
+            "*" if row.on_front else "",
+        )
+    return table
+
+
+def comparison_table(
+    summary: pd.DataFrame, differences: "dict[str, PairedDifference]", reference: str
+) -> Table:
+    """Means, and the paired differences from one network with what could have been seen."""
+    header = ["network", "FLOPs", "params", "accuracy", f"less {reference}", "visible", "pairs"]
+    if "test_accuracy" in summary:
+        header.append("test")
+    table = Table(*header, box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in summary.itertuples():
+        cells = [row.name, count_text(row.flops), count_text(row.num_params)]
+        cells.append(_plus_minus(row.mean, row.high))
+        found = differences.get(row.name)
+        cells += (
+            ["", "", ""]
+            if found is None
+            else [
+                f"{found.difference.mean:+.4f} [{found.difference.low:+.4f}, {found.difference.high:+.4f}]",
+                f"{found.smallest_visible:.4f}",
+                str(found.pairs),
+            ]
+        )
+        if "test_accuracy" in summary:
+            cells.append(f"{row.test_accuracy:.4f}")
+        table.add_row(*cells)
+    return table
+
+
+def fidelity_table(fidelity: "Fidelity") -> Table:
+    """Every score with its cost and its rank correlations."""
+    table = Table("score", "seconds", "tau", "tau at like FLOPs", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in fidelity.correlations:
+        seconds = f"{row.seconds:.1f}" if row.seconds >= 1 else f"{row.seconds:.2g}"
+        table.add_row(row.score, seconds, _interval(row.tau), _interval(row.tau_within))
+    return table
+
+
+def _interval(interval: "Interval") -> str:
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def _plus_minus(mean: float, high: float) -> str:
+    return f"{mean:.4f}" if math.isnan(high) else f"{mean:.4f} ± {high - mean:.4f}"
 
 
 def runs_table(rows: list[dict[str, Any]]) -> Table:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Protocol
 
 import numpy as np
 from optuna.trial import TrialState
@@ -31,6 +32,35 @@ class Wait(Enum):
 
     FOR_RUNNING = "nothing to start until a running training ends"
     DONE = "nothing more to start"
+
+
+class TrainingSource(Protocol):
+    """Gives out trainings, and takes what comes of them: what workers serve."""
+
+    def next(self) -> Proposal | Wait:
+        """What to train next."""
+
+    def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
+        """Takes the result of one epoch; whether the training goes on."""
+
+    def on_checkpoint(self, number: int, state: bytes) -> None:
+        """Takes the state of a training."""
+
+    def on_end(self, number: int) -> None:
+        """The training is over."""
+
+    def on_failure(self, number: int, reason: str, again: Again = Again.NO) -> None:
+        """The training failed."""
+
+    def request_stop(self) -> None:
+        """Nothing more is started."""
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the running trainings are to be given up."""
+
+    def close(self) -> None:
+        """Takes it that what still runs is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,10 @@ def seconds_per_trial(prepared: PreparedStudy) -> float:
     few = max(4 * file.proxy.batch_size, prepared.data.num_classes)
     timed = {key: min(size, few) for key, size in sizes.items()}
     splits = load_splits(
-        file.data, resolution=file.proxy.resolution or file.data.resolution, **timed
+        file.data,
+        resolution=file.proxy.resolution or file.data.resolution,
+        train_images=timed["train_images"],
+        val_images=timed["val_images"],
     )
     threads = torch.get_num_threads()
     torch.set_num_threads(file.workers.cpus)

@@ -166,7 +166,7 @@ class StudyWriter:
             number=trial.number,
             architecture=architecture,
             fingerprint=fingerprint,
-            seed=_training_seed(self._file.seed, fingerprint),
+            seed=training_seed(self._file.seed, fingerprint),
             origin=trial.user_attrs.get("origin"),
             alone=trial.user_attrs.get("alone", False),
         )
@@ -304,6 +304,6 @@ def _sampler_seed(seed: int, rows: int) -> int:
     return int(np.random.SeedSequence([seed, rows]).generate_state(1)[0])
 
 
-def _training_seed(seed: int, fingerprint: str) -> int:
+def training_seed(seed: int, fingerprint: str) -> int:
     """The same for the same network, so that a repeated training gives the same result."""
     return int(hashlib.sha256(f"{seed} {fingerprint}".encode()).hexdigest()[:15], 16)

@@ -1,4 +1,4 @@
-"""The Ray Tune side: a Searcher and a scheduler that pass events to the SearchLoop, and the Tuner."""
+"""The Ray Tune side: a Searcher and a scheduler that pass events to the loop, and the Tuner."""
 
 import math
 import os
@@ -24,7 +24,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from torch import AcceleratorError
 
-from search.loop import SearchLoop, Wait
+from search.loop import TrainingSource, Wait
 from search.proxy.config import ProxyConfig
 from search.proxy.data import Splits
 from search.study import Again, Proposal
@@ -41,14 +41,25 @@ from search.worker import (
 )
 
 
-def run_trials(loop: SearchLoop, splits: Splits, proxy: ProxyConfig, workers: Workers) -> None:
+def run_trials(
+    loop: TrainingSource,
+    splits: Splits,
+    proxy: ProxyConfig,
+    workers: Workers,
+    *,
+    keep_states: bool = False,
+) -> None:
     """Runs a loop to its end on the Ray that was joined.
+
+    `keep_states` gives it a checkpoint after the last epoch, too: the trained network.
 
     Ctrl-C or SIGTERM stops it cleanly: what runs is told as interrupted, to be repeated by the next
     driver. A second one ends the process at once.
     """
     resources = read_resources()
-    trainable = tune.with_parameters(ProxyTrainable, splits=splits, proxy=proxy, workers=workers)
+    trainable = tune.with_parameters(
+        ProxyTrainable, splits=splits, proxy=proxy, workers=workers, keep_states=keep_states
+    )
     trainable, can_be_alone = with_shares(trainable, workers, resources)
     fit_trials(
         loop,
@@ -71,7 +82,7 @@ def with_shares(trainable: Any, workers: Workers, resources: Resources) -> tuple
 
 
 def fit_trials(
-    loop: SearchLoop,
+    loop: TrainingSource,
     trainable: Any,
     slots: int,
     *,
@@ -122,7 +133,9 @@ def fit_trials(
 class _LoopSearcher(Searcher):
     """Asks the loop, and tells it what ended. Tune pickles it: nothing of the loop goes along."""
 
-    def __init__(self, loop: SearchLoop, trial_minutes: float | None, can_be_alone: bool) -> None:
+    def __init__(
+        self, loop: TrainingSource, trial_minutes: float | None, can_be_alone: bool
+    ) -> None:
         super().__init__()
         self._loop = loop
         self._trial_seconds = math.inf if trial_minutes is None else 60 * trial_minutes
@@ -323,7 +336,7 @@ class _LoopStopper(tune.Stopper):
 
 
 @contextmanager
-def _stopped_by_signals(loop: SearchLoop) -> Iterator[None]:
+def _stopped_by_signals(loop: TrainingSource) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

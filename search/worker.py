@@ -18,7 +18,7 @@ from search.study_file import Workers
 
 # Keys of a step's result, beside those that Tune adds.
 EPOCH, ACCURACY, SECONDS = "epoch", "val_accuracy", "epoch_seconds"
-STATE = "state"  # of the training, every few minutes: a checkpoint
+STATE = "state"  # of the training, every few minutes, at its end if asked for: a checkpoint
 FAILURE, CROWDED = "failure", "crowded"  # the reason; whether it was out of memory beside others
 MAX_REASON = 500  # characters of a failure
 
@@ -39,10 +39,12 @@ class ProxyTrainable(tune.Trainable):
         splits: Splits,
         proxy: ProxyConfig,
         workers: Workers,
+        keep_states: bool = False,
     ) -> None:
         """Once for each process."""
         torch.set_num_threads(workers.cpus)
         self._splits, self._proxy, self._workers = splits, proxy, workers
+        self._keep_states = keep_states
         self._device = torch.device("cuda" if workers.gpus else "cpu")
         self._nowhere = os.open(os.devnull, os.O_WRONLY)  # where the watchdog writes
         self.reset_config(config)
@@ -86,12 +88,14 @@ class ProxyTrainable(tune.Trainable):
                 SECONDS: epoch.seconds,
                 tune.result.DONE: epoch.epoch >= self._proxy.epochs,
             }
-        if result[tune.result.DONE]:
-            self._drop_training()
-        elif time.monotonic() - self._saved_at >= 60 * self._workers.checkpoint_minutes:
-            assert self._training is not None
+        is_over = result[tune.result.DONE]
+        is_due = time.monotonic() - self._saved_at >= 60 * self._workers.checkpoint_minutes
+        is_wanted = FAILURE not in result and (self._keep_states if is_over else is_due)
+        if is_wanted and self._training is not None:
             result[STATE] = self._training.save_state()
             self._saved_at = time.monotonic()
+        if is_over:
+            self._drop_training()
         return result
 
     def cleanup(self) -> None:

@@ -77,16 +77,21 @@ def load_splits(
     resolution: int,
     train_images: int | None = None,
     val_images: int | None = None,
+    hold_out: bool = True,
 ) -> Splits:
     """Reads the training and the validation part, resized by area; never the test part.
 
-    `train_images` and `val_images` keep a stratified sample of a part.
+    `train_images` and `val_images` keep a stratified sample of a part. Without `hold_out` the
+    validation images are trained on, too, and the validation part is empty: for a network that is
+    chosen already.
 
     Raises:
         DataError: the data set is absent, malformed, or smaller than what is asked for.
     """
     source, development, _ = _open(config)
     train, validation = _split(source, development)
+    if not hold_out:
+        train, validation, val_images = development, development[:0], None
     train = _subset(config, source, train, train_images, "train_images", "training")
     validation = _subset(config, source, validation, val_images, "val_images", "validation")
     train_set = _read(source, train, resolution)

@@ -24,7 +24,10 @@ _EVALUATION_BATCH = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochResult:
-    """What one epoch gave. Losses are means of the cross entropy over images."""
+    """What one epoch gave. Losses are means of the cross entropy over images.
+
+    Of the validation part NaN, where there is none.
+    """
 
     epoch: int  # finished epochs, this one included
     train_loss: float
@@ -84,11 +87,16 @@ def to_device(
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, data: DeviceImages, precision: Precision = "fp32") -> Evaluation:
-    """Loss and accuracy of a model on images of its own device; leaves it in evaluation mode."""
+    """Loss and accuracy of a model on images of its own device; leaves it in evaluation mode.
+
+    Of no images both are NaN.
+    """
     model.eval()
     loss = torch.zeros((), device=data.labels.device)
     correct = torch.zeros((), dtype=torch.int64, device=data.labels.device)
     total = len(data.labels)
+    if total == 0:
+        return Evaluation(loss=math.nan, accuracy=math.nan)
     for start in range(0, total, _EVALUATION_BATCH):
         part = slice(start, start + _EVALUATION_BATCH)
         labels = data.labels[part]
@@ -160,6 +168,7 @@ class ProxyTraining:
             weight_decay=config.weight_decay,
         )
         self.curve: list[float] = []  # val_accuracy of every finished epoch
+        self.train_losses: list[float] = []
         self.seconds = 0.0  # that they took
 
     @property
@@ -180,9 +189,11 @@ class ProxyTraining:
         train_loss = self._train_epoch()
         self._check_finite("training", train_loss)
         validation = evaluate(self.model, self._validation, self._config.precision)
-        self._check_finite("validation", validation.loss)
+        if len(self._validation.labels):
+            self._check_finite("validation", validation.loss)
         seconds = time.perf_counter() - start
         self.curve.append(validation.accuracy)
+        self.train_losses.append(train_loss)
         self.seconds += seconds
         return EpochResult(
             epoch=self.epoch,
@@ -197,6 +208,7 @@ class ProxyTraining:
         buffer = io.BytesIO()
         state = {
             "curve": self.curve,
+            "train_losses": self.train_losses,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -217,6 +229,7 @@ class ProxyTraining:
             self._optimizer.load_state_dict(values["optimizer"])
             self._generator.set_state(values["generator"])
             self.curve, self.seconds = list(values["curve"]), values["seconds"]
+            self.train_losses = list(values["train_losses"])
 
     def _train_epoch(self) -> float:
         self.model.train()

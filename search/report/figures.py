@@ -27,7 +27,7 @@ def pareto(frame: pd.DataFrame) -> go.Figure:
     Stopped and failed trials stand at their last accuracy. Trials that did not come from the sampler
     carry the name of their origin.
     """
-    figure = _empty_figure(FLOPS_TITLE, ACCURACY_TITLE)
+    figure = empty_figure(FLOPS_TITLE, ACCURACY_TITLE)
     figure.update_xaxes(type="log", tickformat="~s", exponentformat="SI", dtick="D2")
     measured = frame[frame["last_accuracy"].notna() & frame["flops"].notna()]
     if measured.empty:
@@ -56,7 +56,7 @@ def pareto(frame: pd.DataFrame) -> go.Figure:
 
 def hypervolume_history(frame: pd.DataFrame, bounds: HypervolumeBounds) -> go.Figure:
     """The hypervolume of the front after every trial that finished or was stopped early."""
-    figure = _empty_figure("trials finished or stopped early", "hypervolume (share of the ideal)")
+    figure = empty_figure("trials finished or stopped early", "hypervolume (share of the ideal)")
     if bounds.reference_accuracy is None:
         return _with_notice(figure, "Known once the cheapest architecture has been trained")
     trained = frame[frame["state"].isin(["finished", "stopped"])].sort_values(
@@ -84,7 +84,7 @@ def hypervolume_history(frame: pd.DataFrame, bounds: HypervolumeBounds) -> go.Fi
 
 def learning_curves(frame: pd.DataFrame) -> go.Figure:
     """Validation accuracy after every epoch of every trial; the front's trials stand out."""
-    figure = _empty_figure("epoch", "validation accuracy")
+    figure = empty_figure("epoch", "validation accuracy")
     started = frame[frame["epochs"] > 0]
     if started.empty:
         return _with_notice(figure, "No trial has finished an epoch yet")
@@ -175,7 +175,8 @@ def _origin_name(origin: str) -> str:
     return origin.partition(": ")[2] or origin
 
 
-def _empty_figure(x_title: str, y_title: str) -> go.Figure:
+def empty_figure(x_title: str, y_title: str) -> go.Figure:
+    """Axes in the report's style."""
     # Without a template the figure is small: the dashboard stores it in pieces.
     figure = go.Figure(
         layout={

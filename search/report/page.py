@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 from hgcnet.files import replace_file
 from search.pareto import HypervolumeBounds
 from search.report import figures
+from search.report.retrained import accuracies
 from search.results import front
 
 _CSS = """
@@ -40,7 +41,10 @@ code { font: 12px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; 
 p { margin: 0 0 12px; color: var(--muted); }
 """
 
-_NUMBER_COLUMNS = {"trial", "accuracy", "last accuracy", "FLOPs", "params", "epochs", "time"}
+_NUMBER_COLUMNS = {
+    *("trial", "accuracy", "last accuracy", "FLOPs", "params", "epochs", "time"),
+    *("±", "seeds", "by the proxy"),
+}
 
 
 def write_page(
@@ -51,6 +55,7 @@ def write_page(
     frame: pd.DataFrame,
     bounds: HypervolumeBounds,
     run: str,
+    confirmed: Mapping[str, pd.DataFrame],
 ) -> None:
     """Writes the report of a study, replacing an earlier one in one step.
 
@@ -60,8 +65,40 @@ def write_page(
         frame: the trials, as `search.results.load_trials` gives them.
         bounds: what the hypervolume is measured against.
         run: the study's name or folder, as the export commands name it.
+        confirmed: what `search.confirmation.read_confirmations` gives.
     """
-    content = "\n".join(
+    body = [
+        section("Study", _facts(facts)),
+        section("Pareto front", figure_html(figures.pareto(frame), "pareto") + _front(frame, run)),
+        *(
+            section(f"Trained again: {recipe}", _confirmation(networks, number))
+            for number, (recipe, networks) in enumerate(confirmed.items())
+        ),
+        section(
+            "Hypervolume", figure_html(figures.hypervolume_history(frame, bounds), "hypervolume")
+        ),
+        section("Learning curves", figure_html(figures.learning_curves(frame), "curves")),
+        section(f"All trials ({len(frame)})", _trials(frame)),
+    ]
+    replace_file(path, document(title, body).encode())
+
+
+def write_figures(path: Path, title: str, parts: Mapping[str, go.Figure]) -> None:
+    """Writes a page of figures alone, each under its heading.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    body = [
+        section(heading, figure_html(figure, f"figure-{number}"))
+        for number, (heading, figure) in enumerate(parts.items())
+    ]
+    replace_file(path, document(title, body).encode())
+
+
+def document(title: str, body: Iterable[str]) -> str:
+    """A whole page, with the script that draws its figures."""
+    return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en">',
@@ -72,20 +109,14 @@ def write_page(
             f"<script>{get_plotlyjs()}</script>",
             "</head><body><main>",
             f"<h1>{escape(title)}</h1>",
-            _section("Study", _facts(facts)),
-            _section("Pareto front", _figure(figures.pareto(frame), "pareto") + _front(frame, run)),
-            _section(
-                "Hypervolume", _figure(figures.hypervolume_history(frame, bounds), "hypervolume")
-            ),
-            _section("Learning curves", _figure(figures.learning_curves(frame), "curves")),
-            _section(f"All trials ({len(frame)})", _trials(frame)),
+            *body,
             "</main></body></html>",
         ]
     )
-    replace_file(path, content.encode())
 
 
-def _section(heading: str, body: str) -> str:
+def section(heading: str, body: str) -> str:
+    """A heading with what is under it, in HTML."""
     return f"<section><h2>{escape(heading)}</h2>{body}</section>"
 
 
@@ -97,7 +128,8 @@ def _facts(facts: Mapping[str, str]) -> str:
     return f"<dl>{''.join(cells)}</dl>"
 
 
-def _figure(figure: go.Figure, identifier: str) -> str:
+def figure_html(figure: go.Figure, identifier: str) -> str:
+    """A figure as an element of a page, under an id of its own."""
     html: str = figure.to_html(
         full_html=False,
         include_plotlyjs=False,
@@ -126,6 +158,35 @@ def _front(frame: pd.DataFrame, run: str) -> str:
         for _, row in rows.iterrows()
     )
     return _table(header, body)
+
+
+def _confirmation(networks: pd.DataFrame, number: int) -> str:
+    """Networks trained longer, with fresh seeds, by mean accuracy."""
+    rows = networks.sort_values("mean", ascending=False)
+    body = (
+        (
+            row["name"],
+            f"{row['mean']:.4f}",
+            "" if pd.isna(row["high"]) else f"{row['high'] - row['mean']:.4f}",
+            str(row["seeds"]),
+            _accuracy(row["proxy_accuracy"]),
+            _millions(row["flops"]),
+            _millions(row["num_params"]),
+            row["architecture"],
+        )
+        for _, row in rows.iterrows()
+    )
+    header = (
+        "network",
+        "accuracy",
+        "±",
+        "seeds",
+        "by the proxy",
+        "FLOPs",
+        "params",
+        "architecture",
+    )
+    return figure_html(accuracies(networks), f"confirmed-{number}") + _table(header, body)
 
 
 def _trials(frame: pd.DataFrame) -> str:

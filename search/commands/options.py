@@ -1,0 +1,75 @@
+"""What the commands share: their common arguments, and how they print."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hgcnet.architecture import ArchitectureFile, Task, read_architecture
+from hgcnet.errors import ArchitectureError
+from hgcnet.presets import PRESETS, preset
+
+out, err = Console(), Console(stderr=True)
+
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A study's name, or its run folder.")]
+Network = Annotated[
+    str, typer.Argument(metavar="ARCH.toml|PRESET", help="An architecture file or a preset's name.")
+]
+NetworkOrFolder = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCH.toml|PRESET|FOLDER",
+        help="An architecture file, a preset's name, or a model folder.",
+    ),
+]
+Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds the run folders.")]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar="HGCNAS_STORAGE",
+        help="postgresql://USER:PASSWORD@HOST/DATABASE in place of the run folder's SQLite.",
+        show_envvar=True,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(envvar="RAY_ADDRESS", help="HOST:PORT of a Ray cluster to join, or auto."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def complain(text: str) -> None:
+    """A mistake or a failure, to stderr."""
+    for line in text.splitlines():
+        print(f"hgcnas: {line}", file=sys.stderr)
+
+
+def print_json(document: Any) -> None:
+    """One document on one line."""
+    print(json.dumps(document, default=str, allow_nan=False))
+
+
+def read_network(network: str) -> ArchitectureFile:
+    """The architecture of a preset's name, of a file or of a model folder."""
+    if network in PRESETS:
+        return ArchitectureFile(architecture=PRESETS[network], task=Task())
+    if is_model_folder(network):
+        from hgcnet.portable import read_record
+
+        return read_record(network).file
+    if network.endswith(".toml") or Path(network).exists():
+        return read_architecture(network)
+    try:
+        return ArchitectureFile(architecture=preset(network), task=Task())
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{network}: no such file; {error}") from error
+
+
+def is_model_folder(network: str) -> bool:
+    """Whether the weights are there too."""
+    return network not in PRESETS and Path(network).is_dir()

@@ -1,0 +1,305 @@
+"""The commands about studies: from running one to exporting its best network."""
+
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hgcnet.architecture import write_architecture
+from hgcnet.errors import RunError, UserError
+from search import console as show
+from search.commands.options import (
+    Json,
+    Network,
+    RayAddress,
+    Run,
+    Runs,
+    Storage,
+    StudyPath,
+    err,
+    out,
+    print_json,
+    read_network,
+)
+
+if TYPE_CHECKING:
+    from search.preparation import PreparedStudy
+
+
+def run(
+    study: StudyPath,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Instead of the file's [budget] trials.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what the study would be; writes nothing.")
+    ] = False,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    ray_address: RayAddress = None,
+    as_json: Json = False,
+) -> None:
+    """Start a study, or continue it where it was left.
+
+    Ctrl-C stops it cleanly; the same command goes on. A used-up budget is raised by --trials.
+    """
+    from search.preparation import forecast, prepare
+    from search.run import run_study
+    from search.run_folder import RunFolder
+    from search.stored_study import read_study
+    from search.study_file import read_study_file
+    from search.summary import summarise
+
+    file = read_study_file(study)
+    if trials is not None:
+        file = file.with_trials(trials)
+    prepared = prepare(file)
+    if dry_run:
+        facts = forecast(prepared)
+        if as_json:
+            print_json(facts)
+        else:
+            _print_forecast(prepared, facts)
+        return
+    folder = RunFolder(runs / file.name)
+    if not as_json:
+        out.print(
+            f"study {file.name}: {file.budget.trials} trials by {file.sampler.kind} on "
+            f"{file.data.dataset}, in a space of {prepared.space.space.size:,} points"
+        )
+    printer = show.ProgressPrinter(err if as_json else out)
+    with printer.showing():
+        outcome = run_study(
+            prepared, folder, storage_url=storage, ray_address=ray_address, observe=printer
+        )
+    stored = read_study(folder, storage)
+    frame = stored.trials()
+    if as_json:
+        print_json(
+            summarise(stored) | {"reason": outcome.reason, "nothing_to_do": outcome.did_nothing}
+        )
+        return
+    if outcome.did_nothing:
+        out.print(f"Nothing to do: {outcome.reason}. --trials N raises it.")
+    else:
+        out.print(
+            f"The study ended: {outcome.reason}, after {show.duration(outcome.progress.seconds)}."
+        )
+    out.print(show.progress_line(outcome.progress))
+    out.print(show.front_table(frame))
+    out.print(
+        f"Next: hgcnas report {file.name} · hgcnas dashboard {file.name} · hgcnas export {file.name}",
+        highlight=False,
+    )
+
+
+def list_studies(runs: Runs = Path("runs"), storage: Storage = None, as_json: Json = False) -> None:
+    """List the studies of a folder."""
+    from search.run_folder import list_runs
+    from search.stored_study import read_study
+    from search.summary import summarise
+
+    rows, unreadable = [], []
+    for folder in list_runs(runs):
+        try:
+            rows.append(summarise(read_study(folder, storage)))
+        except UserError as error:
+            unreadable.append(error)
+    if as_json:
+        print_json(rows)
+    elif rows:
+        out.print(show.runs_table(rows))
+    else:
+        out.print(f"No studies in {runs}. `hgcnas run STUDY.toml` starts one.")
+    if unreadable:
+        raise RunError("\n".join(map(str, unreadable)))
+
+
+def status(
+    run: Run, runs: Runs = Path("runs"), storage: Storage = None, as_json: Json = False
+) -> None:
+    """Show a study's counts, its front so far, and the time used and left. It may be running."""
+    from search.run_folder import find_run
+    from search.stored_study import read_study
+    from search.summary import summarise
+
+    stored = read_study(find_run(run, runs), storage)
+    summary = summarise(stored)
+    if as_json:
+        print_json(summary)
+        return
+    driver = summary["driver"]
+    out.print(
+        f"study {summary['study']} on {summary['data_set']}: {summary['trained']}/{summary['budget']} "
+        f"trained ({summary['finished']} finished, {summary['stopped']} stopped), "
+        f"{summary['failed']} failed, {summary['running']} running"
+    )
+    left = summary["seconds_left"]
+    out.print(
+        f"time used {show.duration(summary['seconds_used'])}, left "
+        f"{'unknown' if left is None else 'about ' + show.duration(left)}; "
+        f"{'driven by ' + driver if driver else 'no driver is running'}"
+    )
+    if summary["hypervolume"] is not None:
+        out.print(f"hypervolume {summary['hypervolume']:.4f}")
+    out.print(show.front_table(stored.trials()))
+
+
+def report(
+    run: Run,
+    open_page: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Write report.html (one self-contained page), trials.csv and trials.parquet."""
+    from search.confirmation import read_confirmations
+    from search.report.page import write_page
+    from search.results import write_csv, write_parquet
+    from search.run_folder import find_run
+    from search.stored_study import read_study
+    from search.summary import report_facts
+
+    folder = find_run(run, runs)
+    stored = read_study(folder, storage)
+    frame = stored.trials()
+    page = folder.path / "report.html"
+    try:
+        write_page(
+            page,
+            title=f"hgcnas: {stored.file.name}",
+            facts=report_facts(stored),
+            frame=frame,
+            bounds=stored.bounds,
+            run=stored.file.name,
+            confirmed=read_confirmations(folder.path),
+        )
+        write_csv(frame, folder.path / "trials.csv")
+        write_parquet(frame, folder.path / "trials.parquet")
+    except OSError as error:
+        raise RunError(f"{folder.path}: cannot be written: {error.strerror}") from error
+    files = [str(folder.path / name) for name in ("report.html", "trials.csv", "trials.parquet")]
+    if as_json:
+        print_json({"files": files})
+    else:
+        out.print("\n".join(files), highlight=False, soft_wrap=True)
+    if open_page:
+        webbrowser.open(page.resolve().as_uri())
+
+
+def dashboard(
+    run: Run,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8080,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+) -> None:
+    """Serve Optuna Dashboard over the study on 127.0.0.1, also while it runs. Ctrl-C ends it."""
+    from search.dashboard import create_server, study_address
+    from search.run_folder import find_run
+    from search.stored_study import read_study
+
+    stored = read_study(find_run(run, runs), storage)
+    with create_server(stored, port) as server:
+        out.print(
+            f"{study_address(stored, server)}   (Ctrl-C ends it)", highlight=False, soft_wrap=True
+        )
+        port = server.server_port
+        err.print(
+            "Only this machine can open it, as it has no login and can delete studies. From another "
+            f"one: ssh -L {port}:127.0.0.1:{port} HERE",
+            highlight=False,
+        )
+        server.serve_forever()
+
+
+def export(
+    run: Run,
+    trial: Annotated[
+        int | None, typer.Option(min=0, help="The number of a finished trial.")
+    ] = None,
+    select: Annotated[
+        str, typer.Option(help="best, knee, or max-flops=60e6: the most accurate within a budget.")
+    ] = "best",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Default: best.toml in the run folder.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Write the architecture file of one network of the study; hgcnet.load(FILE) rebuilds it."""
+    from search.export import export_trial, select_trial
+    from search.run_folder import find_run
+    from search.stored_study import read_study
+
+    folder = find_run(run, runs)
+    stored = read_study(folder, storage)
+    number = trial if trial is not None else select_trial(stored.trials(), select)
+    file = export_trial(stored, number)
+    path = output or folder.path / "best.toml"
+    write_architecture(path, file)
+    if as_json:
+        print_json({"file": str(path), **file.provenance})
+        return
+    out.print(
+        f"{path}: trial {number}, {file.provenance['val_accuracy']:.4f} at "
+        f"{show.count_text(file.provenance['flops'])} FLOPs, "
+        f"{show.count_text(file.provenance['num_params'])} params\n{file.architecture}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def enqueue(
+    run: Run,
+    network: Network,
+    runs: Runs = Path("runs"),
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a study, running or not, to train this architecture next."""
+    from search.run_folder import find_run
+    from search.stored_study import read_study
+
+    folder = find_run(run, runs)
+    stored = read_study(folder, storage)
+    architecture = read_network(network).architecture
+    try:
+        stored.space.encode(architecture)
+    except UserError as error:
+        raise RunError(f"{network}: {error}") from error
+    if (number := stored.fingerprints().get(architecture.fingerprint)) is not None:
+        raise RunError(f"{network}: the study has it already, as trial {number}")
+    folder.put_in_queue(Path(network).stem, architecture)
+    if as_json:
+        print_json({"fingerprint": architecture.fingerprint})
+    else:
+        out.print(f"{network} is next in {stored.file.name} (if its budget leaves room for it)")
+
+
+def _print_forecast(prepared: "PreparedStudy", facts: dict[str, Any]) -> None:
+    file = prepared.file
+    networks = facts["networks"]
+    listed = "" if networks is None else f" ({networks:,} different networks)"
+    limit = "none" if file.limits.flops is None else show.count_text(file.limits.flops)
+    low, high = show.count_text(facts["flops_low"]), show.count_text(facts["flops_high"])
+    time = "unknown: there is no GPU here to measure on"
+    if facts["hours"] is not None:
+        time = (
+            f"about {show.duration(3600 * facts['hours'])} without early stopping: "
+            f"{facts['seconds_per_trial']} s a trial, {facts['trials_at_once']} at once"
+        )
+    lines = {
+        "study": f"{file.name}, {file.budget.trials} trials by {file.sampler.kind}",
+        "space": f"{facts['points']:,} points, {facts['feasible_share']:.2%} within the limits{listed}",
+        "FLOPs": f"{low} to {high}; limit {limit}",
+        "data": (
+            f"{file.data.dataset}: {facts['classes']} classes, {facts['train_images']:,} images to "
+            f"train on, {facts['val_images']:,} to validate"
+        ),
+        "GPUs": f"{facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",
+        "time": time,
+    }
+    for label, text in lines.items():
+        out.print(f"{label:6} {text}", highlight=False, soft_wrap=True)
