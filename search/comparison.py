@@ -47,11 +47,12 @@ def summarise_networks(frame: pd.DataFrame) -> pd.DataFrame:
     return summary
 
 
-def difference_between(frame: pd.DataFrame, ours: str, theirs: str) -> PairedDifference | None:
+def difference_between(
+    frame: pd.DataFrame, ours: str, theirs: str, column: str = "val_accuracy"
+) -> PairedDifference | None:
     """Ours less theirs, over the seeds that both were trained with; None where there are none."""
     columns = [
-        frame[frame["name"] == name].set_index("repetition")["val_accuracy"]
-        for name in (ours, theirs)
+        frame[frame["name"] == name].set_index("repetition")[column] for name in (ours, theirs)
     ]
     pairs = pd.concat(columns, axis=1, join="inner").to_numpy()
     return paired_difference(pairs[:, 0], pairs[:, 1]) if len(pairs) else None

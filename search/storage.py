@@ -194,7 +194,7 @@ class _Lock:
         try:
             self._wait_for(connection)
             row = connection.execute(_LAST_DRIVER, (self._study,)).fetchone()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: the pool never sees a connection that fails here
             connection.close()
             raise
         if self._was_taken and row is not None and json.loads(row[0]) != own_name():

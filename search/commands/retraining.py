@@ -106,8 +106,8 @@ def compare(
 ) -> None:
     """Train the networks of a study file's `start_with` with paired seeds, and compare them.
 
-    Nothing is searched. Means with 95 % intervals, paired differences, and compare.html with the
-    learning curves. The same command goes on after an interruption.
+    Nothing is searched. Means with 95 % intervals, paired differences (on the test split, if it is
+    asked for), and compare.html with the learning curves. The same command goes on after an interruption.
     """
     from search.comparison import difference_between, evaluate_on_test, summarise_networks
     from search.export import versions
@@ -152,10 +152,11 @@ def compare(
             ]
             mean = frame.groupby("name")["test_accuracy"].mean()
             summary["test_accuracy"] = summary["name"].map(mean)
+        column = "test_accuracy" if "test_accuracy" in frame else "val_accuracy"
         differences = {
             name: found
             for name in summary["name"]
-            if name != reference and (found := difference_between(frame, name, reference))
+            if name != reference and (found := difference_between(frame, name, reference, column))
         }
         try:
             write_csv(frame, trainings.folder / "trainings.csv")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .postgres import Postgres, find_binaries
-from .studies import NETWORKS, Curves, Study, run_undisturbed
+from .studies import NETWORKS, TRIALS, Curves, Study, run_undisturbed
 
 OPTIONS = {  # of the normal test run; `make faults` asks for more
     "--rounds": (
@@ -36,14 +36,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         on_sqlite = [("sqlite", 5 + number) for number in range(rounds)]
         on_postgres = [("postgresql", 110 + number) for number in range(-(-rounds // 3))]
         metafunc.parametrize(("storage", "kill_round"), on_sqlite + on_postgres)
-    if "meanwhile" in metafunc.fixturenames:
-        # Left to `make faults`: the normal run has no time for it.
-        metafunc.parametrize("meanwhile", ["begins", "ends"] if rounds > 1 else [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in terminalreporter.config.stash.get(FIGURES, []):
         terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def only_in_make_faults(request: pytest.FixtureRequest) -> None:
+    """Skips in the normal run, which has no time for it."""
+    if option(request.config, "--rounds") == 1:
+        pytest.skip("left to `make faults`: it takes a minute")
 
 
 @pytest.fixture
@@ -71,10 +75,10 @@ def create_study(folder: Path) -> Iterator[Callable[..., Study]]:
     """Makes the test's study; nothing that it started outlives the test."""
     studies: list[Study] = []
 
-    def create(storage_url: str | None = None, **environment: str) -> Study:
+    def create(storage_url: str | None = None, trials: int = TRIALS, **environment: str) -> Study:
         if storage_url is not None:
             environment["HGCNAS_STORAGE"] = storage_url
-        studies.append(Study(folder, environment=environment))
+        studies.append(Study(folder, trials=trials, environment=environment))
         return studies[-1]
 
     yield create

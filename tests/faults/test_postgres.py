@@ -6,7 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import optuna
 import pytest
+
+from hgcnet.errors import RunError
+from search.storage import open_writer
 
 from .studies import files_with
 
@@ -36,6 +40,8 @@ def test_a_study_keeps_other_drivers_out_and_outlives_a_crash_of_its_server(
     assert files_with(postgres.secret, study.folder) == []
 
 
+@pytest.mark.usefixtures("only_in_make_faults")
+@pytest.mark.parametrize("meanwhile", ["begins", "ends"])
 def test_a_driver_that_lost_its_session_cannot_write_once_another_one_took_over(
     meanwhile: str,
     create_study: Any,
@@ -60,3 +66,18 @@ def test_a_driver_that_lost_its_session_cannot_write_once_another_one_took_over(
     study.end(second)
     study.check_ended(trained, reference)
     assert files_with(postgres.secret, study.folder) == []
+
+
+def test_a_server_that_stays_away_ends_the_writer_after_its_patience(postgres: Any) -> None:
+    storage = open_writer(postgres.create_database("away"), "away", patience=3.0)
+    study = optuna.create_study(storage=storage, study_name="away")
+    postgres.stop()
+    begin = time.monotonic()
+    with pytest.raises(RunError, match="the storage failed") as caught:
+        study.set_user_attr("key", 1)
+    assert 1 < time.monotonic() - begin < 30
+    assert postgres.secret not in str(caught.value)
+    postgres.start()
+    study.set_user_attr("key", 2)  # the same storage works again
+    assert study.user_attrs == {"key": 2}
+    storage.engine.dispose()
