@@ -44,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "confirm": retraining.confirm,
     "compare": retraining.compare,
     "fidelity": retraining.fidelity,
+    "tabulate": retraining.tabulate,
     "train": networks.train,
     "describe": networks.describe,
     "export-onnx": networks.export_graph,

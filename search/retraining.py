@@ -350,6 +350,7 @@ def retrain(
     source: str,
     *,
     ray_address: str | None = None,
+    without_ray: bool = False,
     observe: Callable[[RetrainingProgress], None] = lambda progress: None,
     keep_states: bool = False,
 ) -> bool:
@@ -359,22 +360,28 @@ def retrain(
 
     Args:
         source: the study file, for messages.
+        without_ray: trains in this process, one network after another.
         keep_states: keeps the trained networks, too.
 
     Raises:
         UserError: the data or the workers are not to be had, or all that was left failed.
     """
     # Ray takes seconds to load; those who only read what was trained need none of it.
-    from search.cluster import check_resources, joined_ray
-    from search.tuning import run_trials
-
     loop = RetrainingLoop(wanted, trainings, observe, keep_states=keep_states)
     if not loop.has_work:
         return True
-    with joined_ray(ray_address) as resources:
-        check_resources(resources, workers, source)
-        splits = trainings.recipe.load()
-        run_trials(loop, splits, trainings.recipe.proxy, workers, keep_states=keep_states)
+    recipe = trainings.recipe
+    if without_ray:
+        from search.in_process import train_here
+
+        train_here(loop, recipe.load(), recipe.proxy, workers, keep_states=keep_states)
+    else:
+        from search.cluster import check_resources, joined_ray
+        from search.tuning import run_trials
+
+        with joined_ray(ray_address) as resources:
+            check_resources(resources, workers, source)
+            run_trials(loop, recipe.load(), recipe.proxy, workers, keep_states=keep_states)
     if loop.failures and not any(map(trainings.has, wanted)):
         words, reason = next(iter(loop.failures.items()))
         raise RunError(f"all trainings failed; {words}: {reason}")

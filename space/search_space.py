@@ -10,7 +10,7 @@ import numpy as np
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count, count_many
 from hgcnet.errors import SpaceError
-from hgcnet.structure import Ints, build_structures
+from hgcnet.structure import ArchitectureArrays, Ints, build_structures
 from space.decode import decode, encode, to_arrays
 from space.parameters import Axis, Parameters, Value, build_axes
 
@@ -108,12 +108,28 @@ class SearchSpace:
                 return architecture
         return None
 
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """The feasible networks that one other value of one parameter makes of this one.
+
+        Raises:
+            SpaceError: it lies outside the space or over a limit.
+        """
+        params = self.encode(architecture)
+        found = {
+            neighbour.fingerprint: neighbour
+            for axis in self.free_axes
+            for value in axis.values
+            if self.is_feasible(neighbour := self.decode(params | {axis.name: value}))
+        }
+        found.pop(architecture.fingerprint, None)
+        return list(found.values())
+
     def cheapest(self) -> Architecture:
         """The feasible architecture of the fewest FLOPs."""
         corners = _product(self._cheap_corner(self._positions))
         flops, num_params = count_many(to_arrays(self.axes, corners), self.task)
         admitted = self.limits.admit_many(flops, num_params)
-        return self._architecture(corners[np.argmin(np.where(admitted, flops, np.inf))])
+        return self.architecture_at(corners[np.argmin(np.where(admitted, flops, np.inf))])
 
     def flops_range(self) -> tuple[int, int]:
         """Fewest FLOPs of the feasible, most FLOPs of all architectures."""
@@ -136,6 +152,48 @@ class SearchSpace:
 
     # -- points: positions of values, (N, number of axes) --------------------------------------
 
+    def draw_points(self, rng: np.random.Generator, number: int) -> Ints:
+        """Feasible points, (at most `number`, axes): all there are, or independent uniform draws."""
+        if _size(self._box) <= ENUMERABLE:
+            return self._listed[rng.permutation(len(self._listed))[:number]]
+        found, missing = [], number
+        for _ in range(_MAX_DRAWS // _BATCH):
+            points = _draw(rng, self._box, _BATCH)
+            found.append(points[self._admitted(points)][:missing])
+            missing -= len(found[-1])
+            if missing == 0:
+                break
+        return np.concatenate(found)
+
+    def neighbour_points(self, points: Ints) -> Ints:
+        """The feasible points that differ from one of these (N, axes) in one position, each once."""
+        found = []
+        for a, axis in enumerate(self.axes):
+            for position in range(len(axis.values)):
+                changed = points[points[:, a] != position]
+                changed[:, a] = position  # a copy: boolean indices made one
+                found.append(changed)
+        neighbours = np.unique(np.concatenate(found), axis=0)
+        return neighbours[self._admitted(neighbours)]
+
+    def point_of(self, architecture: Architecture) -> Ints:
+        """The point (axes,) of an architecture, over a limit or not.
+
+        Raises:
+            SpaceError: it lies outside the space.
+        """
+        values = encode(self.axes, architecture)
+        return np.array([axis.values.index(values[axis.name]) for axis in self.axes])
+
+    def architecture_at(self, point: Ints) -> Architecture:
+        """The architecture of a point (axes,)."""
+        chosen = zip(self.axes, point, strict=True)
+        return self.decode({axis.name: axis.values[position] for axis, position in chosen})
+
+    def arrays_of(self, points: Ints) -> ArchitectureArrays:
+        """The architectures of points (N, axes), as arrays."""
+        return to_arrays(self.axes, points)
+
     @cached_property
     def _positions(self) -> list[Ints]:
         return [np.arange(len(axis.values)) for axis in self.axes]
@@ -143,20 +201,16 @@ class SearchSpace:
     def _admitted(self, points: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool]]:
         return self.limits.admit_many(*count_many(to_arrays(self.axes, points), self.task))
 
-    def _architecture(self, point: Ints) -> Architecture:
-        chosen = zip(self.axes, point, strict=True)
-        return self.decode({axis.name: axis.values[position] for axis, position in chosen})
-
     def _candidates(self, rng: np.random.Generator) -> Iterator[Architecture]:
         """Feasible networks: all of them in random order, or independent draws."""
         if _size(self._box) <= ENUMERABLE:
             for row in rng.permutation(len(self._listed)):
-                yield self._architecture(self._listed[row])
+                yield self.architecture_at(self._listed[row])
             return
         for _ in range(_MAX_DRAWS // _BATCH):
             points = _draw(rng, self._box, _BATCH)
             for point in points[self._admitted(points)]:
-                architecture = self._architecture(point)
+                architecture = self.architecture_at(point)
                 # A second spelling is drawn again, or networks with many spellings come more often.
                 if self.decode(encode(self.axes, architecture)) == architecture:
                     yield architecture

@@ -264,6 +264,68 @@ def fidelity(
         out.print("Some trainings are missing; the same command goes on.")
 
 
+def tabulate(
+    study: StudyPath,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Default: table.parquet in the run folder."),
+    ] = None,
+    networks: Annotated[
+        int, typer.Option(min=3, max=1_000_000, help="Drawn uniformly from the space.")
+    ] = 500,
+    near_front: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="More, next to the front of those.")
+    ] = 100,
+    without_ray: Annotated[
+        bool, typer.Option("--without-ray", help="In this process, one after another.")
+    ] = False,
+    runs: Runs = Path("runs"),
+    ray_address: RayAddress = None,
+    as_json: Json = False,
+) -> None:
+    """Train many networks of a space, each with its curve, as a table that searches can be simulated on.
+
+    A tenth of them are trained a second time with another seed, so that the noise is known. The same
+    command goes on after an interruption.
+    """
+    from search.preparation import prepare
+    from search.study_file import read_study_file
+    from search.tabulation import tabulate as train_table
+    from search.tabulation import write_table
+
+    prepared = prepare(read_study_file(study))
+    folder = runs / prepared.file.name / "table"
+    frame, is_complete = train_table(
+        prepared,
+        folder,
+        uniform=networks,
+        near_front=near_front,
+        ray_address=ray_address,
+        without_ray=without_ray,
+        observe=_observer(as_json),
+    )
+    path = output or folder.parent / "table.parquet"
+    write_table(frame, prepared, path)
+    facts = {
+        "file": str(path),
+        "networks": frame["fingerprint"].nunique(),
+        "trainings": len(frame),
+        "seconds": round(float(frame["seconds"].sum()), 1),
+        "complete": is_complete,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    out.print(
+        f"{path}: {facts['networks']} networks, {facts['trainings']} trainings, "
+        f"{show.duration(frame['seconds'].sum())} of training",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if not is_complete:
+        out.print("Some trainings are missing; the same command goes on.")
+
+
 def _recipe(
     file: "StudyFile", epochs: int | None, train_images: int | None, resolution: int | None
 ) -> "Recipe":

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -55,7 +56,7 @@ def write_page(
     frame: pd.DataFrame,
     bounds: HypervolumeBounds,
     run: str,
-    confirmed: Mapping[str, pd.DataFrame],
+    confirmed: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> None:
     """Writes the report of a study, replacing an earlier one in one step.
 

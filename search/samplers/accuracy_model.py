@@ -1,0 +1,131 @@
+"""What finished trainings tell about the accuracy of other networks: a Gaussian process over features.
+
+The features of a network are its parameters and what is known of it exactly: the logs of its FLOPs and
+params explain most of the accuracy, so they also carry a linear trend.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Kernel, Matern, WhiteKernel
+
+from hgcnet.complexity import count_many
+from hgcnet.structure import Ints
+from search.pareto import Floats
+from space.search_space import SearchSpace
+
+TREND = 2  # the last columns of the features: log FLOPs and log params
+MAX_FITTED = 300  # observations that the kernel's parameters are learnt from: each step is O(n^3)
+MAX_KNOWN = 1000  # observations that a prediction rests on
+_GROWTH_OF_FIT = 1.15  # the parameters are learnt again when there is this much more to learn from
+
+
+def features_of(space: SearchSpace, points: Ints) -> Floats:
+    """The features of points (N, axes): (N, F), in their own units, the trend's columns last."""
+    arrays = space.arrays_of(points)
+    flops, num_params = count_many(arrays, space.task)
+    columns = [
+        arrays.is_hgc,
+        np.log2(arrays.stem_channels),
+        np.log2(arrays.bottleneck),
+        arrays.compression,
+        np.log2(arrays.se_reduction),
+        *arrays.depth.T,
+        *np.log2(arrays.growth).T,
+        *np.log2(arrays.groups).T,
+        *arrays.se.T,
+        np.log(flops),
+        np.log(num_params),
+    ]
+    return np.column_stack(columns).astype(np.float64)
+
+
+class _TrendKernel(DotProduct):  # type: ignore[misc]
+    """A linear function of the trend's columns alone, with a constant."""
+
+    def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> object:
+        part = None if Y is None else Y[:, -TREND:]
+        return super().__call__(X[:, -TREND:], part, eval_gradient)
+
+    def diag(self, X: Floats) -> Floats:
+        values: Floats = super().diag(X[:, -TREND:])
+        return values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaling:
+    """Features -> values of about one, by what the space's points spread over."""
+
+    mean: Floats
+    std: Floats
+
+    @classmethod
+    def of(cls, features: Floats) -> "Scaling":
+        """From a sample (N, F); columns of one value are left out of every distance."""
+        std = features.std(axis=0)
+        return cls(features.mean(axis=0), np.where(std > 0, std, np.inf))
+
+    def __call__(self, features: Floats) -> Floats:
+        scaled: Floats = (features - self.mean) / self.std
+        return scaled
+
+
+class AccuracyModel:
+    """Learns accuracies (n,) of features (n, F), and predicts others.
+
+    The kernel (Matern 5/2 with a length for each feature, a linear trend, noise) is learnt by maximum
+    likelihood when the observations have grown by 15 %, from at most MAX_FITTED of them; predictions
+    rest on at most MAX_KNOWN. So the cost of an update is bounded.
+    """
+
+    def __init__(self, scaling: Scaling, rng: np.random.Generator) -> None:
+        self._scaling = scaling
+        self._rng = rng
+        self._kernel: Kernel | None = None
+        self._learnt_from = 0
+
+    def learn(self, features: Floats, accuracy: Floats, pending: Floats) -> None:
+        """Takes what is known, and the features (m, F) of what is being trained.
+
+        What is being trained counts as observed at its predicted mean, so that nothing like it is
+        proposed meanwhile.
+        """
+        self._center, self._spread = float(accuracy.mean()), float(accuracy.std()) or 1.0
+        known, target = self._scaling(features), (accuracy - self._center) / self._spread
+        if len(known) > MAX_KNOWN:
+            kept = self._rng.permutation(len(known))[:MAX_KNOWN]
+            known, target = known[kept], target[kept]
+        if self._kernel is None or len(accuracy) >= _GROWTH_OF_FIT * self._learnt_from:
+            self._learn_kernel(known, target)
+            self._learnt_from = len(accuracy)
+        self._process = GaussianProcessRegressor(self._kernel, alpha=1e-8, optimizer=None)
+        self._process.fit(known, target)
+        if len(pending):
+            waiting = self._scaling(pending)
+            believed = self._process.predict(waiting)
+            self._process.fit(np.vstack([known, waiting]), np.append(target, believed))
+
+    def predict(self, features: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation (N,) of the accuracy without a training's noise."""
+        mean, std = self._process.predict(self._scaling(features), return_std=True)
+        noise = self._process.kernel_.k2.noise_level
+        clean = np.sqrt(np.maximum(std**2 - noise, 1e-10))
+        return self._center + self._spread * mean, self._spread * clean
+
+    def _learn_kernel(self, known: Floats, target: Floats) -> None:
+        rows = self._rng.permutation(len(known))[:MAX_FITTED]
+        varies = np.isfinite(self._scaling.std)
+        lengths = np.where(varies, 3.0, 1e3)
+        bounds = [(0.3, 30.0) if v else (1e3, 1e3 + 1) for v in varies]
+        start = (
+            ConstantKernel(0.3, (1e-2, 3.0)) * Matern(lengths, bounds, nu=2.5)
+            + ConstantKernel(0.5, (1e-2, 1e2)) * _TrendKernel(1.0, (1e-2, 1e2))
+        ) + WhiteKernel(0.1, (1e-3, 1.0))
+        process = GaussianProcessRegressor(self._kernel or start, alpha=1e-8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is fine
+            process.fit(known[rows], target[rows])
+        self._kernel = process.kernel_

@@ -1,0 +1,163 @@
+"""KnownCostSampler: learns the accuracy alone, as FLOPs are known before any training.
+
+It proposes the network that is expected to enlarge the hypervolume most. The accuracy comes from a
+Gaussian process; the front from its means, as single accuracies are noisy and the best of many are the
+luckiest. Candidates are some thousand feasible networks and, in a few rounds of local search, the
+neighbours of the believed front and of the best candidates.
+"""
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from hgcnet.complexity import count_many
+from hgcnet.structure import Ints
+from search.pareto import Floats, HypervolumeBounds
+from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
+from search.samplers.ehvi import expected_improvement, normalised_cost
+from search.samplers.parameters import OptunaSpace
+
+START = 5  # finished trainings before there is a model
+_CANDIDATES = 2000
+_ROUNDS = 3  # of local search
+_KEPT = 20  # the best candidates, from which it goes on
+_FRONT = 50  # networks of the front whose neighbours are looked at
+
+
+class KnownCostSampler(BaseSampler):
+    """Proposes by the expected hypervolume improvement in (log FLOPs, accuracy).
+
+    Until START trainings have finished, proposals spread over log FLOPs. The cost of a proposal is
+    bounded, however many trials there are: see `AccuracyModel`, and the constants above.
+
+    `seen` holds the fingerprints of everything proposed so far; it is only read.
+    """
+
+    def __init__(self, space: OptunaSpace, seen: set[str], seed: int) -> None:
+        self._space = space
+        self._seen = seen
+        self._rng = np.random.default_rng(seed)
+        sample = space.space.draw_points(self._rng, _CANDIDATES)
+        scaling = Scaling.of(features_of(space.space, sample))
+        self._model = AccuracyModel(scaling, self._rng)
+        self._points: dict[int, Ints] = {}  # of the trials, by number
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The full declared space."""
+        return self._space.distributions
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: object
+    ) -> object:
+        """Never reached: every parameter is in the relative search space."""
+        raise AssertionError(f"{param_name} is not a parameter of the space")
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, object]:
+        """Parameters of a feasible, unseen network; none where all are seen."""
+        known, accuracy, pending = self._observations(study, trial)
+        space = self._space.space
+        candidates = space.draw_points(self._rng, _CANDIDATES)
+        if len(known) < START:
+            taken = np.concatenate([known, pending])
+            order = self._spread(candidates, taken)
+        else:
+            bounds = _bounds(study, space.task.num_classes)
+            candidates, order = self._improve(candidates, known, accuracy, pending, bounds)
+        for row in order:
+            architecture = space.architecture_at(candidates[row])
+            if architecture.fingerprint not in self._seen:
+                return self._space.encode(architecture)
+        return {}
+
+    def _observations(self, study: Study, current: FrozenTrial) -> tuple[Ints, Floats, Ints]:
+        """Points and accuracies of what has finished, points of what is being trained."""
+        index = study.metric_names.index("val_accuracy") if study.metric_names else 0
+        known, accuracy, pending = [], [], []
+        for trial in study.get_trials(deepcopy=False):
+            is_running = trial.state == TrialState.RUNNING and trial.number != current.number
+            if not (is_running or trial.state == TrialState.COMPLETE):
+                continue
+            if trial.number not in self._points:
+                params = self._space.planned_params(trial)
+                if not self._space.is_complete(params):
+                    continue
+                point = self._space.space.point_of(self._space.decode(params))
+                self._points[trial.number] = point
+            point = self._points[trial.number]
+            if is_running:
+                pending.append(point)
+            else:
+                known.append(point)
+                accuracy.append(trial.values[index])
+        axes = len(self._space.space.axes)
+        shape = (-1, axes)
+        return (
+            np.reshape(known, shape).astype(np.int64),
+            np.array(accuracy, dtype=np.float64),
+            np.reshape(pending, shape).astype(np.int64),
+        )
+
+    def _spread(self, candidates: Ints, taken: Ints) -> Ints:
+        """The candidates by their distance in log FLOPs from what was taken, the farthest first."""
+        costs, others = np.log(self._flops(candidates)), np.log(self._flops(taken))
+        if not len(others):
+            return np.arange(len(candidates))
+        distance = np.abs(costs[:, None] - others).min(axis=1)
+        return np.argsort(-distance, kind="stable")
+
+    def _improve(
+        self,
+        candidates: Ints,
+        known: Ints,
+        accuracy: Floats,
+        pending: Ints,
+        bounds: HypervolumeBounds,
+    ) -> tuple[Ints, Ints]:
+        """More candidates, and all of them by what they are expected to gain, the most first."""
+        space = self._space.space
+        self._model.learn(features_of(space, known), accuracy, features_of(space, pending))
+        taken = np.concatenate([known, pending])
+        believed, _ = self._model.predict(features_of(space, taken))
+        cost = normalised_cost(self._flops(taken), bounds)
+        floor = bounds.reference_accuracy or 0.0
+
+        def gain(points: Ints) -> Floats:
+            mean, std = self._model.predict(features_of(space, points))
+            flops = normalised_cost(self._flops(points), bounds)
+            return expected_improvement(mean, std, flops, cost, believed, floor)
+
+        front = taken[_staircase(cost, believed)][-_FRONT:]
+        candidates = np.concatenate([candidates, space.neighbour_points(front)])
+        gains = gain(candidates)
+        for _ in range(_ROUNDS):
+            best = candidates[np.argsort(-gains, kind="stable")[:_KEPT]]
+            found = space.neighbour_points(best)
+            candidates = np.concatenate([candidates, found])
+            gains = np.concatenate([gains, gain(found)])
+        return candidates, np.argsort(-gains, kind="stable")
+
+    def _flops(self, points: Ints) -> Floats:
+        space = self._space.space
+        flops, _ = count_many(space.arrays_of(points), space.task)
+        return flops.astype(np.float64)
+
+
+def _staircase(cost: Floats, accuracy: Floats) -> Ints:
+    """The rows (M,) that no cheaper row equals in accuracy, from the cheapest on."""
+    order = np.lexsort((-accuracy, cost))
+    reached = np.maximum.accumulate(accuracy[order])
+    return order[np.concatenate([[True], reached[1:] > reached[:-1]])]
+
+
+def _bounds(study: Study, num_classes: int) -> HypervolumeBounds:
+    """What the study's hypervolume is measured against; from chance, while that is not known."""
+    stored = dict(study.user_attrs["hypervolume"])
+    if stored["reference_accuracy"] is None:
+        stored["reference_accuracy"] = 1 / num_classes
+    return HypervolumeBounds(**stored)
