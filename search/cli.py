@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hgcnet.errors import UserError
-from search.commands import networks, retraining, studies
+from search.commands import networks, retraining, simulation, studies
 from search.commands.options import complain
 
 app = typer.Typer(
@@ -44,7 +44,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "confirm": retraining.confirm,
     "compare": retraining.compare,
     "fidelity": retraining.fidelity,
-    "tabulate": retraining.tabulate,
+    "tabulate": simulation.tabulate,
+    "simulate": simulation.simulate,
     "train": networks.train,
     "describe": networks.describe,
     "export-onnx": networks.export_graph,

@@ -1,7 +1,7 @@
 """How results look in a terminal: the progress line, the front, the layer table."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from rich.console import Console
 from rich.live import Live
+from rich.progress import Progress as Bar
+from rich.progress import TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -180,6 +182,33 @@ def fidelity_table(fidelity: "Fidelity") -> Table:
     for row in fidelity.correlations:
         seconds = f"{row.seconds:.1f}" if row.seconds >= 1 else f"{row.seconds:.2g}"
         table.add_row(row.score, seconds, _interval(row.tau), _interval(row.tau_within))
+    return table
+
+
+@contextmanager
+def searches(console: Console, total: int) -> Iterator[Callable[[str, int], None]]:
+    """Shows how many of the simulated searches are done, in a terminal."""
+    columns = ("{task.completed}/{task.total} searches,", TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda sampler, seed: progress.advance(task)
+
+
+def simulation_table(summary: pd.DataFrame) -> Table:
+    """A row a sampler: hypervolumes, and how soon the first sampler's last one was reached."""
+    marks = [name for name in summary if name.startswith("hypervolume_")]
+    first = summary["sampler"].iloc[0]
+    header = [f"after {name.partition('_')[2]}" for name in marks]
+    table = Table("sampler", *header, f"as {first}", "worst", "epochs", "time", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in summary.to_dict("records"):
+        table.add_row(
+            row["sampler"],
+            *(f"{row[name]:.4f}" for name in marks),
+            *(f"{row[name]:.0f}" for name in ("to_reach", "worst", "epochs")),
+            duration(row["seconds"]),
+        )
     return table
 
 

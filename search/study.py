@@ -83,10 +83,10 @@ class StudyWriter:
         """The stored corner points of the hypervolume; set at the start and never moved."""
         stored = self._study.user_attrs.get("hypervolume")
         if stored is None:
-            low, high = self._space.space.flops_range()
+            low, high = self._space.space.flops_bounds()
             stored = {
                 "flops_low": low,
-                "flops_high": self._space.space.limits.flops or high,
+                "flops_high": high,
                 "reference_accuracy": self._file.reference_accuracy,
             }
             self._study.set_user_attr("hypervolume", stored)

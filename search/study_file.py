@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from annotated_types import Ge, Gt, Le, MaxLen
 from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationError
@@ -21,6 +21,9 @@ from space.search_space import Limits
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
 MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH = 1_000_000, 100_000, 1000
+
+Sampler = Literal["random", "tpe", "nsga2", "gp", "known_cost"]
+SAMPLERS: tuple[str, ...] = get_args(Sampler)
 
 Table = TypeVar("Table")
 Positive = Annotated[int, Gt(0)]
@@ -52,7 +55,7 @@ class Objective:
 class SamplerConfig:
     """What proposes the next architecture."""
 
-    kind: Literal["random", "tpe", "nsga2", "gp"] = "tpe"
+    kind: Sampler = "tpe"
     # Presets or architecture files.
     start_with: Annotated[tuple[str, ...], MaxLen(MAX_START_WITH)] = ()
 

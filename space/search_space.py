@@ -137,6 +137,11 @@ class SearchSpace:
         flops, _ = count_many(to_arrays(self.axes, corners), self.task)
         return count(self.cheapest(), self.task).flops, int(flops.max())
 
+    def flops_bounds(self) -> tuple[int, float]:
+        """Fewest FLOPs of the feasible, and the limit on them (without one: the most there are)."""
+        low, high = self.flops_range()
+        return low, self.limits.flops or high
+
     def feasible_share(self, rng: np.random.Generator, draws: int = 100_000) -> float:
         """Share of the points that meet the limits: exact if enumerable, else estimated."""
         points = (

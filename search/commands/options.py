@@ -2,8 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +12,10 @@ from rich.console import Console
 from hgcnet.architecture import ArchitectureFile, Task, read_architecture
 from hgcnet.errors import ArchitectureError
 from hgcnet.presets import PRESETS, preset
+from search import console as show
+
+if TYPE_CHECKING:
+    from search.retraining import RetrainingProgress
 
 out, err = Console(), Console(stderr=True)
 
@@ -73,3 +78,13 @@ def read_network(network: str) -> ArchitectureFile:
 def is_model_folder(network: str) -> bool:
     """Whether the weights are there too."""
     return network not in PRESETS and Path(network).is_dir()
+
+
+def observer(as_json: bool) -> Callable[["RetrainingProgress"], None]:
+    """Prints each training that ends; beside a JSON document to stderr."""
+    console = err if as_json else out
+
+    def observe(progress: "RetrainingProgress") -> None:
+        console.print(show.retraining_line(progress), highlight=False, soft_wrap=True)
+
+    return observe

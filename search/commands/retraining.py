@@ -16,13 +16,13 @@ from search.commands.options import (
     Runs,
     Storage,
     StudyPath,
-    err,
+    observer,
     out,
     print_json,
 )
 
 if TYPE_CHECKING:
-    from search.retraining import Recipe, RetrainingProgress
+    from search.retraining import Recipe
     from search.study_file import StudyFile
 
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Trainings of each network.")]
@@ -67,7 +67,7 @@ def confirm(
         select=select,
         workers=stored.file.workers,
         ray_address=ray_address,
-        observe=_observer(as_json),
+        observe=observer(as_json),
     )
     if as_json:
         print_json(to_document(result))
@@ -136,7 +136,7 @@ def compare(
             file.workers,
             file.source,
             ray_address=ray_address,
-            observe=_observer(as_json),
+            observe=observer(as_json),
             keep_states=test,
         )
         frame = trainings.frame(wanted, prepared.space.space.task)
@@ -177,13 +177,16 @@ def compare(
                 "recipe": recipe.text,
                 "networks": json.loads(summary.to_json(orient="records")),
                 "against": reference,
+                "compared_on": column,
                 "differences": {name: asdict(found) for name, found in differences.items()},
                 "complete": is_complete,
             }
         )
         return
     out.print(f"{recipe.text}, {seeds} seeds:", highlight=False)
-    out.print(show.comparison_table(summary, differences, reference))
+    out.print(
+        show.comparison_table(summary, differences, f"{reference}, {column.partition('_')[0]}")
+    )
     page = trainings.folder / "compare.html"
     out.print(f"{page}" if is_complete else "Some trainings are missing; the same command goes on.")
 
@@ -242,7 +245,7 @@ def fidelity(
         networks=networks,
         repetitions=reference_seeds,
         ray_address=ray_address,
-        observe=_observer(as_json),
+        observe=observer(as_json),
     )
     try:
         figure = correlations(result)
@@ -261,68 +264,6 @@ def fidelity(
     out.print(show.fidelity_table(result))
     out.print(f"{folder / 'fidelity.html'}", highlight=False, soft_wrap=True)
     if not result.is_complete:
-        out.print("Some trainings are missing; the same command goes on.")
-
-
-def tabulate(
-    study: StudyPath,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Default: table.parquet in the run folder."),
-    ] = None,
-    networks: Annotated[
-        int, typer.Option(min=3, max=1_000_000, help="Drawn uniformly from the space.")
-    ] = 500,
-    near_front: Annotated[
-        int, typer.Option(min=0, max=1_000_000, help="More, next to the front of those.")
-    ] = 100,
-    without_ray: Annotated[
-        bool, typer.Option("--without-ray", help="In this process, one after another.")
-    ] = False,
-    runs: Runs = Path("runs"),
-    ray_address: RayAddress = None,
-    as_json: Json = False,
-) -> None:
-    """Train many networks of a space, each with its curve, as a table that searches can be simulated on.
-
-    A tenth of them are trained a second time with another seed, so that the noise is known. The same
-    command goes on after an interruption.
-    """
-    from search.preparation import prepare
-    from search.study_file import read_study_file
-    from search.tabulation import tabulate as train_table
-    from search.tabulation import write_table
-
-    prepared = prepare(read_study_file(study))
-    folder = runs / prepared.file.name / "table"
-    frame, is_complete = train_table(
-        prepared,
-        folder,
-        uniform=networks,
-        near_front=near_front,
-        ray_address=ray_address,
-        without_ray=without_ray,
-        observe=_observer(as_json),
-    )
-    path = output or folder.parent / "table.parquet"
-    write_table(frame, prepared, path)
-    facts = {
-        "file": str(path),
-        "networks": frame["fingerprint"].nunique(),
-        "trainings": len(frame),
-        "seconds": round(float(frame["seconds"].sum()), 1),
-        "complete": is_complete,
-    }
-    if as_json:
-        print_json(facts)
-        return
-    out.print(
-        f"{path}: {facts['networks']} networks, {facts['trainings']} trainings, "
-        f"{show.duration(frame['seconds'].sum())} of training",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if not is_complete:
         out.print("Some trainings are missing; the same command goes on.")
 
 
@@ -352,12 +293,3 @@ def _parse_proxy(text: str) -> dict[str, int]:
             )
         settings[key] = int(value)
     return settings
-
-
-def _observer(as_json: bool) -> Any:
-    console = err if as_json else out
-
-    def observe(progress: "RetrainingProgress") -> None:
-        console.print(show.retraining_line(progress), highlight=False, soft_wrap=True)
-
-    return observe

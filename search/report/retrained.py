@@ -1,4 +1,4 @@
-"""The plotly figures of networks that were trained several times: error bars, curves, correlations."""
+"""Plotly figures beside a study's: networks trained again, rank correlations, simulated searches."""
 
 from typing import TYPE_CHECKING
 
@@ -101,5 +101,42 @@ def correlations(fidelity: "Fidelity") -> go.Figure:
             hovertext=[row.score for row in rows],
             hovertemplate="%{hovertext}: %{y:.2f}, %{x:.3g} s<extra></extra>",
             name=name,
+        )
+    return figure
+
+
+def simulated(frame: pd.DataFrame, against: str, title: str) -> go.Figure:
+    """The hypervolume of simulated searches: each sampler's median over seeds, with its 90 % band.
+
+    `frame` is what `search.simulation.simulate_all` gives; `against` the column for the x axis.
+    """
+    figure = figures.empty_figure(title, "hypervolume of the noise-free accuracies")
+    places = np.linspace(
+        frame[against].min(), frame.groupby(["sampler", "seed"])[against].max().min(), 200
+    )
+    for index, (name, group) in enumerate(frame.groupby("sampler", sort=False)):
+        colour = _COLOURS[index % len(_COLOURS)]
+        rows = []
+        for _, search in group.groupby("seed"):
+            reached = np.searchsorted(search[against].to_numpy(), places, side="right") - 1
+            volumes = search["hypervolume"].to_numpy()
+            rows.append(np.where(reached >= 0, volumes[np.maximum(reached, 0)], 0.0))
+        low, middle, high = np.quantile(rows, [0.05, 0.5, 0.95], axis=0)
+        figure.add_scatter(
+            x=[*places, *places[::-1]],
+            y=[*high, *low[::-1]],
+            fill="toself",
+            fillcolor=colour,
+            opacity=0.15,
+            line={"width": 0},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=places.tolist(),
+            y=middle.tolist(),
+            mode="lines",
+            name=str(name),
+            line={"color": colour, "width": 2},
         )
     return figure

@@ -19,7 +19,12 @@ def normalised_cost(flops: Floats, bounds: HypervolumeBounds) -> Floats:
 
 
 def expected_improvement(
-    mean: Floats, std: Floats, cost: Floats, front_cost: Floats, front_accuracy: Floats, floor: float
+    mean: Floats,
+    std: Floats,
+    cost: Floats,
+    front_cost: Floats,
+    front_accuracy: Floats,
+    floor: float,
 ) -> Floats:
     """By how much each of N networks is expected to enlarge the hypervolume, (N,).
 

@@ -6,6 +6,8 @@ luckiest. Candidates are some thousand feasible networks and, in a few rounds of
 neighbours of the believed front and of the best candidates.
 """
 
+from typing import Any
+
 import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
@@ -18,6 +20,7 @@ from search.pareto import Floats, HypervolumeBounds
 from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
 from search.samplers.ehvi import expected_improvement, normalised_cost
 from search.samplers.parameters import OptunaSpace
+from space.search_space import SearchSpace
 
 START = 5  # finished trainings before there is a model
 _CANDIDATES = 2000
@@ -67,7 +70,7 @@ class KnownCostSampler(BaseSampler):
             taken = np.concatenate([known, pending])
             order = self._spread(candidates, taken)
         else:
-            bounds = _bounds(study, space.task.num_classes)
+            bounds = _bounds(study, space)
             candidates, order = self._improve(candidates, known, accuracy, pending, bounds)
         for row in order:
             architecture = space.architecture_at(candidates[row])
@@ -152,12 +155,15 @@ def _staircase(cost: Floats, accuracy: Floats) -> Ints:
     """The rows (M,) that no cheaper row equals in accuracy, from the cheapest on."""
     order = np.lexsort((-accuracy, cost))
     reached = np.maximum.accumulate(accuracy[order])
-    return order[np.concatenate([[True], reached[1:] > reached[:-1]])]
+    rows: Ints = order[np.concatenate([[True], reached[1:] > reached[:-1]])]
+    return rows
 
 
-def _bounds(study: Study, num_classes: int) -> HypervolumeBounds:
+def _bounds(study: Study, space: SearchSpace) -> HypervolumeBounds:
     """What the study's hypervolume is measured against; from chance, while that is not known."""
-    stored = dict(study.user_attrs["hypervolume"])
+    low, high = space.flops_bounds()
+    stored: dict[str, Any] = {"flops_low": low, "flops_high": high, "reference_accuracy": None}
+    stored |= study.user_attrs.get("hypervolume", {})
     if stored["reference_accuracy"] is None:
-        stored["reference_accuracy"] = 1 / num_classes
+        stored["reference_accuracy"] = 1 / space.task.num_classes
     return HypervolumeBounds(**stored)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import torch
 
 import hgcnet
 from hgcnet.architecture import Architecture, ArchitectureFile, Stage, Task, write_architecture
+from search.cli import main
+from search.cluster import joined_ray
 from search.confirmation import read_confirmations
 from search.proxy.data import DataConfig, load_splits, load_test
 
@@ -84,11 +86,31 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def run(folder: Path, *arguments: str) -> dict[str, Any]:
-    process = start(folder, *arguments)
-    out, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err
-    return dict(json.loads(out))
+@pytest.fixture(scope="module")
+def ray() -> Iterator[None]:
+    """One Ray for all commands of this process; those that are killed have their own."""
+    with joined_ray(None):
+        yield
+
+
+@pytest.fixture
+def run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Runs a command in this process; what it printed."""
+    monkeypatch.chdir(folder)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def run(*arguments: str) -> dict[str, Any]:
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--json"])
+        out, err = capsys.readouterr()
+        assert ended.value.code == 0, err
+        return dict(json.loads(out))
+
+    yield run
+    torch.set_num_threads(threads)
 
 
 def kill_when(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> None:
@@ -109,14 +131,14 @@ def timeless(value: Any) -> Any:
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
-def test_a_killed_train_goes_on_to_the_same_model(folder: Path) -> None:
+def test_a_killed_train_goes_on_to_the_same_model(folder: Path, run: Any) -> None:
     options = ("train", "one.toml", "--dataset", "digits", "--epochs", "12", "--seeds", "2")
     options += ("--train-images", "400", "--batch-size", "32", "--hold-out")
-    whole = run(folder, *options, "-o", "whole")
+    whole = run(*options, "-o", "whole")
     killed = start(folder, *options, "-o", "killed")
     states = folder / "killed" / "states"
     kill_when(killed, lambda: states.is_dir() and any(states.glob("[0-9a-f]*")))
-    resumed = run(folder, *options, "-o", "killed")
+    resumed = run(*options, "-o", "killed")
     assert resumed["test_accuracy"] == whole["test_accuracy"]
     assert not list(states.iterdir())
     for seed in (0, 1):
@@ -145,15 +167,16 @@ def test_train_uses_the_validation_images_unless_they_are_held_out() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_killed_confirm_goes_on_to_the_same_result(folder: Path) -> None:
-    run(folder, "run", "study.toml")
+def test_a_killed_confirm_goes_on_to_the_same_result(folder: Path, run: Any, ray: None) -> None:
+    run("run", "study.toml")
+    assert not (folder / "runs/tiny/confirm").exists()
     shutil.copytree(folder / "runs", folder / "whole")
     options = ("confirm", "tiny", "--epochs", "8", "--seeds", "2")
-    whole = run(folder, *options, "--runs", "whole")
+    whole = run(*options, "--runs", "whole")
     killed = start(folder, *options)
     states = folder / "runs/tiny/confirm/8-epochs-8px-200-images/states"
     kill_when(killed, lambda: states.is_dir() and any(states.glob("[0-9a-f]*")))
-    resumed = run(folder, *options)
+    resumed = run(*options)
     assert len(whole["tested"]) == 2
     for tested in whole["tested"] + resumed["tested"]:
         model = hgcnet.load(folder / tested.pop("folder"))
@@ -163,28 +186,31 @@ def test_a_killed_confirm_goes_on_to_the_same_result(folder: Path) -> None:
     assert {row["seeds"] for row in resumed["networks"]} == {2}
     (networks,) = read_confirmations(folder / "runs" / "tiny").values()
     assert networks["proxy_accuracy"].notna().all()
-    run(folder, "report", "tiny")
+    run("report", "tiny")
     page = (folder / "runs/tiny/report.html").read_text()
     assert "Trained again: 8 epochs on 200 images of 8 px" in page
 
 
-def test_compare_pairs_the_seeds_of_the_networks_of_a_study_file(folder: Path) -> None:
-    found = run(folder, "compare", "study.toml", "--epochs", "2", "--seeds", "3", "--test")
+def test_compare_pairs_the_seeds_of_the_networks_of_a_study_file(
+    folder: Path, run: Any, ray: None
+) -> None:
+    found = run("compare", "study.toml", "--epochs", "2", "--seeds", "3", "--test")
     assert [row["name"] for row in found["networks"]] == ["one", "two"]
     assert found["against"] == "one"
     difference = found["differences"]["two"]
     assert difference["pairs"] == 3
-    means = {row["name"]: row["mean"] for row in found["networks"]}
-    assert difference["difference"]["mean"] == pytest.approx(means["two"] - means["one"])
+    assert found["compared_on"] == "test_accuracy"
+    means = {row["name"]: row["test_accuracy"] for row in found["networks"]}
+    assert difference["difference"]["mean"] == pytest.approx(means["two"] - means["one"], abs=1e-6)
     assert all(0 <= row["test_accuracy"] <= 1 for row in found["networks"])
     path = folder / "runs/tiny/compare/2-epochs-8px-200-images"
     assert len(list((path / "models").iterdir())) == 6
     assert re.search("Learning curves", (path / "compare.html").read_text())
 
 
-def test_fidelity_ranks_scores_against_a_longer_training(folder: Path) -> None:
+def test_fidelity_ranks_scores_against_a_longer_training(folder: Path, run: Any, ray: None) -> None:
     options = ("--proxy", "epochs=2", "--networks", "5", "--reference-epochs", "4")
-    found = run(folder, "fidelity", "study.toml", *options, "--reference-seeds", "2")
+    found = run("fidelity", "study.toml", *options, "--reference-seeds", "2")
     scores = {row["score"]: row for row in found["correlations"]}
     assert list(scores) == [
         *("FLOPs", "params", "synflow"),
@@ -196,7 +222,7 @@ def test_fidelity_ranks_scores_against_a_longer_training(folder: Path) -> None:
     )
     assert scores["FLOPs"]["seconds"] < scores["1 epochs on 200 images of 8 px"]["seconds"]
     assert (folder / "runs/tiny/fidelity/fidelity.html").stat().st_size > 1e6
-    again = run(folder, "fidelity", "study.toml", *options, "--reference-seeds", "2")
+    again = run("fidelity", "study.toml", *options, "--reference-seeds", "2")
     assert [row["tau.mean"] for row in again["correlations"]] == [
         row["tau.mean"] for row in found["correlations"]
     ]

@@ -137,7 +137,8 @@ def test_proposals_made_while_others_run_are_all_different(kind: str) -> None:
     check_proposals(writer, proposals, TIGHT)
 
 
-@pytest.mark.parametrize("kind", SLOW_GP)
+# (With the GP it takes half a minute and shows nothing else: the wrapper is the same.)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "gp"])
 def test_a_space_that_is_used_up_ends_with_every_network_proposed_once(kind: str) -> None:
     writer = open_study(kind, SMALL)
     begin = time.monotonic()
@@ -146,7 +147,7 @@ def test_a_space_that_is_used_up_ends_with_every_network_proposed_once(kind: str
     assert {proposal.fingerprint for proposal in proposals} == all_fingerprints(SMALL)
     assert writer.ask() is None
     assert len(writer.trials()) == len(proposals)
-    assert time.monotonic() - begin < (300 if kind == "gp" else 30)
+    assert time.monotonic() - begin < 30
 
 
 @pytest.mark.parametrize("kind", KINDS)

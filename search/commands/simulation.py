@@ -1,0 +1,157 @@
+"""The commands that search without training: a table of trained networks, and simulations on it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hgcnet.errors import RunError
+from search import console as show
+from search.commands.options import (
+    Json,
+    RayAddress,
+    Runs,
+    StudyPath,
+    err,
+    observer,
+    out,
+    print_json,
+)
+
+
+def tabulate(
+    study: StudyPath,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Default: table.parquet in the run folder."),
+    ] = None,
+    networks: Annotated[
+        int, typer.Option(min=3, max=1_000_000, help="Drawn uniformly from the space.")
+    ] = 500,
+    near_front: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="More, next to the front of those.")
+    ] = 100,
+    without_ray: Annotated[
+        bool, typer.Option("--without-ray", help="In this process, one after another.")
+    ] = False,
+    runs: Runs = Path("runs"),
+    ray_address: RayAddress = None,
+    as_json: Json = False,
+) -> None:
+    """Train many networks of a space, each with its curve, as a table that searches can be simulated on.
+
+    A tenth of them are trained a second time with another seed, so that the noise is known. The same
+    command goes on after an interruption.
+    """
+    from search.preparation import prepare
+    from search.study_file import read_study_file
+    from search.tabulation import tabulate as train_table
+    from search.tabulation import write_table
+
+    prepared = prepare(read_study_file(study))
+    folder = runs / prepared.file.name / "table"
+    frame, is_complete = train_table(
+        prepared,
+        folder,
+        uniform=networks,
+        near_front=near_front,
+        ray_address=ray_address,
+        without_ray=without_ray,
+        observe=observer(as_json),
+    )
+    path = output or folder.parent / "table.parquet"
+    write_table(frame, prepared, path)
+    facts = {
+        "file": str(path),
+        "networks": frame["fingerprint"].nunique(),
+        "trainings": len(frame),
+        "seconds": round(float(frame["seconds"].sum()), 1),
+        "complete": is_complete,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    out.print(
+        f"{path}: {facts['networks']} networks, {facts['trainings']} trainings, "
+        f"{show.duration(frame['seconds'].sum())} of training",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if not is_complete:
+        out.print("Some trainings are missing; the same command goes on.")
+
+
+def simulate(
+    study: StudyPath,
+    table: Annotated[
+        Path, typer.Option(help="A table of the study's space, by `hgcnas tabulate`.")
+    ],
+    workers: Annotated[int, typer.Option(min=1, max=100_000, help="Trainings at once.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=10_000, help="Searches by each sampler.")] = 20,
+    samplers: Annotated[
+        str, typer.Option(help="Their kinds, with commas between.")
+    ] = "random,tpe,known_cost",
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Default: the study's budget.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Search without training, on a table of really trained networks, under a virtual clock.
+
+    The samplers and the early stopping are those of studies. Prints the hypervolume (of noise-free
+    accuracies: medians over seeds) against trained networks, and what random search needs for it.
+    """
+    from search.report.page import write_figures
+    from search.report.retrained import simulated
+    from search.simulation import read_world, simulate_all, summarise
+    from search.study_file import SAMPLERS, read_study_file
+    from search.surrogate import cross_validate
+
+    kinds = [kind.strip() for kind in samplers.split(",")]
+    if unknown := [kind for kind in kinds if kind not in SAMPLERS]:
+        raise RunError(f"--samplers: {unknown[0]!r} is not one of {', '.join(SAMPLERS)}")
+    file = read_study_file(study)
+    world, rows = read_world(file, table)
+    quality = cross_validate(rows, world.space.space)
+    console = err if as_json else out
+    if not quality.is_trusted:
+        err.print(
+            f"{table}: the surrogate's tau is {quality.tau:.2f} in cross-validation, below 0.7: "
+            "conclude nothing from this",
+            highlight=False,
+            soft_wrap=True,
+        )
+    with show.searches(console, len(kinds) * seeds) as observe:
+        frame = simulate_all(
+            world,
+            samplers=kinds,
+            workers=workers,
+            trials=trials or file.budget.trials,
+            seeds=seeds,
+            observe=observe,
+        )
+    summary = summarise(frame)
+    page = runs / file.name / "simulate.html"
+    axes = {
+        "Against trained networks": simulated(frame, "trained", "trained networks"),
+        "Against epochs": simulated(frame, "epochs", "epochs trained"),
+        "Against time": simulated(frame, "seconds", "seconds of the virtual clock"),
+    }
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_figures(page, f"hgcnas: {file.name}, {workers} workers", axes)
+    except OSError as error:
+        raise RunError(f"{page}: cannot be written: {error.strerror}") from error
+    if as_json:
+        print_json({"surrogate": asdict(quality), "samplers": summary.to_dict("records")})
+        return
+    out.print(
+        f"{quality.networks} networks; the surrogate: tau {quality.tau:.2f}, residual "
+        f"{quality.residual:.4f}, noise of a seed {quality.noise:.4f}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    out.print(show.simulation_table(summary))
+    out.print(str(page), highlight=False, soft_wrap=True)
