@@ -133,6 +133,8 @@ class Trainings:
             stored = json.loads(path.read_bytes())
             if self._table.exists():
                 self._rows = json.loads(self._table.read_bytes())
+            if not (isinstance(stored, dict) and isinstance(self._rows, dict)):
+                raise ValueError("it holds something else")
         except OSError as error:
             raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
         except ValueError as error:
@@ -151,6 +153,11 @@ class Trainings:
     def has(self, training: Training) -> bool:
         """Whether it is finished."""
         return training.key in self._rows
+
+    @property
+    def fingerprints(self) -> set[str]:
+        """Of the networks that have a finished training here."""
+        return {key.partition("-")[0] for key in self._rows}
 
     def row(self, training: Training) -> dict[str, Any]:
         """What is kept of a finished training: seed, val_accuracy, epochs, seconds, curve."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -74,8 +75,8 @@ def simulate(
 
     Returns:
         columns: trained (1, 2, ...), seconds (of the virtual clock), epochs (trained in all so far),
-        hypervolume, number (of the trial), accuracy (noise-free; NaN for what was stopped),
-        observed (the noisy one), flops.
+        hypervolume, number (of the trial), point (in the space), flops, accuracy (noise-free; NaN for
+        what was stopped), truth (noise-free, of that too), observed (the last one that was seen).
     """
     file = replace(
         world.file,
@@ -115,9 +116,9 @@ class _Clock:
         self._events: list[tuple[float, int, int]] = []  # (time, trial, finished epochs), a heap
         self._running: dict[int, Proposal] = {}
         self._epochs = 0
-        self._rows: list[dict[str, float]] = []
+        self._rows: list[dict[str, Any]] = []
 
-    def run(self) -> list[dict[str, float]]:
+    def run(self) -> list[dict[str, Any]]:
         """Until the loop has nothing more to start and nothing runs."""
         self._start(0.0)
         while self._events:
@@ -148,15 +149,18 @@ class _Clock:
         del self._running[proposal.number]
         self._idle += 1
         is_finished = epoch == self._world.file.proxy.epochs
+        space = self._world.space.space
         truth = float(self._world.surrogate.truth(proposal.architecture)[0][-1])
         self._rows.append(
             {
                 "seconds": now,
                 "epochs": self._epochs,
                 "number": proposal.number,
+                "point": space.point_of(proposal.architecture).tolist(),
+                "flops": count(proposal.architecture, space.task).flops,
                 "accuracy": truth if is_finished else np.nan,
+                "truth": truth,
                 "observed": observed,
-                "flops": count(proposal.architecture, self._world.space.space.task).flops,
             }
         )
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import stdev
 from typing import Annotated, Any, Literal, cast
 
 import typer
@@ -94,6 +95,8 @@ def train(
         hold_out=hold_out,
     )
     trainings = Trainings(output or Path("models") / f"{name}-{dataset}", recipe)
+    if trainings.fingerprints - {file.architecture.fingerprint}:
+        raise RunError(f"{trainings.folder}: holds models of another network; give another -o")
     if not as_json:
         threads = f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""
         out.print(f"{name}: {recipe.text}, on {where}{threads}", highlight=False)
@@ -131,7 +134,7 @@ def train(
     if seeds > 1:
         out.print(
             f"mean test accuracy {interval.mean:.4f}, 95 % interval {interval.low:.4f} to "
-            f"{interval.high:.4f}",
+            f"{interval.high:.4f}; standard deviation {stdev(accuracies):.4f}",
             highlight=False,
         )
 

@@ -1,0 +1,233 @@
+"""How many trainings each sampler needs, on the tables of really trained networks.
+
+    python benchmarks/samplers.py                      # every section, hours
+    python benchmarks/samplers.py --seeds 4 --sections quality reach
+
+Sections:
+    quality   what the surrogate of each table can be trusted with
+    reach     trained networks until random search's hypervolume after 200, one at a time, 16 and 64 at once
+    stopping  epochs until the same hypervolume, with early stopping and without
+    front     the front as the model believes it against that of raw values, on the truth
+    ask       seconds a proposal after 100, 1,000 and 10,000 finished trials
+
+Medians over seeds with 90 % bands; searches of the same seed see the same noise.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from optuna.storages import InMemoryStorage
+
+from hgcnet.complexity import count
+from search.console import duration
+from search.pareto import non_dominated, normalised_hypervolume
+from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
+from search.samplers.parameters import OptunaSpace
+from search.simulation import World, simulate_all, trials_to_reach
+from search.study import StudyWriter
+from search.surrogate import Surrogate, cross_validate
+from search.tabulation import read_table
+from space.search_space import SearchSpace
+
+TABLES = Path(__file__).parents[1] / "studies" / "tables"
+SECTIONS = ("quality", "reach", "stopping", "front", "ask")
+RANDOM_TRIALS = 200
+GP_TRIALS, GP_SEEDS = 60, 10  # Optuna's GP takes a second a proposal
+KINDS = {  # sampler -> (trials, whether it is slow)
+    "random": (RANDOM_TRIALS, False),
+    "tpe": (RANDOM_TRIALS, False),
+    "nsga2": (RANDOM_TRIALS, False),
+    "gp": (GP_TRIALS, True),
+    "known_cost": (GP_TRIALS, False),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--tables", nargs="+", default=sorted(TABLES.glob("*.parquet")), type=Path)
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
+    arguments = parser.parse_args()
+    for path in arguments.tables:
+        table, file, task = read_table(path)
+        space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
+        world = World(file=file, space=space, surrogate=Surrogate(table, space.space))
+        print(f"\n{path.stem}: {len(table)} trainings, {space.space.size:,} points")
+        if "quality" in arguments.sections:
+            print_quality(table, space.space)
+        if "reach" in arguments.sections:
+            for workers in (1, 16, 64):
+                print_reach(world, workers, arguments.seeds)
+        if "stopping" in arguments.sections:
+            print_stopping(world, arguments.seeds)
+        if "front" in arguments.sections:
+            print_front(world, arguments.seeds)
+        if "ask" in arguments.sections:
+            print_seconds_per_ask(world)
+
+
+def print_quality(table: pd.DataFrame, space: SearchSpace) -> None:
+    """What the surrogate foretells of networks that it has not seen."""
+    found = cross_validate(table, space)
+    print(
+        f"surrogate of {found.networks} networks: tau {found.tau:.3f}, residual {found.residual:.4f}, "
+        f"noise of a seed {found.noise:.4f}{'' if found.is_trusted else '; NOT TRUSTED'}"
+    )
+
+
+def print_reach(world: World, workers: int, seeds: int) -> None:
+    """Trained networks until the median that random search has after 200."""
+    frames = {
+        kind: simulate_all(
+            world,
+            samplers=[kind],
+            workers=workers,
+            trials=trials,
+            seeds=min(seeds, GP_SEEDS) if is_slow else seeds,
+            early_stopping=False,
+        )
+        for kind, (trials, is_slow) in KINDS.items()
+    }
+    goal = float(frames["random"].groupby("seed")["hypervolume"].last().median())
+    print(f"\n{workers} at once: trained networks until hypervolume {goal:.4f} (random after 200)")
+    print(
+        f"{'':12}{'median':>8}{'5 %':>7}{'95 %':>7}{'worst':>7}{'hv at 25':>10}{'hv at 50':>10}{'seeds':>7}"
+    )
+    needed = {}
+    for kind, frame in frames.items():
+        by_seed = [search for _, search in frame.groupby("seed")]
+        needed[kind] = np.array([trials_to_reach(search, goal) for search in by_seed])
+        low, middle, high = np.quantile(needed[kind], [0.05, 0.5, 0.95], method="higher")
+        at = [
+            np.median([s.loc[s["trained"] == mark, "hypervolume"].iloc[0] for s in by_seed])
+            for mark in (25, 50)
+        ]
+        worst = needed[kind].max()
+        print(
+            f"{kind:12}{middle:8.0f}{low:7.0f}{high:7.0f}{worst:7.0f}{at[0]:10.4f}{at[1]:10.4f}"
+            f"{len(by_seed):7}"
+        )
+    paired = min(len(needed["gp"]), len(needed["known_cost"]))
+    ours, theirs = needed["known_cost"][:paired], needed["gp"][:paired]
+    print(f"known_cost / gp, paired seeds: median {np.median(ours / theirs):.2f}")
+    level = np.median([s["hypervolume"].iloc[49] for _, s in frames["gp"].groupby("seed")])
+    reached = [trials_to_reach(s, level) for _, s in frames["known_cost"].groupby("seed")]
+    print(f"gp's hypervolume at 50 is reached by known_cost at {np.median(reached):.0f}")
+
+
+def print_stopping(world: World, seeds: int) -> None:
+    """Epochs until the median hypervolume of 30 whole trainings."""
+    whole, early = (
+        simulate_all(
+            world,
+            samplers=["known_cost"],
+            workers=4,
+            trials=trials,
+            seeds=seeds,
+            early_stopping=is_early,
+        )
+        for is_early, trials in ((False, 40), (True, 80))
+    )
+    goal = float(whole.loc[whole["trained"] == 30, "hypervolume"].median())
+    print(f"\nknown_cost, 4 at once: epochs until hypervolume {goal:.4f}")
+    medians = []
+    for name, frame in (("whole", whole), ("stopped early", early)):
+        epochs = [_epochs_to(search, goal) for _, search in frame.groupby("seed")]
+        medians.append(np.median(epochs))
+        low, high = np.quantile(epochs, [0.05, 0.95], method="higher")
+        print(f"{name:14}{medians[-1]:8.0f} [{low:.0f}, {high:.0f}]")
+    print(f"ratio {medians[1] / medians[0]:.2f}; front lost to stops {_lost(early):.1%}")
+
+
+def _epochs_to(search: pd.DataFrame, goal: float) -> float:
+    reached = search.loc[search["hypervolume"] >= goal, "epochs"]
+    return float(reached.iloc[0]) if len(reached) else float("inf")
+
+
+def _lost(early: pd.DataFrame) -> float:
+    """Of the true fronts of all that was started, the share that was stopped."""
+    lost = members = 0
+    for _, search in early.groupby("seed"):
+        truth = search["truth"].to_numpy()
+        front = non_dominated(np.column_stack([-truth, search["flops"]]))
+        members += int(front.sum())
+        lost += int((front & search["accuracy"].isna().to_numpy()).sum())
+    return lost / members
+
+
+def print_front(world: World, seeds: int) -> None:
+    """The true hypervolume of the front that people would be shown."""
+    frame = simulate_all(
+        world, samplers=["known_cost"], workers=1, trials=50, seeds=seeds, early_stopping=False
+    )
+    shown = {"raw values": [], "posterior mean": [], "everything": []}
+    space, bounds = world.space.space, world.bounds
+    for seed, search in frame.groupby("seed"):
+        points = np.array(search["point"].tolist())
+        features = features_of(space, points)
+        rng = np.random.default_rng(int(seed))
+        sample = features_of(space, space.draw_points(rng, 2000))
+        model = AccuracyModel(Scaling.of(sample), rng)
+        model.learn(features, search["observed"].to_numpy(), features[:0])
+        believed, _ = model.predict(features)
+        flops = search["flops"].to_numpy("float64")
+        for name, values in (("raw values", search["observed"]), ("posterior mean", believed)):
+            front = non_dominated(np.column_stack([-np.asarray(values), flops]))
+            truth = search["accuracy"].to_numpy()[front]
+            shown[name].append(normalised_hypervolume(truth, flops[front], bounds))
+        shown["everything"].append(search["hypervolume"].iloc[-1])
+    print("\nthe front of 50 trials, scored on the truth (median)")
+    for name, volumes in shown.items():
+        print(f"{name:16}{np.median(volumes):8.4f}")
+
+
+def print_seconds_per_ask(world: World) -> None:
+    """With so many finished trials in memory; a sampler that takes a minute is not asked again."""
+    print("\nseconds a proposal, median of 5, after so many finished trials")
+    print(f"{'':12}{100:>10,}{1000:>10,}{10_000:>10,}")
+    for kind in KINDS:
+        cells = []
+        for number in (100, 1000, 10_000):
+            seconds = [] if "not reached" in cells else _seconds_per_ask(world, kind, number)
+            cells.append(f"{np.median(seconds):.3f}" if seconds else "not reached")
+        print(f"{kind:12}" + "".join(f"{cell:>12}" for cell in cells))
+
+
+def _seconds_per_ask(world: World, kind: str, number: int) -> list[float]:
+    """Empty where one proposal takes more than a minute, or the space has too few networks."""
+    storage, task = InMemoryStorage(), world.space.space.task
+    rng = np.random.default_rng(0)
+
+    def write_as(kind: str) -> StudyWriter:
+        sampler = replace(world.file.sampler, kind=kind)
+        return StudyWriter(storage, replace(world.file, sampler=sampler), world.space)
+
+    writer = write_as("random")
+    writer.hypervolume_bounds()
+    for _ in range(number):
+        proposal = writer.ask()
+        if proposal is None:
+            return []
+        accuracy = 0.1 * np.log10(count(proposal.architecture, task).flops) + rng.normal(0, 0.01)
+        writer.tell_finished(proposal, [float(accuracy)], 1.0)
+    writer = write_as(kind)
+    seconds: list[float] = []
+    while len(seconds) < 5:
+        begin = time.perf_counter()
+        writer.ask()
+        seconds.append(time.perf_counter() - begin)
+        if seconds[-1] > 60:
+            return []
+    return seconds
+
+
+if __name__ == "__main__":
+    begin = time.monotonic()
+    main()
+    print(f"\n{duration(time.monotonic() - begin)}")
