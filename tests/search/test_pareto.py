@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pymoo.indicators.hv import HV
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from hgcnet.errors import RunError
 from search.pareto import (
@@ -177,3 +179,24 @@ def test_an_unknown_rule_names_the_known_ones():
 def test_nothing_finished_is_said(accuracy):
     with pytest.raises(RunError, match="no trial has finished"):
         choose(accuracy, [1e6] * len(accuracy), "knee")
+
+
+@given(st.lists(st.tuples(*3 * [st.integers(0, 5)]), min_size=1, max_size=30), st.integers(2, 3))
+def test_fronts_are_those_of_pymoo(rows: list[tuple[int, ...]], columns: int) -> None:
+    """With ties and duplicates; rows with NaN, which pymoo does not know, come last of all."""
+    losses = np.array(rows, dtype=np.float64)[:, :columns]
+    fronts = NonDominatedSorting().do(losses)
+    ranks = np.empty(len(losses), dtype=np.int64)
+    for rank, front in enumerate(fronts):
+        ranks[front] = rank
+    with_nan = np.vstack([losses, np.full(columns, np.nan)])
+    assert non_dominated_rank(with_nan).tolist() == [*ranks.tolist(), len(fronts)]
+    assert non_dominated(with_nan).tolist() == [*(ranks == 0).tolist(), False]
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=30))
+def test_the_hypervolume_is_that_of_pymoo(rows: list[tuple[int, int]]) -> None:
+    losses = np.array(rows, dtype=np.float64) / 5  # some at the reference, some beyond
+    with_nan = np.vstack([losses, [[np.nan, 0.0], [0.0, np.nan]]])
+    expected = float(HV(ref_point=np.array([1.0, 1.0]))(losses))
+    assert hypervolume_2d(with_nan, (1.0, 1.0)) == pytest.approx(expected, abs=1e-12)
