@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from hgcnet.portable import save_model
+from hgcnet.portable import read_record, save_model
 from search.pareto import non_dominated
 from search.proxy.data import load_test
 from search.proxy.training import ProxyTraining, evaluate, to_device
@@ -83,29 +83,32 @@ def evaluate_on_test(
     test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
     tested = []
     for training in filter(trainings.has, wanted):
-        checkpoint = trainings.states.load(training.key)
-        if checkpoint is None:  # its file was taken away since
-            continue
-        trained = ProxyTraining(
-            training.architecture, splits, recipe.proxy, seed=training.seed, device=device
-        )
-        trained.load_state(checkpoint.state)
-        accuracy = evaluate(trained.model, test, recipe.proxy.precision).accuracy
         # (A trial is named "trial 7", a preset as itself.)
         name = f"{training.name.replace(' ', '-')}-seed-{training.repetition}"
-        save_model(
-            trainings.folder / "models" / name,
-            trained.model,
-            metrics=trainings.row(training) | recipe.document() | {"test_accuracy": accuracy},
-            mean=splits.mean,
-            std=splits.std,
-            provenance=provenance,
-        )
-        tested.append(
-            Tested(
-                folder=trainings.folder / "models" / name,
-                repetition=training.repetition,
-                test_accuracy=accuracy,
+        folder = trainings.folder / "models" / name
+        measured = trainings.row(training)
+        if not _is_of(folder, measured["seed"]):
+            checkpoint = trainings.states.load(training.key)
+            if checkpoint is None:  # its file was taken away since
+                continue
+            trained = ProxyTraining(
+                training.architecture, splits, recipe.proxy, seed=training.seed, device=device
             )
-        )
+            trained.load_state(checkpoint.state)
+            accuracy = evaluate(trained.model, test, recipe.proxy.precision).accuracy
+            save_model(
+                folder,
+                trained.model,
+                metrics=measured | recipe.document() | {"test_accuracy": accuracy},
+                mean=splits.mean,
+                std=splits.std,
+                provenance=provenance,
+            )
+        accuracy = read_record(folder).metrics["test_accuracy"]
+        tested.append(Tested(folder=folder, repetition=training.repetition, test_accuracy=accuracy))
     return tuple(tested)
+
+
+def _is_of(folder: Path, seed: int) -> bool:
+    """Whether a model folder is whole and holds what this seed gave."""
+    return (folder / "metrics.json").exists() and read_record(folder).metrics.get("seed") == seed

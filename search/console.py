@@ -163,7 +163,7 @@ def comparison_table(
             ["", "", ""]
             if found is None
             else [
-                f"{found.difference.mean:+.4f} [{found.difference.low:+.4f}, {found.difference.high:+.4f}]",
+                f"{found.difference.mean:+.4f} ± {found.difference.half_width:.4f}",
                 f"{found.smallest_visible:.4f}",
                 str(found.pairs),
             ]
