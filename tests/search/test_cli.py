@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -15,6 +16,7 @@ import tomli_w
 import hgcnet
 from hgcnet.complexity import count
 from search.cli import main
+from search.cluster import joined_ray
 
 QUICKSTART = Path(__file__).parents[2] / "studies" / "quickstart.toml"
 
@@ -236,27 +238,39 @@ def test_a_study_that_cannot_run_is_refused_and_leaves_nothing(
     assert len(said.splitlines()) == 1
 
 
-# These are found by the Ray that was started, so each takes seconds, in a process of its own.
+@pytest.fixture(scope="module")
+def ray() -> Iterator[None]:
+    """For what is only found with a Ray at hand."""
+    with joined_ray(None):
+        yield
+
+
 @pytest.mark.parametrize("resource", ["cpus", "gpus"])
 @pytest.mark.slow
 def test_resources_that_are_not_there_are_refused_and_leave_nothing(
-    tmp_path: Path, resource: str
+    ray: None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    resource: str,
 ) -> None:
     write_study(tmp_path, **{f"workers__{resource}": 4096})
-    result = hgcnas("run", "small.toml", cwd=tmp_path, check=False)
-    assert result.returncode == 2
-    assert f"small.toml: workers.{resource}: 4096 asked for each trial; " in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
+    said = refused(capsys, monkeypatch, tmp_path, "run", "small.toml")
+    assert f"small.toml: workers.{resource}: 4096 asked for each trial; " in said
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.slow
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(
+    ray: None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     write_study(tmp_path)
     (tmp_path / "runs").write_text("in the way")
-    result = hgcnas("run", "small.toml", cwd=tmp_path, check=False)
-    assert result.returncode == 2
-    assert "runs/small: cannot be written: Not a directory" in result.stderr
+    said = refused(capsys, monkeypatch, tmp_path, "run", "small.toml")
+    assert "runs/small: cannot be written: Not a directory" in said
 
 
 def test_a_damaged_study_does_not_hide_the_others_of_its_folder(finished, tmp_path):

@@ -162,5 +162,5 @@ def search(kind: str, number: int, seed: int) -> float:
 
 
 def test_a_search_finds_in_25_trials_what_random_search_needs_100_for() -> None:
-    ours = [search("known_cost", 25, seed) for seed in range(3)]
-    assert np.mean(ours) > np.mean([search("random", 100, seed) for seed in range(3)])
+    ours = [search("known_cost", 25, seed) for seed in range(2)]
+    assert np.mean(ours) > np.mean([search("random", 100, seed) for seed in range(2)])
