@@ -9,7 +9,7 @@ import torch
 
 from hgcnet.portable import save_model
 from search.proxy.data import load_test
-from search.proxy.training import EpochResult, ProxyTraining, evaluate, to_device
+from search.proxy.training import EpochResult, ProxyTraining, begin_or_continue, evaluate, to_device
 from search.retraining import Training, Trainings
 
 
@@ -51,12 +51,8 @@ def train_in_full(
             network, seed = training.architecture, training.seed
             return ProxyTraining(network, splits, recipe.proxy, seed=seed, device=device)
 
-        run = create()
-        if (checkpoint := trainings.states.load(training.key)) is not None:
-            try:
-                run.load_state(checkpoint.state)
-            except ValueError:  # damaged
-                run = create()
+        checkpoint = trainings.states.load(training.key)
+        run = begin_or_continue(create, checkpoint.state if checkpoint else None)
         while run.epoch < recipe.proxy.epochs:
             epoch = run.run_epoch()
             trainings.states.save(training.key, run.save_state())

@@ -7,7 +7,7 @@ import torch
 from search.loop import TrainingSource
 from search.proxy.config import ProxyConfig
 from search.proxy.data import Splits
-from search.proxy.training import Diverged, ProxyTraining
+from search.proxy.training import Diverged, ProxyTraining, begin_or_continue
 from search.study import Proposal
 from search.study_file import Workers
 
@@ -50,12 +50,7 @@ def _train(
         network, seed = proposal.architecture, proposal.seed
         return ProxyTraining(network, splits, proxy, seed=seed, device=device)
 
-    training = create()
-    if proposal.checkpoint is not None:
-        try:
-            training.load_state(proposal.checkpoint)
-        except ValueError:
-            training = create()
+    training = begin_or_continue(create, proposal.checkpoint)
     saved_at = time.monotonic()
     goes_on = True
     while goes_on:

@@ -13,7 +13,7 @@ from hgcnet.architecture import Architecture
 from search.proxy.config import ProxyConfig
 from search.proxy.data import Splits
 from search.proxy.memory import is_out_of_memory, set_memory_share, training_bytes
-from search.proxy.training import ProxyTraining
+from search.proxy.training import ProxyTraining, begin_or_continue
 from search.study_file import Workers
 
 # Keys of a step's result, beside those that Tune adds.
@@ -104,14 +104,9 @@ class ProxyTrainable(tune.Trainable):
 
     def _begin(self) -> ProxyTraining:
         """The training, anew or from its checkpoint."""
-        training = self._create()
-        if self._checkpoint is not None:
-            try:
-                training.load_state(ray.get(self._checkpoint))
-            except ValueError:
-                training = self._create()
-            self._checkpoint = None
-        return training
+        state = None if self._checkpoint is None else ray.get(self._checkpoint)
+        self._checkpoint = None
+        return begin_or_continue(self._create, state)
 
     def _create(self) -> ProxyTraining:
         need = training_bytes(self._architecture, self._splits, self._proxy, self._device)

@@ -3,7 +3,7 @@
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -116,6 +116,22 @@ def read_progress(state: bytes) -> tuple[list[float], float]:
     with _unreadable_state():
         values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
         return [float(accuracy) for accuracy in values["curve"]], float(values["seconds"])
+
+
+def begin_or_continue(
+    create: Callable[[], "ProxyTraining"], state: bytes | None
+) -> "ProxyTraining":
+    """The training that `create` makes, gone on with from a saved state if there is one.
+
+    A state that cannot be read, or is of another training, costs only its epochs.
+    """
+    training = create()
+    if state is not None:
+        try:
+            training.load_state(state)
+        except ValueError:
+            training = create()
+    return training
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Plotly figures beside a study's: networks trained again, rank correlations, simulated searches."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from search.pareto import Floats
 from search.report import figures
 
 if TYPE_CHECKING:
@@ -53,23 +55,7 @@ def mean_curves(frame: pd.DataFrame) -> go.Figure:
         colour = _COLOURS[index % len(_COLOURS)]
         curves = np.array(group["curve"].tolist())
         epochs = list(range(1, curves.shape[1] + 1))
-        figure.add_scatter(
-            x=[*epochs, *reversed(epochs)],
-            y=[*curves.max(0), *reversed(curves.min(0))],
-            fill="toself",
-            fillcolor=colour,
-            opacity=0.15,
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        figure.add_scatter(
-            x=epochs,
-            y=curves.mean(0).tolist(),
-            mode="lines",
-            name=str(name),
-            line={"color": colour, "width": 2},
-        )
+        _add_band(figure, epochs, curves.min(0), curves.mean(0), curves.max(0), str(name), colour)
     return figure
 
 
@@ -122,21 +108,29 @@ def simulated(frame: pd.DataFrame, against: str, title: str) -> go.Figure:
             volumes = search["hypervolume"].to_numpy()
             rows.append(np.where(reached >= 0, volumes[np.maximum(reached, 0)], 0.0))
         low, middle, high = np.quantile(rows, [0.05, 0.5, 0.95], axis=0)
-        figure.add_scatter(
-            x=[*places, *places[::-1]],
-            y=[*high, *low[::-1]],
-            fill="toself",
-            fillcolor=colour,
-            opacity=0.15,
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        figure.add_scatter(
-            x=places.tolist(),
-            y=middle.tolist(),
-            mode="lines",
-            name=str(name),
-            line={"color": colour, "width": 2},
-        )
+        _add_band(figure, places.tolist(), low, middle, high, str(name), colour)
     return figure
+
+
+def _add_band(
+    figure: go.Figure,
+    x: Sequence[float],
+    low: Floats,
+    middle: Floats,
+    high: Floats,
+    name: str,
+    colour: str,
+) -> None:
+    """A line with a band around it."""
+    figure.add_scatter(
+        x=[*x, *reversed(x)],
+        y=[*high, *reversed(low)],
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.15,
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    line = {"color": colour, "width": 2}
+    figure.add_scatter(x=list(x), y=middle.tolist(), mode="lines", name=name, line=line)

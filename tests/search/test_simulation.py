@@ -1,5 +1,6 @@
 """Tables, the surrogate of one, and searches on it under a virtual clock."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,30 @@ def test_a_table_of_another_study_is_refused_by_its_key(
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(DataError, match="is not a table of hgcnas"):
         read_world(FILE, path)
+
+
+def test_the_command_prints_and_plots_every_sampler(
+    table: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(tomli_w.dumps(DOCUMENT))
+    write_table(table, prepare(FILE), tmp_path / "t.parquet")
+    options = ["simulate", "study.toml", "--table", "t.parquet", "--seeds", "1", "--samplers"]
+    with pytest.raises(SystemExit) as ended:
+        main([*options, "random, nsga2", "--workers", "4", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 0
+    assert [row["sampler"] for row in found["samplers"]] == ["random", "nsga2"]
+    assert found["surrogate"]["networks"] == 150
+    page = (tmp_path / "runs/tiny/simulate.html").read_text()
+    assert all(f"Against {x}" in page for x in ("trained networks", "epochs", "time"))
+    with pytest.raises(SystemExit) as ended:
+        main([*options, "annealing"])
+    assert ended.value.code == 2
+    assert "'annealing' is not one of random, tpe," in capsys.readouterr().err
 
 
 class Recorded(Surrogate):
