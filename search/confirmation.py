@@ -92,7 +92,7 @@ def confirm(
     wanted = repeated(networks, seeds, stored.file.seed)
     trainings = Trainings(stored.folder.path / "confirm" / recipe.name, recipe)
     with locked(trainings.folder):
-        is_complete = retrain(
+        outcome = retrain(
             wanted,
             trainings,
             workers,
@@ -104,7 +104,7 @@ def confirm(
         frame = trainings.frame(wanted, stored.space.space.task)
         table = _with_proxy(summarise_networks(frame), trials, stored)
         chosen, tested = None, tuple[Tested, ...]()
-        if is_complete:
+        if outcome.is_complete:
             chosen = _choose(table)
             provenance = {
                 "study": stored.file.name,
@@ -118,7 +118,7 @@ def confirm(
             networks=table,
             chosen=chosen,
             tested=tested,
-            is_complete=is_complete,
+            is_complete=outcome.is_complete,
         )
         try:
             replace_file(trainings.folder / RESULTS, json.dumps(to_document(result)).encode())

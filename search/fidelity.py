@@ -178,21 +178,26 @@ def _train_all(
     """What is finished of each part, by fingerprint; and whether all of it is."""
     from search.cluster import joined_ray  # as in `search.retraining.retrain`
 
-    file, frames, is_complete = prepared.file, [], True
+    file, frames, is_complete, is_stopped = prepared.file, [], True, False
     with ExitStack() as stack:
         stack.enter_context(locked(folder))
+        for recipe, _ in plan:
+            recipe.load()  # what is wrong with one of them is said before anything is trained
         for recipe, wanted in plan:
             trainings = Trainings(folder / recipe.name, recipe)
             if not all(map(trainings.has, wanted)):
-                stack.enter_context(joined_ray(ray_address))  # once for all parts
-            is_complete &= retrain(
-                wanted,
-                trainings,
-                file.workers,
-                file.source,
-                ray_address=ray_address,
-                observe=observe,
-            )
+                if not is_stopped:
+                    stack.enter_context(joined_ray(ray_address))  # once for all parts
+                    outcome = retrain(
+                        wanted,
+                        trainings,
+                        file.workers,
+                        file.source,
+                        ray_address=ray_address,
+                        observe=observe,
+                    )
+                    is_stopped = outcome.was_stopped
+                is_complete &= all(map(trainings.has, wanted))
             frames.append(
                 trainings.frame(wanted, prepared.space.space.task).set_index("fingerprint")
             )

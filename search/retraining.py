@@ -99,6 +99,14 @@ class RetrainingProgress:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How some trainings ended."""
+
+    is_complete: bool  # every one of them is finished
+    was_stopped: bool  # by Ctrl-C: nothing more is to be started
+
+
 def repeated(
     networks: Mapping[str, Architecture], repetitions: int, seed: int
 ) -> tuple[Training, ...]:
@@ -360,8 +368,8 @@ def retrain(
     without_ray: bool = False,
     observe: Callable[[RetrainingProgress], None] = lambda progress: None,
     keep_states: bool = False,
-) -> bool:
-    """Trains what is not trained yet; whether everything is trained now.
+) -> Outcome:
+    """Trains what is not trained yet.
 
     Call it under `locked`. What fails is left to the next call.
 
@@ -376,7 +384,7 @@ def retrain(
     # Ray takes seconds to load; those who only read what was trained need none of it.
     loop = RetrainingLoop(wanted, trainings, observe, keep_states=keep_states)
     if not loop.has_work:
-        return True
+        return Outcome(is_complete=True, was_stopped=False)
     recipe = trainings.recipe
     if without_ray:
         from search.in_process import train_here
@@ -392,7 +400,9 @@ def retrain(
     if loop.failures and not any(map(trainings.has, wanted)):
         words, reason = next(iter(loop.failures.items()))
         raise RunError(f"all trainings failed; {words}: {reason}")
-    return not loop.has_work and not loop.failures
+    return Outcome(
+        is_complete=not loop.has_work and not loop.failures, was_stopped=loop.stop_requested
+    )
 
 
 def with_options(recipe: Recipe, **given: int | None) -> Recipe:

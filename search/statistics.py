@@ -91,6 +91,8 @@ def bootstrap_tau(
     A network drawn twice makes a pair with itself, which is tied on both sides and counts for nothing.
     """
     ours, theirs, size = (np.asarray(values, dtype=np.float64) for values in (first, second, sizes))
+    if len(ours) < 2:  # no pair
+        return Interval(mean=float("nan"), low=float("nan"), high=float("nan"))
     rng = np.random.default_rng(seed)
     taus = []
     for _ in range(draws):

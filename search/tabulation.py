@@ -64,7 +64,7 @@ def tabulate(
             ray_address=ray_address,
             without_ray=without_ray,
             observe=observe,
-        )
+        ).is_complete
 
     def first_seeds(networks: Sequence[Architecture]) -> list[Training]:
         return [_training(network, 0, file.seed) for network in networks]

@@ -16,7 +16,9 @@ from hgcnet.presets import preset
 from search.study_file import StudyFile, read_study_file
 from space.search_space import SearchSpace
 
-STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.toml"))
+STUDIES = sorted((Path(__file__).parents[1] / "studies").rglob("*.toml"))
+# The others have the same spaces, or train fixed networks.
+SEARCHED = [path for path in STUDIES if path.parent.name == "studies"]
 TASKS = {  # in_channels, num_classes
     "digits": (1, 10),
     "cifar10": (3, 10),
@@ -25,7 +27,7 @@ TASKS = {  # in_channels, num_classes
 }
 
 
-@pytest.fixture(params=STUDIES, ids=lambda path: path.stem)
+@pytest.fixture(params=STUDIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def study_file(request: pytest.FixtureRequest) -> StudyFile:
     return read_study_file(request.param)
 
@@ -54,6 +56,7 @@ def measured(architecture: Architecture, task: Task) -> tuple[int, int, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("study_file", SEARCHED, ids=lambda path: path.stem, indirect=True)
 def test_closed_form_counts_equal_the_built_networks(
     space: SearchSpace, num_architectures: int
 ) -> None:

@@ -1,6 +1,7 @@
 """The commands that train given networks with several seeds: confirm, compare, fidelity."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,7 +131,7 @@ def compare(
     wanted = repeated(networks, seeds, file.seed)
     trainings = Trainings(runs / file.name / "compare" / recipe.name, recipe)
     with locked(trainings.folder):
-        is_complete = retrain(
+        outcome = retrain(
             wanted,
             trainings,
             file.workers,
@@ -141,7 +142,7 @@ def compare(
         )
         frame = trainings.frame(wanted, prepared.space.space.task)
         summary = summarise_networks(frame)
-        if test and is_complete:
+        if test and outcome.is_complete:
             provenance = {"study": file.name, "versions": versions()}
             tested = evaluate_on_test(trainings, wanted, provenance, file.workers.gpus)
             named = zip(wanted, tested, strict=True)
@@ -179,7 +180,7 @@ def compare(
                 "against": reference,
                 "compared_on": column,
                 "differences": {name: asdict(found) for name, found in differences.items()},
-                "complete": is_complete,
+                "complete": outcome.is_complete,
             }
         )
         return
@@ -188,7 +189,11 @@ def compare(
         show.comparison_table(summary, differences, f"{reference}, {column.partition('_')[0]}")
     )
     page = trainings.folder / "compare.html"
-    out.print(f"{page}" if is_complete else "Some trainings are missing; the same command goes on.")
+    out.print(
+        f"{page}"
+        if outcome.is_complete
+        else "Some trainings are missing; the same command goes on."
+    )
 
 
 def fidelity(
@@ -283,13 +288,23 @@ def _recipe(
 
 def _parse_proxy(text: str) -> dict[str, int]:
     """ "epochs=4,resolution=12" -> the settings by name."""
-    known = ("epochs", "resolution", "train_images", "batch_size")
+    from search.study_file import MAX_EPOCHS, MAX_RESOLUTION, MIN_RESOLUTION
+
+    known = {
+        "epochs": (1, MAX_EPOCHS),
+        "resolution": (MIN_RESOLUTION, MAX_RESOLUTION),
+        "train_images": (1, 10**9),
+        "batch_size": (1, 10**9),
+    }
     settings: dict[str, Any] = {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
-        if key not in known or not value.isascii() or not value.isdigit() or int(value) < 1:
+        if key not in known or not re.fullmatch(r"[0-9]{1,9}", value):
             raise RunError(
                 f"--proxy {text}: {part!r} is not KEY=NUMBER with a KEY of {', '.join(known)}"
             )
+        low, high = known[key]
+        if not low <= int(value) <= high:
+            raise RunError(f"--proxy {text}: {key}: {value} is not between {low} and {high}")
         settings[key] = int(value)
     return settings

@@ -88,3 +88,9 @@ def test_the_bootstrap_interval_narrows_with_more_networks() -> None:
         assert interval.low < interval.mean < interval.high
         widths.append(interval.high - interval.low)
     assert widths[1] < widths[0] / 2
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_no_pair_of_networks_says_nothing(number: int) -> None:
+    interval = bootstrap_tau(np.ones(number), np.ones(number), np.ones(number))
+    assert np.isnan([interval.mean, interval.low, interval.high]).all()

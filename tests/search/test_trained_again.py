@@ -228,3 +228,41 @@ def test_fidelity_ranks_scores_against_a_longer_training(folder: Path, run: Any,
     assert [row["tau.mean"] for row in again["correlations"]] == [
         row["tau.mean"] for row in found["correlations"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epoch=2", "'epoch=2' is not KEY=NUMBER with a KEY of epochs,"),
+        ("epochs=2,", "'' is not KEY=NUMBER"),
+        ("epochs=two", "'epochs=two' is not KEY=NUMBER"),
+        ("epochs=0", "epochs: 0 is not between 1 and"),
+        ("resolution=99999999", "resolution: 99999999 is not between 8 and 1024"),
+        ("train_images=1000000", "train_images: 1000000 is more than the"),
+    ],
+)
+def test_a_wrong_proxy_is_refused_in_one_line(text: str, said: str, run: Any) -> None:
+    with pytest.raises(AssertionError) as caught:
+        run("fidelity", "study.toml", "--proxy", text, "--networks", "3")
+    lines = [line for line in str(caught.value).splitlines() if line.startswith("hgcnas: ")]
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+def test_fidelity_starts_nothing_more_after_ctrl_c(folder: Path) -> None:
+    options = ("fidelity", "study.toml", "--networks", "3", "--proxy", "epochs=300")
+    first = start(folder, *options)
+    states = folder / "runs/tiny/fidelity/300-epochs-8px-200-images/states"
+    deadline = time.monotonic() + 100
+    while not (states.is_dir() and any(states.iterdir())):
+        assert first.poll() is None, first.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 0, err
+    found = json.loads(out)
+    assert not found["complete"]
+    scores = {row["score"]: row["tau.mean"] for row in found["correlations"]}
+    assert scores["300 epochs on 200 images of 8 px"] is None
+    assert not list((folder / "runs/tiny/fidelity").glob("3-epochs-*/states"))
