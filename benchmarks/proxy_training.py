@@ -1,30 +1,21 @@
 """How much faster than a plain implementation is a proxy trained, and what is left of the machine?
 
-With one thread, in bf16, about three times as fast at 32x32 and two and a half times at 16x16; in fp32
-1.8 times. The data pipeline has stopped to matter.
+With one thread, in bf16, two and a half times as fast; in fp32 1.75 times. The data pipeline has stopped to
+matter. hgcnet_42_g4, CIFAR-10, wall time on an idle machine: 2-core Intel Xeon (Sapphire Rapids, avx512_bf16 and
+amx_bf16), torch 2.14.1, 7 interleaved rounds (workers: 3):
 
                                         naive        ours   ratio (least - most)
-    training 32x32, batch 128, fp32        30          56    1.84x (1.76 - 2.03)   images/s
-    training 32x32, batch 128, bf16        30          89    2.92x (2.52 - 3.46)
-    training 16x16, batch 64, bf16        114         289    2.52x (1.97 - 2.58)
-    evaluation 32x32, fused, bf16          52         420    7.99x (7.36 - 9.08)
-    data alone, 32x32, batch 128          200         7.1   29.8x (20.8 - 37.2)    us / image
-    data alone, 16x16, batch 64           203         3.3   85.3x (49.3 - 98.0)
-    two 1-thread workers over one 2-thread worker: not measured to the end (see --sections workers)
+    training 32x32, batch 128, fp32        38          67    1.75x (1.61 - 1.81)   images/s
+    training 32x32, batch 128, bf16        38          99    2.57x (2.50 - 3.43)
+    training 16x16, batch 64, bf16        152         353    2.32x (2.29 - 2.35)
+    evaluation 32x32, fused, bf16         126         502    3.96x (3.75 - 4.23)   (not fused: 3.37x)
+    evaluation 32x32, fused, fp32         126         312    2.46x (2.39 - 2.51)   (not fused: 1.98x)
+    two 1-thread workers over one 2-thread worker, bf16, 32x32: 180 over 149 images/s, 1.21x (1.16 - 1.22)
 
-    1x1 convolution, 1024 channels: fp32 103, bf16 206 GFLOP/s; copy 16 GB/s. A step reaches 10 (naive),
-    17 (fp32) and 29 (bf16) GFLOP/s of the structure: 10, 16 and 14 percent.
+Other processors, torch 2.15: 2-core AMD EPYC (avx512_bf16; other work ran beside it, CPU time): bf16 training 2.92x at
+32x32 and 2.52x at 16x16, the data alone 29.8x and 85.3x. Convolutions took 42 % of a bf16 step, BN 23 %, adds 9 %.
 
-After, 16x16, batch 64, bf16, shares of a step: convolutions backward 28 %, forward 14 %; BN backward 13 %,
-forward 10 %; adds 9 %; ReLU 6 %; concatenations and copies 3 %. (Before: --sections profile.)
-
-hgcnet_42_g4, CIFAR-10, 3 or 4 interleaved rounds, one thread of a 2-core AMD EPYC with avx512_bf16, torch 2.15.0,
-CPU time. The machine was busy (load 6 to 15 on two cores), which halved every absolute figure, widened the
-ranges, and slowed down most what faults pages in: the naive evaluation above all. Of an idle one, expect
-about 3.4 for that row, as a prototype measured.
-
-An idle machine without bfloat16 (2-core Intel Xeon, avx512f), wall time, 5 to 7 rounds; bf16 is emulated there, so
-"auto" computes in fp32:
+2-core Intel Xeon without bfloat16 (avx512f; bf16 is emulated there, so "auto" computes in fp32), wall time, idle:
 
     training 32x32, batch 128, fp32        27          45    1.75x (1.23 - 1.86)   images/s
     evaluation 32x32, fused, fp32          98         246    2.53x (2.26 - 2.88)   (not fused: 1.98x)
@@ -48,11 +39,12 @@ An idle machine without bfloat16 (2-core Intel Xeon, avx512f), wall time, 5 to 7
 
 What is left is memory traffic: BN, ReLU, copies and adds are 62 % of a step and do next to no arithmetic.
 
-Tried and left out (bf16, the same busy machine, 40 steps at 16x16 and 8 at 32x32, speed of the whole step):
+Tried and left out (bf16, the EPYC, 40 steps at 16x16 and 8 at 32x32, speed of the whole step):
 - mean and variance of each feature once for all its readers: 0.99 at 16x16.
 - norm3 merged into project in training, by an autograd function with closed-form sums: 0.89 at 16x16;
   with the row above and the one below 1.04 at 32x32.
 - the gradient of the dense connection copied by rows: 1.01 at 16x16.
+- the fused SGD: 1.01 to 1.03 for networks of 1 to 44M FLOPs at 16x16 (Sapphire Rapids, CPU time).
 - mallopt (no mmap, no trimming): 58,444 page faults in 12 epochs of 4 networks become 940, but they cost 0.1 s of 32 s.
 """
 
