@@ -20,6 +20,7 @@ from space.search_space import SearchSpace
 TREND = 2  # the last columns of the features: log FLOPs and log params
 MAX_FITTED = 300  # observations that the kernel's parameters are learnt from: each step is O(n^3)
 MAX_KNOWN = 1000  # observations that a prediction rests on
+_JITTER = 1e-8  # keeps the matrix invertible
 _GROWTH_OF_FIT = 1.15  # the parameters are learnt again when there is this much more to learn from
 
 
@@ -87,25 +88,40 @@ class AccuracyModel:
         self._kernel: Kernel | None = None
         self._learnt_from = 0
 
-    def learn(self, features: Floats, accuracy: Floats, pending: Floats) -> None:
+    def learn(
+        self,
+        features: Floats,
+        accuracy: Floats,
+        pending: Floats,
+        uncertainty: Floats | None = None,
+    ) -> None:
         """Takes what is known, and the features (m, F) of what is being trained.
 
         What is being trained counts as observed at its predicted mean, so that nothing like it is
         proposed meanwhile.
+
+        Args:
+            uncertainty: standard deviations (n,) of accuracies that were not seen but foretold, beyond
+                the noise of a training; 0 where they were seen. The kernel is learnt from those alone.
         """
-        self._center, self._spread = float(accuracy.mean()), float(accuracy.std()) or 1.0
+        unsure = np.zeros(len(accuracy)) if uncertainty is None else uncertainty
+        seen = unsure == 0
+        self._center = float(accuracy[seen].mean())
+        self._spread = float(accuracy[seen].std()) or 1.0
         known, target = self._scaling(features), (accuracy - self._center) / self._spread
+        alpha = (unsure / self._spread) ** 2 + _JITTER
         if len(known) > MAX_KNOWN:
             kept = self._rng.permutation(len(known))[:MAX_KNOWN]
-            known, target = known[kept], target[kept]
-        if self._kernel is None or len(accuracy) >= _GROWTH_OF_FIT * self._learnt_from:
-            self._learn_kernel(known, target)
-            self._learnt_from = len(accuracy)
-        self._process = GaussianProcessRegressor(self._kernel, alpha=1e-8, optimizer=None)
+            known, target, alpha, seen = known[kept], target[kept], alpha[kept], seen[kept]
+        if self._kernel is None or seen.sum() >= _GROWTH_OF_FIT * self._learnt_from:
+            self._learn_kernel(known[seen], target[seen])
+            self._learnt_from = int(seen.sum())
+        self._process = GaussianProcessRegressor(self._kernel, alpha=alpha, optimizer=None)
         self._process.fit(known, target)
         if len(pending):
             waiting = self._scaling(pending)
             believed = self._process.predict(waiting)
+            self._process.alpha = np.append(alpha, np.full(len(waiting), _JITTER))
             self._process.fit(np.vstack([known, waiting]), np.append(target, believed))
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
@@ -124,7 +140,7 @@ class AccuracyModel:
             ConstantKernel(0.3, (1e-2, 3.0)) * Matern(lengths, bounds, nu=2.5)
             + ConstantKernel(0.5, (1e-2, 1e2)) * _TrendKernel(1.0, (1e-2, 1e2))
         ) + WhiteKernel(0.1, (1e-3, 1.0))
-        process = GaussianProcessRegressor(self._kernel or start, alpha=1e-8)
+        process = GaussianProcessRegressor(self._kernel or start, alpha=_JITTER)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is fine
             process.fit(known[rows], target[rows])

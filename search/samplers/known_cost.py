@@ -2,10 +2,12 @@
 
 It proposes the network that is expected to enlarge the hypervolume most. The accuracy comes from a
 Gaussian process; the front from its means, as single accuracies are noisy and the best of many are the
-luckiest. Candidates are some thousand feasible networks and, in a few rounds of local search, the
-neighbours of the believed front and of the best candidates.
+luckiest. Trainings that were stopped early count with the accuracy that they would have ended at, as far
+as their curves tell it. Candidates are some thousand feasible networks and, in a few rounds of local
+search, the neighbours of the believed front and of the best candidates.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from hgcnet.complexity import count_many
 from hgcnet.structure import Ints
 from search.pareto import Floats, HypervolumeBounds
 from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
+from search.samplers.curves import foretell_ends
 from search.samplers.ehvi import expected_improvement, normalised_cost
 from search.samplers.parameters import OptunaSpace
 from space.search_space import SearchSpace
@@ -27,6 +30,22 @@ _CANDIDATES = 2000
 _ROUNDS = 3  # of local search
 _KEPT = 20  # the best candidates, from which it goes on
 _FRONT = 50  # networks of the front whose neighbours are looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Observations:
+    """The trials of a study as points (n, axes) of its space."""
+
+    finished: Ints
+    stopped: Ints  # early
+    pending: Ints  # being trained
+    curves: list[Floats]  # of what finished
+    cut_curves: list[Floats]  # of what was stopped
+
+    @property
+    def points(self) -> Ints:
+        """All of them."""
+        return np.concatenate([self.finished, self.stopped, self.pending])
 
 
 class KnownCostSampler(BaseSampler):
@@ -63,28 +82,24 @@ class KnownCostSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, object]:
         """Parameters of a feasible, unseen network; none where all are seen."""
-        known, accuracy, pending = self._observations(study, trial)
+        seen = self._observations(study, trial)
         space = self._space.space
         candidates = space.draw_points(self._rng, _CANDIDATES)
-        if len(known) < START:
-            taken = np.concatenate([known, pending])
-            order = self._spread(candidates, taken)
+        if len(seen.finished) < START:
+            order = self._spread(candidates, seen.points)
         else:
-            bounds = _bounds(study, space)
-            candidates, order = self._improve(candidates, known, accuracy, pending, bounds)
+            candidates, order = self._improve(candidates, seen, _bounds(study, space))
         for row in order:
             architecture = space.architecture_at(candidates[row])
             if architecture.fingerprint not in self._seen:
                 return self._space.encode(architecture)
         return {}
 
-    def _observations(self, study: Study, current: FrozenTrial) -> tuple[Ints, Floats, Ints]:
-        """Points and accuracies of what has finished, points of what is being trained."""
-        index = study.metric_names.index("val_accuracy") if study.metric_names else 0
-        known, accuracy, pending = [], [], []
+    def _observations(self, study: Study, current: FrozenTrial) -> _Observations:
+        """What the study's trials tell."""
+        found: dict[TrialState, list[tuple[Ints, Floats]]] = {state: [] for state in TrialState}
         for trial in study.get_trials(deepcopy=False):
-            is_running = trial.state == TrialState.RUNNING and trial.number != current.number
-            if not (is_running or trial.state == TrialState.COMPLETE):
+            if trial.number == current.number:
                 continue
             if trial.number not in self._points:
                 params = self._space.planned_params(trial)
@@ -92,19 +107,20 @@ class KnownCostSampler(BaseSampler):
                     continue
                 point = self._space.space.point_of(self._space.decode(params))
                 self._points[trial.number] = point
-            point = self._points[trial.number]
-            if is_running:
-                pending.append(point)
-            else:
-                known.append(point)
-                accuracy.append(trial.values[index])
-        axes = len(self._space.space.axes)
-        shape = (-1, axes)
-        return (
-            np.reshape(known, shape).astype(np.int64),
-            np.array(accuracy, dtype=np.float64),
-            np.reshape(pending, shape).astype(np.int64),
+            curve = np.array(trial.user_attrs.get("curve", ()), dtype=np.float64)
+            found[trial.state].append((self._points[trial.number], curve))
+        finished, stopped = found[TrialState.COMPLETE], found[TrialState.PRUNED]
+        return _Observations(
+            finished=self._stack(finished),
+            stopped=self._stack(stopped),
+            pending=self._stack(found[TrialState.RUNNING]),
+            curves=[curve for _, curve in finished],
+            cut_curves=[curve for _, curve in stopped],
         )
+
+    def _stack(self, found: list[tuple[Ints, Floats]]) -> Ints:
+        points = [point for point, _ in found]
+        return np.reshape(points, (-1, len(self._space.space.axes))).astype(np.int64)
 
     def _spread(self, candidates: Ints, taken: Ints) -> Ints:
         """The candidates by their distance in log FLOPs from what was taken, the farthest first."""
@@ -115,17 +131,12 @@ class KnownCostSampler(BaseSampler):
         return np.argsort(-distance, kind="stable")
 
     def _improve(
-        self,
-        candidates: Ints,
-        known: Ints,
-        accuracy: Floats,
-        pending: Ints,
-        bounds: HypervolumeBounds,
+        self, candidates: Ints, seen: _Observations, bounds: HypervolumeBounds
     ) -> tuple[Ints, Ints]:
         """More candidates, and all of them by what they are expected to gain, the most first."""
         space = self._space.space
-        self._model.learn(features_of(space, known), accuracy, features_of(space, pending))
-        taken = np.concatenate([known, pending])
+        self._learn(seen)
+        taken = np.concatenate([seen.finished, seen.pending])
         believed, _ = self._model.predict(features_of(space, taken))
         cost = normalised_cost(self._flops(taken), bounds)
         floor = bounds.reference_accuracy or 0.0
@@ -144,6 +155,22 @@ class KnownCostSampler(BaseSampler):
             candidates = np.concatenate([candidates, found])
             gains = np.concatenate([gains, gain(found)])
         return candidates, np.argsort(-gains, kind="stable")
+
+    def _learn(self, seen: _Observations) -> None:
+        """The model of what finished, and, as far as their curves tell it, of what was stopped."""
+        accuracy, uncertainty = foretell_ends(
+            seen.curves,
+            np.log(self._flops(seen.finished)),
+            seen.cut_curves,
+            np.log(self._flops(seen.stopped)),
+        )
+        told = np.isfinite(accuracy)
+        self._model.learn(
+            features_of(self._space.space, np.concatenate([seen.finished, seen.stopped[told]])),
+            np.concatenate([[curve[-1] for curve in seen.curves], accuracy[told]]),
+            features_of(self._space.space, seen.pending),
+            np.concatenate([np.zeros(len(seen.finished)), uncertainty[told]]),
+        )
 
     def _flops(self, points: Ints) -> Floats:
         space = self._space.space

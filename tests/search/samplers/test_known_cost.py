@@ -128,6 +128,25 @@ def test_what_is_being_trained_leaves_less_to_learn_near_it() -> None:
     assert (left < std).all()
 
 
+def test_what_is_foretold_counts_for_less_than_what_was_seen() -> None:
+    rng = np.random.default_rng(0)
+    points = SPACE.draw_points(rng, 41)
+    features = features_of(SPACE, points)
+    accuracy = np.array([accuracy_of(SPACE.architecture_at(point)) for point in points])
+    accuracy[40] += 0.1  # unlike its neighbours
+    shifts = []
+    for deviation in (0.0, 0.05, 10.0):
+        model = AccuracyModel(Scaling.of(features), np.random.default_rng(0))
+        model.learn(features[:40], accuracy[:40], features[:0])
+        before, _ = model.predict(features[40:])
+        uncertainty = np.append(np.zeros(40), deviation)
+        model.learn(features, accuracy, features[:0], uncertainty)
+        after, _ = model.predict(features[40:])
+        shifts.append(float(after[0] - before[0]))
+    assert shifts[0] > 2 * shifts[1] > 0
+    assert shifts[2] == pytest.approx(0, abs=1e-4)
+
+
 def search(kind: str, number: int, seed: int) -> float:
     """The hypervolume of a search, one training after another."""
     document = {
