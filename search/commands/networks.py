@@ -69,8 +69,8 @@ def train(
     from search.proxy.data import DataConfig
     from search.proxy.datasets import DATASETS
     from search.proxy.training import Diverged
-    from search.retraining import Recipe, Trainings, locked, repeated
     from search.statistics import mean_interval
+    from search.trainings import Recipe, Trainings, locked, repeated
 
     file = read_network(network)
     if dataset not in DATASETS:

@@ -22,8 +22,8 @@ from search.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from search.retraining import Recipe
     from search.study_file import StudyFile
+    from search.trainings import Recipe
 
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Trainings of each network.")]
 Epochs = Annotated[int | None, typer.Option(min=1, max=100_000, help="Default: the study's.")]
@@ -115,8 +115,9 @@ def compare(
     from search.report.page import write_figures
     from search.report.retrained import accuracies, mean_curves
     from search.results import write_csv
-    from search.retraining import Trainings, locked, repeated, retrain
+    from search.retraining import retrain
     from search.study_file import read_study_file
+    from search.trainings import Trainings, locked, repeated
 
     file = read_study_file(study)
     prepared = prepare(file)
@@ -225,8 +226,8 @@ def fidelity(
     from search.preparation import prepare
     from search.report.page import write_figures
     from search.report.retrained import correlations
-    from search.retraining import with_options
     from search.study_file import read_study_file
+    from search.trainings import with_options
 
     file = read_study_file(study)
     prepared = prepare(file)
@@ -271,7 +272,7 @@ def _recipe(
     file: "StudyFile", epochs: int | None, train_images: int | None, resolution: int | None
 ) -> "Recipe":
     """The study's proxy, with what the command line changes of it."""
-    from search.retraining import Recipe, with_options
+    from search.trainings import Recipe, with_options
 
     return with_options(
         Recipe(data=file.data, proxy=file.proxy),

@@ -11,15 +11,9 @@ from search.loop import Wait
 from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig
 from search.proxy.training import ProxyTraining
-from search.retraining import (
-    Recipe,
-    RetrainingLoop,
-    Trainings,
-    locked,
-    repeated,
-    with_options,
-)
+from search.retraining import RetrainingLoop
 from search.study import Again, Proposal
+from search.trainings import Recipe, Trainings, locked, repeated, with_options
 
 EPOCHS = 3
 RECIPE = Recipe(
