@@ -45,7 +45,7 @@ def run(
     Ctrl-C stops it cleanly; the same command goes on. A used-up budget is raised by --trials.
     """
     from search.preparation import forecast, prepare
-    from search.run import run_study
+    from search.run import drive
     from search.run_folder import RunFolder
     from search.stored_study import read_study
     from search.study_file import read_study_file
@@ -70,7 +70,7 @@ def run(
         )
     printer = show.ProgressPrinter(err if as_json else out)
     with printer.showing():
-        outcome = run_study(
+        outcome = drive(
             prepared, folder, storage_url=storage, ray_address=ray_address, observe=printer
         )
     stored = read_study(folder, storage)
