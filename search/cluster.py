@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from hgcnet.errors import RunError
+from hgcnet.errors import RunError, one_line
 from search.study_file import Workers
 
 _ENVIRONMENT = {
@@ -97,7 +97,8 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise RunError(
-                f"Ray cannot be reached at {address or 'this machine'}: {error}"
+                f"Ray cannot be {f'reached at {address}' if address else 'started here'}: "
+                f"{one_line(error)}"
             ) from error
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         try:

@@ -46,7 +46,7 @@ class StoredStudy:
         with _reading(self.folder):
             stored = self.study.user_attrs.get("hypervolume")
             if stored is None:
-                raise RunError(f"{self.folder.path}: the study was only just created")
+                raise RunError(f"{self.folder.path}: the study was only just created; try again")
             return HypervolumeBounds(**stored)
 
     def trials(self) -> pd.DataFrame:

@@ -132,12 +132,13 @@ class Trainings:
         except OSError as error:
             raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
         except ValueError as error:
-            raise RunError(f"{folder}: is damaged, delete it: {error}") from error
+            raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
         given = json.loads(_to_json(recipe.document()))
         if (difference := first_difference(stored, given)) is not None:
             key, old, new = difference
             raise RunError(
-                f"{folder}: was made with {key} = {old!r}, not {new!r}; delete it, or train as before"
+                f"{folder}: its trainings have {key} = {old!r}, not {new!r}; give the old value, or "
+                "delete the folder"
             )
 
     @property
@@ -215,7 +216,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock = FileLock(folder / "lock")
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunError(f"{folder}: another process trains here") from None
+        raise RunError(f"{folder}: another process trains here; wait for it") from None
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
     try:

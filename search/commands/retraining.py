@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from search.study_file import StudyFile
     from search.trainings import Recipe
 
-Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Trainings of each network.")]
-Epochs = Annotated[int | None, typer.Option(min=1, max=100_000, help="Default: the study's.")]
-TrainImages = Annotated[int | None, typer.Option(min=1, help="Default: the study's.")]
+Seeds = Annotated[int, typer.Option(min=1, max=1000, help="How many trainings of each network.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, max=100_000, help="Of each training; default: the study's.")
+]
+TrainImages = Annotated[
+    int | None, typer.Option(min=1, help="Images to train on; default: the study's.")
+]
 Resolution = Annotated[
     int | None, typer.Option(min=8, max=1024, help="Of the images; default: the study's.")
 ]
@@ -50,8 +54,9 @@ def confirm(
 ) -> None:
     """Train the front again, longer and with fresh seeds, beside the paper's networks.
 
-    The same command goes on after an interruption. What has the best mean validation accuracy is taken
-    to the test split, and becomes model folders; nothing is written to the study.
+    The network with the best mean validation accuracy is then tested on the
+    test images, and its models are kept. Nothing is written to the study. The
+    same command goes on after an interruption.
     """
     from search.confirmation import confirm as confirm_study
     from search.confirmation import to_document
@@ -98,7 +103,10 @@ def compare(
     resolution: Resolution = None,
     test: Annotated[
         bool,
-        typer.Option("--test", help="Also the test split: for networks that were fixed before."),
+        typer.Option(
+            "--test",
+            help="Compare on the test images: only where the networks were fixed beforehand.",
+        ),
     ] = False,
     runs: Runs = Path("runs"),
     ray_address: RayAddress = None,
@@ -106,8 +114,9 @@ def compare(
 ) -> None:
     """Train the networks of a study file's `start_with` with paired seeds, and compare them.
 
-    Nothing is searched. Means with 95 % intervals, paired differences (on the test split, if it is
-    asked for), and compare.html with the learning curves. The same command goes on after an interruption.
+    Nothing is searched. Prints means and paired differences with 95 % intervals,
+    and writes compare.html with the learning curves. The same command goes on
+    after an interruption.
     """
     from search.comparison import difference_between, evaluate_on_test, summarise_networks
     from search.export import versions
@@ -123,7 +132,9 @@ def compare(
     prepared = prepare(file)
     networks = prepared.start_with
     if not networks:
-        raise StudyFileError(f"{study}: sampler.start_with: names no networks to compare")
+        raise StudyFileError(
+            f"{study}: sampler.start_with: is empty; the networks to compare stand there"
+        )
     reference = against or next(iter(networks))
     if reference not in networks:
         raise RunError(f"--against {reference}: is not one of {', '.join(networks)}")
@@ -194,7 +205,9 @@ def compare(
 
 def fidelity(
     study: StudyPath,
-    networks: Annotated[int, typer.Option(min=3, max=10_000, help="Drawn from the space.")] = 40,
+    networks: Annotated[
+        int, typer.Option(min=3, max=10_000, help="How many to draw from the space.")
+    ] = 40,
     reference_epochs: Annotated[
         int | None,
         typer.Option(min=1, help="Of the longer training; default: three times the proxy's."),
@@ -209,8 +222,8 @@ def fidelity(
     proxy: Annotated[
         list[str] | None,
         typer.Option(
-            help="A proxy to judge, as epochs=4,resolution=12,train_images=2500; what is not named is "
-            "the study's. Again for each. Default: the study's proxy and four like it."
+            help="A proxy to judge, as epochs=4,resolution=12,train_images=2500; the rest is as in "
+            "the study. Repeat it for more. Default: the study's proxy and four like it."
         ),
     ] = None,
     runs: Runs = Path("runs"),
@@ -219,8 +232,9 @@ def fidelity(
 ) -> None:
     """Measure which cheap score of a network best foretells a longer training, and at what cost.
 
-    Draws networks evenly over log FLOPs, trains each by every proxy and by a longer recipe, and prints
-    the rank correlations. Resumable; fidelity.html has the plot.
+    Draws networks evenly over log FLOPs, trains each by every proxy and by a
+    longer recipe, and prints the rank correlations; fidelity.html has the plot.
+    The same command goes on after an interruption.
     """
     from search.fidelity import default_proxies, measure_fidelity, to_document
     from search.preparation import prepare

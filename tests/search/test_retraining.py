@@ -146,7 +146,7 @@ def test_trainings_by_another_recipe_are_not_mixed_in(
     open_trainings: Callable[[], Trainings], tmp_path: Path
 ) -> None:
     open_trainings()
-    with pytest.raises(RunError, match=r"made with proxy\.batch_size = 128, not 64"):
+    with pytest.raises(RunError, match=r"have proxy\.batch_size = 128, not 64"):
         Trainings(tmp_path / "trainings", with_options(RECIPE, batch_size=64))
 
 
