@@ -212,7 +212,7 @@ def export_graph(
         Literal["grouped", "dense"],
         typer.Option(
             help="grouped: the structure, with the FLOPs and params that are counted everywhere. "
-            "dense: composed and merged weights; fewer, larger nodes that execute more."
+            "dense: composed and merged weights in fewer, larger nodes; what they execute is printed."
         ),
     ] = "grouped",
     resolution: Annotated[
