@@ -22,7 +22,7 @@ def preset(name: str) -> Architecture:
     close = get_close_matches(name, PRESETS, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise ArchitectureError(
-        f"{name}: is not a preset nor a path that ends in .toml; {hint}presets are {', '.join(PRESETS)}"
+        f"{name}: is neither a preset nor the path of a .toml file; {hint}presets are {', '.join(PRESETS)}"
     )
 
 

@@ -26,7 +26,7 @@ app = typer.Typer(
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
     if debug:
         os.environ["HGCNAS_DEBUG"] = "1"
@@ -72,7 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             complain(error.format_message())
             code = 2
         else:
-            complain(f"{type(error).__name__}: {error} (this is a fault; --debug shows where)")
+            complain(
+                f"{type(error).__name__}: {error} (a fault of hgcnas, not of yours; "
+                "`hgcnas --debug COMMAND ...` shows where)"
+            )
             code = 1
         if os.environ.get("HGCNAS_DEBUG"):
             traceback.print_exc()

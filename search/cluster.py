@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from hgcnet.errors import RunError
+from hgcnet.errors import RunError, one_line
 from search.study_file import Workers
 
 _ENVIRONMENT = {
@@ -76,32 +76,46 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
             f"--ray-address {address}: ray:// would move the search itself to the head node; "
             "run hgcnas on a node of the cluster and give HOST:PORT or auto"
         )
+    os.environ.update(_ENVIRONMENT)
     if ray.is_initialized():
         yield read_resources()
         return
-    os.environ.update(_ENVIRONMENT)
-    os.environ.pop("HGCNAS_STORAGE", None)  # its password is no business of Ray's processes
     if address is not None:
         import hgcnet
         import search
         import space
 
         options["runtime_env"] = {"py_modules": [hgcnet, space, search]}
+    with _hidden("HGCNAS_STORAGE"):  # its password is no business of Ray's processes
+        try:
+            ray.init(
+                address=address or "local",
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                include_dashboard=None if address else False,
+                **options,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise RunError(
+                f"Ray cannot be {f'reached at {address}' if address else 'started here'}: "
+                f"{one_line(error)}"
+            ) from error
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+        try:
+            yield read_resources()
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _hidden(variable: str) -> Iterator[None]:
+    """Takes a variable out of the environment for a while."""
+    value = os.environ.pop(variable, None)
     try:
-        ray.init(
-            address=address or "local",
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            include_dashboard=None if address else False,
-            **options,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise RunError(f"Ray cannot be reached at {address or 'this machine'}: {error}") from error
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    try:
-        yield read_resources()
+        yield
     finally:
-        ray.shutdown()
+        if value is not None:
+            os.environ[variable] = value
 
 
 def read_resources() -> Resources:

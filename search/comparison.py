@@ -13,8 +13,8 @@ from hgcnet.portable import read_record, save_model
 from search.pareto import non_dominated
 from search.proxy.data import load_test
 from search.proxy.training import ProxyTraining, evaluate, to_device
-from search.retraining import Training, Trainings
 from search.statistics import PairedDifference, mean_interval, paired_difference
+from search.trainings import Training, Trainings
 
 NETWORK = ["name", "architecture", "fingerprint", "flops", "num_params"]
 

@@ -18,9 +18,10 @@ from search.comparison import Tested, evaluate_on_test, summarise_networks
 from search.export import select_trial, versions
 from search.pareto import choose
 from search.results import front
-from search.retraining import Recipe, RetrainingProgress, Trainings, locked, repeated, retrain
+from search.retraining import RetrainingProgress, retrain
 from search.stored_study import StoredStudy
 from search.study_file import Workers
+from search.trainings import Recipe, Trainings, locked, repeated
 
 RESULTS = "confirm.json"
 

@@ -37,10 +37,10 @@ def export_trial(stored: StoredStudy, number: int) -> ArchitectureFile:
     frame = stored.trials()
     rows = frame[frame["number"] == number]
     if rows.empty:
-        raise RunError(f"--trial {number}: the study has trials 0 to {len(frame) - 1}")
+        raise RunError(f"trial {number}: the study has trials 0 to {len(frame) - 1}")
     row = rows.iloc[0]
     if row["state"] != "finished":
-        raise RunError(f"--trial {number}: it is {row['state']}; only finished trials are exported")
+        raise RunError(f"trial {number}: it is {row['state']}; only finished trials are exported")
     data = stored.file.data
     return ArchitectureFile(
         architecture=stored.architecture(number),

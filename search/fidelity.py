@@ -17,17 +17,10 @@ from hgcnet.errors import RunError
 from hgcnet.files import replace_file
 from search.preparation import PreparedStudy
 from search.proxy.training_free import SCORES
-from search.retraining import (
-    Recipe,
-    RetrainingProgress,
-    Training,
-    Trainings,
-    locked,
-    retrain,
-    with_options,
-)
+from search.retraining import RetrainingProgress, retrain
 from search.statistics import Interval, bootstrap_tau
 from search.study import training_seed
+from search.trainings import Recipe, Training, Trainings, locked, with_options
 from space.search_space import SearchSpace
 
 BAND = 1.5  # the factor within which two networks' FLOPs are taken for alike

@@ -10,7 +10,7 @@ import torch
 from hgcnet.portable import save_model
 from search.proxy.data import load_test
 from search.proxy.training import EpochResult, ProxyTraining, begin_or_continue, evaluate, to_device
-from search.retraining import Training, Trainings
+from search.trainings import Training, Trainings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,8 +143,13 @@ def _flops_budget(rule: str) -> float:
             budget = float("nan")
         if isfinite(budget) and budget > 0:
             return budget
-        raise RunError(f"{rule}: the budget is not a positive number, as in max-flops=60e6")
-    raise RunError(f"{rule!r} is not a rule: use knee, best or max-flops=NUMBER, as max-flops=60e6")
+        raise RunError(
+            f"{rule}: what stands after = is not a positive number, as in max-flops=60e6"
+        )
+    raise RunError(
+        f"{rule!r} does not say which network to select: give best, knee or max-flops=NUMBER, as in "
+        "max-flops=60e6"
+    )
 
 
 def _distinct(rows: Floats) -> tuple[Bools, Floats, npt.NDArray[np.intp]]:

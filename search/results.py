@@ -62,7 +62,7 @@ class Decoder(Protocol):
     def decode(self, params: Mapping[str, object]) -> Architecture: ...
 
 
-def load_trials(
+def to_frame(
     trials: Sequence[FrozenTrial], space: Decoder, objectives: Sequence[str]
 ) -> pd.DataFrame:
     """One row a trial, in the order given, with the columns of `COLUMNS`.

@@ -27,7 +27,7 @@ class Outcome:
     did_nothing: bool
 
 
-def run_study(
+def drive(
     prepared: PreparedStudy,
     folder: RunFolder,
     *,

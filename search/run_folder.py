@@ -190,8 +190,9 @@ def find_run(run: str, runs: Path) -> RunFolder:
     for path in (runs / run, Path(run)):
         if (folder := RunFolder(path)).exists:
             return folder
-    known = ", ".join(folder.name for folder in list_runs(runs)) or "none"
-    raise RunError(f"{run}: there is no such study in {runs} (there: {known})")
+    known = ", ".join(folder.name for folder in list_runs(runs))
+    there = f"which has {known}" if known else "which has none; `hgcnas run STUDY.toml` starts one"
+    raise RunError(f"{run}: there is no such study in {runs}, {there}")
 
 
 def list_runs(runs: Path) -> list[RunFolder]:

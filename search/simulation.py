@@ -59,7 +59,7 @@ def read_world(file: StudyFile, table: Path) -> tuple[World, pd.DataFrame]:
         if (difference := first_difference({key: stored}, {key: given})) is not None:
             path, old, new = difference
             raise RunError(
-                f"{table}: was made with {path} = {old!r}, but {file.source} has {new!r}"
+                f"{table}: is of a study with {path} = {old!r}, but {file.source} has {new!r}"
             )
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
     return World(file=file, space=space, surrogate=Surrogate(rows, space.space)), rows

@@ -219,7 +219,10 @@ class _Lock:
             if holder is not None:
                 connection.execute("SELECT pg_terminate_backend(%s)", holder[:1])
             time.sleep(0.1)
-        raise RunError(f"the lock of the study {self._study!r} cannot be taken: a session keeps it")
+        raise RunError(
+            f"the lock of the study {self._study!r} cannot be taken: an old session of this driver "
+            "keeps it; end that session on the server"
+        )
 
 
 # Written by StudyWriter as the first thing.

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hgcnet.architecture import Architecture, Task
 from hgcnet.errors import RunError, one_line
 from search.pareto import HypervolumeBounds
-from search.results import load_trials
+from search.results import to_frame
 from search.run_folder import RunFolder
 from search.samplers.parameters import OptunaSpace
 from search.storage import open_storage
@@ -46,12 +46,12 @@ class StoredStudy:
         with _reading(self.folder):
             stored = self.study.user_attrs.get("hypervolume")
             if stored is None:
-                raise RunError(f"{self.folder.path}: the study was only just created")
+                raise RunError(f"{self.folder.path}: the study was only just created; try again")
             return HypervolumeBounds(**stored)
 
     def trials(self) -> pd.DataFrame:
         """One row a trial; see `search.results.COLUMNS`."""
-        return load_trials(self.frozen_trials, self.space, self.file.metrics)
+        return to_frame(self.frozen_trials, self.space, self.file.metrics)
 
     def architecture(self, number: int) -> Architecture:
         """The architecture of a trial."""

@@ -183,10 +183,10 @@ class StudyFile:
         """The same study with another budget of trials.
 
         Raises:
-            StudyFileError: more than any study may have.
+            StudyFileError: it is none that a study may have.
         """
-        if trials > MAX_TRIALS:
-            raise StudyFileError(f"--trials {trials}: is not at most {MAX_TRIALS}")
+        if not 1 <= trials <= MAX_TRIALS:
+            raise StudyFileError(f"trials: {trials} is not between 1 and {MAX_TRIALS}")
         budget = replace(self.budget, trials=trials)
         document = {**self.document, "budget": {**self.document["budget"], "trials": trials}}
         return replace(self, budget=budget, document=document)

@@ -19,9 +19,10 @@ from hgcnet.latency import hardware_name
 from search.export import versions
 from search.pareto import non_dominated
 from search.preparation import PreparedStudy
-from search.retraining import Recipe, RetrainingProgress, Training, Trainings, locked, retrain
+from search.retraining import RetrainingProgress, retrain
 from search.study import training_seed
 from search.study_file import StudyFile, parse_study_file
+from search.trainings import Recipe, Training, Trainings, locked
 from space.search_space import SearchSpace
 
 UNIFORM, NEAR_FRONT = "uniform", "near the front"

@@ -272,8 +272,8 @@ class SearchSpace:
         bounds = {"flops": self.limits.flops, "num_params": self.limits.num_params}
         text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds.items() if v is not None)
         raise SpaceError(
-            f"limits: no architecture of the space meets {text}; its smallest has "
-            f"{flops.min():,} FLOPs, its fewest parameters are {num_params.min():,}"
+            f"limits: no architecture of the space meets {text}: the fewest FLOPs of one are "
+            f"{flops.min():,}, the fewest parameters {num_params.min():,}"
         )
 
 

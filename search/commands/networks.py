@@ -31,24 +31,29 @@ def train(
     root: Annotated[
         str, typer.Option(help="The folder (or .npz file) of the data set.")
     ] = "~/.cache/hgcnas",
-    epochs: Annotated[int, typer.Option(min=1, max=100_000)] = 300,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Trainings; one model each.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, max=100_000, help="Of each training.")] = 300,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many trainings, each a model with its seed.")
+    ] = 1,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="What the seeds follow from.")
+        int, typer.Option(min=0, max=2**32 - 1, help="The number that those seeds come from.")
     ] = 0,
-    batch_size: Annotated[int, typer.Option(min=1)] = 128,
-    learning_rate: Annotated[float, typer.Option(min=1e-9, max=1e3)] = 0.1,
-    weight_decay: Annotated[float, typer.Option(min=0, max=1e3)] = 1e-4,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images of one step.")] = 128,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-9, max=1e3, help="At the start; it falls to 0 by a cosine.")
+    ] = 0.1,
+    weight_decay: Annotated[float, typer.Option(min=0, max=1e3, help="Of all weights.")] = 1e-4,
     resolution: Annotated[
         int | None, typer.Option(min=8, max=1024, help="Default: the architecture file's.")
     ] = None,
     train_images: Annotated[
-        int | None, typer.Option(min=1, help="A stratified part of them; default: all.")
+        int | None, typer.Option(min=1, help="How many to train on; default: all.")
     ] = None,
     hold_out: Annotated[
         bool,
         typer.Option(
-            "--hold-out", help="Keep the validation part out, and show its accuracy each epoch."
+            "--hold-out",
+            help="Do not train on the validation images; show their accuracy each epoch.",
         ),
     ] = False,
     device: Annotated[
@@ -58,8 +63,9 @@ def train(
 ) -> None:
     """Train one network in full, by the paper's recipe, and write it as a model folder.
 
-    SGD with Nesterov momentum, cosine from the learning rate to 0, crops and mirroring. The same
-    command goes on after an interruption, from the last epoch. The test split is read at the end.
+    SGD with Nesterov momentum, a cosine from the learning rate to 0, crops and
+    mirroring. The test images are read once, at the end. The same command goes
+    on after an interruption, from the last epoch.
     """
     import torch
 
@@ -69,14 +75,14 @@ def train(
     from search.proxy.data import DataConfig
     from search.proxy.datasets import DATASETS
     from search.proxy.training import Diverged
-    from search.retraining import Recipe, Trainings, locked, repeated
     from search.statistics import mean_interval
+    from search.trainings import Recipe, Trainings, locked, repeated
 
     file = read_network(network)
     if dataset not in DATASETS:
         raise DataError(f"--dataset {dataset}: is not one of {', '.join(DATASETS)}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise DataError("--device cuda: torch sees no GPU here")
+        raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
     where = torch.device(
         "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
     )
@@ -96,7 +102,9 @@ def train(
     )
     trainings = Trainings(output or Path("models") / f"{name}-{dataset}", recipe)
     if trainings.fingerprints - {file.architecture.fingerprint}:
-        raise RunError(f"{trainings.folder}: holds models of another network; give another -o")
+        raise RunError(
+            f"{trainings.folder}: holds models of another network; name another folder by -o"
+        )
     if not as_json:
         threads = f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""
         out.print(f"{name}: {recipe.text}, on {where}{threads}", highlight=False)
@@ -204,7 +212,7 @@ def export_graph(
         Literal["grouped", "dense"],
         typer.Option(
             help="grouped: the structure, with the FLOPs and params that are counted everywhere. "
-            "dense: composed and merged weights; fewer, larger nodes that execute more."
+            "dense: composed and merged weights in fewer, larger nodes; what they execute is printed."
         ),
     ] = "grouped",
     resolution: Annotated[

@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 
 from hgcnet.architecture import ArchitectureFile, Task, read_architecture
-from hgcnet.errors import ArchitectureError
 from hgcnet.presets import PRESETS, preset
 from search import console as show
 
@@ -31,19 +30,24 @@ NetworkOrFolder = Annotated[
         help="An architecture file, a preset's name, or a model folder.",
     ),
 ]
-Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds the run folders.")]
+Runs = Annotated[
+    Path, typer.Option("--runs", help="The folder of studies; each has a run folder in it.")
+]
 Storage = Annotated[
     str | None,
     typer.Option(
         "--storage",
         envvar="HGCNAS_STORAGE",
-        help="postgresql://USER:PASSWORD@HOST/DATABASE in place of the run folder's SQLite.",
+        help="postgresql://USER:PASSWORD@HOST/DATABASE, instead of SQLite in the run folder.",
         show_envvar=True,
     ),
 ]
 RayAddress = Annotated[
     str | None,
-    typer.Option(envvar="RAY_ADDRESS", help="HOST:PORT of a Ray cluster to join, or auto."),
+    typer.Option(
+        envvar="RAY_ADDRESS",
+        help="HOST:PORT of a Ray cluster to join, or auto. Default: this machine alone.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -69,10 +73,7 @@ def read_network(network: str) -> ArchitectureFile:
         return read_record(network).file
     if network.endswith(".toml") or Path(network).exists():
         return read_architecture(network)
-    try:
-        return ArchitectureFile(architecture=preset(network), task=Task())
-    except ArchitectureError as error:
-        raise ArchitectureError(f"{network}: no such file; {error}") from error
+    return ArchitectureFile(architecture=preset(network), task=Task())
 
 
 def is_model_folder(network: str) -> bool:

@@ -23,12 +23,16 @@ from search.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from search.retraining import Recipe
     from search.study_file import StudyFile
+    from search.trainings import Recipe
 
-Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Trainings of each network.")]
-Epochs = Annotated[int | None, typer.Option(min=1, max=100_000, help="Default: the study's.")]
-TrainImages = Annotated[int | None, typer.Option(min=1, help="Default: the study's.")]
+Seeds = Annotated[int, typer.Option(min=1, max=1000, help="How many trainings of each network.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, max=100_000, help="Of each training; default: the study's.")
+]
+TrainImages = Annotated[
+    int | None, typer.Option(min=1, help="Images to train on; default: the study's.")
+]
 Resolution = Annotated[
     int | None, typer.Option(min=8, max=1024, help="Of the images; default: the study's.")
 ]
@@ -51,8 +55,9 @@ def confirm(
 ) -> None:
     """Train the front again, longer and with fresh seeds, beside the paper's networks.
 
-    The same command goes on after an interruption. What has the best mean validation accuracy is taken
-    to the test split, and becomes model folders; nothing is written to the study.
+    The network with the best mean validation accuracy is then tested on the
+    test images, and its models are kept. Nothing is written to the study. The
+    same command goes on after an interruption.
     """
     from search.confirmation import confirm as confirm_study
     from search.confirmation import to_document
@@ -99,7 +104,10 @@ def compare(
     resolution: Resolution = None,
     test: Annotated[
         bool,
-        typer.Option("--test", help="Also the test split: for networks that were fixed before."),
+        typer.Option(
+            "--test",
+            help="Compare on the test images: only where the networks were fixed beforehand.",
+        ),
     ] = False,
     runs: Runs = Path("runs"),
     ray_address: RayAddress = None,
@@ -107,8 +115,9 @@ def compare(
 ) -> None:
     """Train the networks of a study file's `start_with` with paired seeds, and compare them.
 
-    Nothing is searched. Means with 95 % intervals, paired differences (on the test split, if it is
-    asked for), and compare.html with the learning curves. The same command goes on after an interruption.
+    Nothing is searched. Prints means and paired differences with 95 % intervals,
+    and writes compare.html with the learning curves. The same command goes on
+    after an interruption.
     """
     from search.comparison import difference_between, evaluate_on_test, summarise_networks
     from search.export import versions
@@ -116,14 +125,17 @@ def compare(
     from search.report.page import write_figures
     from search.report.retrained import accuracies, mean_curves
     from search.results import write_csv
-    from search.retraining import Trainings, locked, repeated, retrain
+    from search.retraining import retrain
     from search.study_file import read_study_file
+    from search.trainings import Trainings, locked, repeated
 
     file = read_study_file(study)
     prepared = prepare(file)
     networks = prepared.start_with
     if not networks:
-        raise StudyFileError(f"{study}: sampler.start_with: names no networks to compare")
+        raise StudyFileError(
+            f"{study}: sampler.start_with: is empty; the networks to compare stand there"
+        )
     reference = against or next(iter(networks))
     if reference not in networks:
         raise RunError(f"--against {reference}: is not one of {', '.join(networks)}")
@@ -198,7 +210,9 @@ def compare(
 
 def fidelity(
     study: StudyPath,
-    networks: Annotated[int, typer.Option(min=3, max=10_000, help="Drawn from the space.")] = 40,
+    networks: Annotated[
+        int, typer.Option(min=3, max=10_000, help="How many to draw from the space.")
+    ] = 40,
     reference_epochs: Annotated[
         int | None,
         typer.Option(min=1, help="Of the longer training; default: three times the proxy's."),
@@ -213,8 +227,8 @@ def fidelity(
     proxy: Annotated[
         list[str] | None,
         typer.Option(
-            help="A proxy to judge, as epochs=4,resolution=12,train_images=2500; what is not named is "
-            "the study's. Again for each. Default: the study's proxy and four like it."
+            help="A proxy to judge, as epochs=4,resolution=12,train_images=2500; the rest is as in "
+            "the study. Repeat it for more. Default: the study's proxy and four like it."
         ),
     ] = None,
     runs: Runs = Path("runs"),
@@ -223,15 +237,16 @@ def fidelity(
 ) -> None:
     """Measure which cheap score of a network best foretells a longer training, and at what cost.
 
-    Draws networks evenly over log FLOPs, trains each by every proxy and by a longer recipe, and prints
-    the rank correlations. Resumable; fidelity.html has the plot.
+    Draws networks evenly over log FLOPs, trains each by every proxy and by a
+    longer recipe, and prints the rank correlations; fidelity.html has the plot.
+    The same command goes on after an interruption.
     """
     from search.fidelity import default_proxies, measure_fidelity, to_document
     from search.preparation import prepare
     from search.report.page import write_figures
     from search.report.retrained import correlations
-    from search.retraining import with_options
     from search.study_file import read_study_file
+    from search.trainings import with_options
 
     file = read_study_file(study)
     prepared = prepare(file)
@@ -276,7 +291,7 @@ def _recipe(
     file: "StudyFile", epochs: int | None, train_images: int | None, resolution: int | None
 ) -> "Recipe":
     """The study's proxy, with what the command line changes of it."""
-    from search.retraining import Recipe, with_options
+    from search.trainings import Recipe, with_options
 
     return with_options(
         Recipe(data=file.data, proxy=file.proxy),

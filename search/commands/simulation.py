@@ -27,22 +27,22 @@ def tabulate(
         typer.Option("-o", "--output", help="Default: table.parquet in the run folder."),
     ] = None,
     networks: Annotated[
-        int, typer.Option(min=3, max=1_000_000, help="Drawn uniformly from the space.")
+        int, typer.Option(min=3, max=1_000_000, help="How many to draw uniformly from the space.")
     ] = 500,
     near_front: Annotated[
-        int, typer.Option(min=0, max=1_000_000, help="More, next to the front of those.")
+        int, typer.Option(min=0, max=1_000_000, help="How many more, next to the front of those.")
     ] = 100,
     without_ray: Annotated[
-        bool, typer.Option("--without-ray", help="In this process, one after another.")
+        bool, typer.Option("--without-ray", help="Train in this process, one after another.")
     ] = False,
     runs: Runs = Path("runs"),
     ray_address: RayAddress = None,
     as_json: Json = False,
 ) -> None:
-    """Train many networks of a space, each with its curve, as a table that searches can be simulated on.
+    """Train many networks of a space and write their curves as a table, for `hgcnas simulate`.
 
-    A tenth of them are trained a second time with another seed, so that the noise is known. The same
-    command goes on after an interruption.
+    A tenth of them are trained a second time with another seed, so that the
+    noise is known. The same command goes on after an interruption.
     """
     from search.preparation import prepare
     from search.study_file import read_study_file
@@ -85,23 +85,29 @@ def tabulate(
 def simulate(
     study: StudyPath,
     table: Annotated[
-        Path, typer.Option(help="A table of the study's space, by `hgcnas tabulate`.")
+        Path, typer.Option(help="A table of this study, written by `hgcnas tabulate`.")
     ],
-    workers: Annotated[int, typer.Option(min=1, max=100_000, help="Trainings at once.")] = 1,
-    seeds: Annotated[int, typer.Option(min=1, max=10_000, help="Searches by each sampler.")] = 20,
+    workers: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many trainings run at once.")
+    ] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many searches by each sampler.")
+    ] = 20,
     samplers: Annotated[
-        str, typer.Option(help="Their kinds, with commas between.")
+        str, typer.Option(help="Which to compare, with commas between.")
     ] = "random,tpe,known_cost",
     trials: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Default: the study's budget.")
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="Of each search; default: the study's budget."),
     ] = None,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Search without training, on a table of really trained networks, under a virtual clock.
+    """Search without training, on a table of trained networks, under a virtual clock.
 
-    The samplers and the early stopping are those of studies. Prints the hypervolume (of noise-free
-    accuracies: medians over seeds) against trained networks, and what random search needs for it.
+    The samplers and the early stopping are those of studies. Prints medians over
+    seeds of the hypervolume (of accuracies without noise), and how many more
+    trained networks random search needs for the same.
     """
     from search.report.page import write_figures
     from search.report.retrained import simulated

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 def run(
     study: StudyPath,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Instead of the file's [budget] trials.")
+        int | None, typer.Option(min=1, help="The budget of trials, instead of the file's.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what the study would be; writes nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Check it, and say its size and expected time; start nothing."
+        ),
     ] = False,
     runs: Runs = Path("runs"),
     storage: Storage = None,
@@ -45,7 +48,7 @@ def run(
     Ctrl-C stops it cleanly; the same command goes on. A used-up budget is raised by --trials.
     """
     from search.preparation import forecast, prepare
-    from search.run import run_study
+    from search.run import drive
     from search.run_folder import RunFolder
     from search.stored_study import read_study
     from search.study_file import read_study_file
@@ -70,7 +73,7 @@ def run(
         )
     printer = show.ProgressPrinter(err if as_json else out)
     with printer.showing():
-        outcome = run_study(
+        outcome = drive(
             prepared, folder, storage_url=storage, ray_address=ray_address, observe=printer
         )
     stored = read_study(folder, storage)
@@ -95,7 +98,7 @@ def run(
 
 
 def list_studies(runs: Runs = Path("runs"), storage: Storage = None, as_json: Json = False) -> None:
-    """List the studies of a folder."""
+    """List the studies with their counts and best accuracies."""
     from search.run_folder import list_runs
     from search.stored_study import read_study
     from search.summary import summarise
@@ -219,7 +222,11 @@ def export(
         int | None, typer.Option(min=0, help="The number of a finished trial.")
     ] = None,
     select: Annotated[
-        str, typer.Option(help="best, knee, or max-flops=60e6: the most accurate within a budget.")
+        str,
+        typer.Option(
+            help="best, the most accurate; knee, where more FLOPs begin to buy little; or "
+            "max-flops=60e6, the most accurate within so many."
+        ),
     ] = "best",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Default: best.toml in the run folder.")

@@ -63,7 +63,7 @@ def write_page(
     Args:
         title: the heading.
         facts: what is shown under the heading, by label: the name, the data set, counts, bounds.
-        frame: the trials, as `search.results.load_trials` gives them.
+        frame: the trials, as `search.results.to_frame` gives them.
         bounds: what the hypervolume is measured against.
         run: the study's name or folder, as the export commands name it.
         confirmed: what `search.confirmation.read_confirmations` gives.

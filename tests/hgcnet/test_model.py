@@ -164,7 +164,7 @@ def test_a_file_brings_its_own_task(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_neither_preset_nor_file_is_named() -> None:
-    with pytest.raises(ArchitectureError, match=r"^resnet18: is not a preset nor a path"):
+    with pytest.raises(ArchitectureError, match=r"^resnet18: is neither a preset nor the path"):
         hgcnet.create_model("resnet18")
 
 

@@ -170,7 +170,10 @@ WRONG_COMMANDS = [
     (["run", "."], "cannot be read: Is a directory"),
     (["run"], "Missing argument 'STUDY.toml'"),
     (["fly"], "No such command 'fly'"),
-    (["status", "nobody"], "nobody: there is no such study in runs (there: none)"),
+    (
+        ["status", "nobody"],
+        "nobody: there is no such study in runs, which has none; `hgcnas run STUDY.toml` starts one",
+    ),
     (["report", "nobody"], "nobody: there is no such study"),
     (["export", "nobody"], "nobody: there is no such study"),
     (["enqueue", "nobody", "hgcnet_42_g4"], "nobody: there is no such study"),
@@ -208,7 +211,7 @@ def test_a_wrong_command_line_gets_one_line_and_leaves_nothing(
 WRONG_STUDIES = [
     (
         {"limits__flops": 10.0},
-        "limits: no architecture of the space meets flops = 10; its smallest",
+        "limits: no architecture of the space meets flops = 10: the fewest FLOPs of one are",
     ),
     ({"limits__num_params": 1.0}, "limits: no architecture of the space meets"),
     ({"data__dataset": "npz", "data__root": "absent.npz"}, "absent.npz"),

@@ -108,7 +108,7 @@ def test_the_dense_form_says_what_it_executes_beside_the_structure(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("hgcnet_42", "-o", "n.onnx"), "hgcnet_42: no such file"),
+        (("hgcnet_42", "-o", "n.onnx"), "hgcnet_42: is neither a preset nor"),
         ((".", "-o", "n.onnx"), ".: is not a whole model folder: it has no architecture.toml"),
         (("hgcnet_42_g4", "-o", "absent/n.onnx"), "absent/n.onnx: cannot be written"),
         (("hgcnet_42_g4", "-o", "n.onnx", "--form", "sparse"), "'--form'"),

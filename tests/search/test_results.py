@@ -10,7 +10,7 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from hgcnet.architecture import Architecture, Stage
-from search.results import COLUMNS, front, load_trials, write_csv, write_parquet
+from search.results import COLUMNS, front, to_frame, write_csv, write_parquet
 
 OBJECTIVES = ("val_accuracy", "flops")
 
@@ -55,7 +55,7 @@ def study():
 
 @pytest.fixture
 def frame(study):
-    return load_trials(study.trials, DepthSpace(), OBJECTIVES)
+    return to_frame(study.trials, DepthSpace(), OBJECTIVES)
 
 
 def test_every_trial_is_one_row_with_its_state(frame):
@@ -98,7 +98,7 @@ def test_cells_of_a_waiting_trial_are_empty(frame):
 
 def test_a_trial_that_is_still_being_proposed_is_not_decoded(study):
     study.add_trial(create_trial(state=TrialState.RUNNING))
-    row = load_trials(study.trials, DepthSpace(), OBJECTIVES).iloc[-1]
+    row = to_frame(study.trials, DepthSpace(), OBJECTIVES).iloc[-1]
     assert row["state"] == "running"
     assert pd.isna(row["architecture"])
 
@@ -115,14 +115,14 @@ def test_the_order_of_the_objectives_does_not_matter(study, frame):
         if trial.values:
             trial.values = trial.values[::-1]
         turned.add_trial(trial)
-    again = load_trials(turned.trials, DepthSpace(), OBJECTIVES[::-1])
+    again = to_frame(turned.trials, DepthSpace(), OBJECTIVES[::-1])
     pd.testing.assert_frame_equal(
         again.drop(columns=["started", "finished"]), frame.drop(columns=["started", "finished"])
     )
 
 
 def test_an_empty_study_has_the_same_columns():
-    frame = load_trials([], DepthSpace(), OBJECTIVES)
+    frame = to_frame([], DepthSpace(), OBJECTIVES)
     assert list(frame.columns) == list(COLUMNS)
     assert frame.dtypes.astype(str).to_dict() == COLUMNS
     assert front(frame).empty

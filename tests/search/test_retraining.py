@@ -11,15 +11,9 @@ from search.loop import Wait
 from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig
 from search.proxy.training import ProxyTraining
-from search.retraining import (
-    Recipe,
-    RetrainingLoop,
-    Trainings,
-    locked,
-    repeated,
-    with_options,
-)
+from search.retraining import RetrainingLoop
 from search.study import Again, Proposal
+from search.trainings import Recipe, Trainings, locked, repeated, with_options
 
 EPOCHS = 3
 RECIPE = Recipe(
@@ -152,7 +146,7 @@ def test_trainings_by_another_recipe_are_not_mixed_in(
     open_trainings: Callable[[], Trainings], tmp_path: Path
 ) -> None:
     open_trainings()
-    with pytest.raises(RunError, match=r"made with proxy\.batch_size = 128, not 64"):
+    with pytest.raises(RunError, match=r"have proxy\.batch_size = 128, not 64"):
         Trainings(tmp_path / "trainings", with_options(RECIPE, batch_size=64))
 
 

@@ -66,7 +66,7 @@ def test_a_run_is_found_by_name_and_by_path(folder: RunFolder) -> None:
     runs = folder.path.parent
     assert find_run("mine", runs).path == find_run(str(folder.path), Path("elsewhere")).path
     assert [found.name for found in list_runs(runs)] == ["mine"]
-    with pytest.raises(RunError, match=r"yours: there is no such study in .* \(there: mine\)"):
+    with pytest.raises(RunError, match=r"yours: there is no such study in .*, which has mine$"):
         find_run("yours", runs)
 
 

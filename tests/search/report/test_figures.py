@@ -9,7 +9,7 @@ from optuna.trial import TrialState, create_trial
 from hgcnet.architecture import Architecture, Stage
 from search.pareto import HypervolumeBounds, normalised_hypervolume
 from search.report.figures import hypervolume_history, learning_curves, pareto
-from search.results import load_trials
+from search.results import to_frame
 
 BOUNDS = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=0.3)
 UNKNOWN = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=None)
@@ -37,7 +37,7 @@ def add_trial(study, state, depth, curve, **attributes):
 
 
 def load(study):
-    return load_trials(study.trials, DepthSpace(), ("val_accuracy", "flops"))
+    return to_frame(study.trials, DepthSpace(), ("val_accuracy", "flops"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from hgcnet.architecture import Architecture, Stage
 from search.pareto import HypervolumeBounds
 from search.report.page import write_page
-from search.results import load_trials
+from search.results import to_frame
 
 BOUNDS = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=0.3)
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -61,7 +61,7 @@ def frame():
             )
         )
     study.enqueue_trial({"depth": 4})
-    return load_trials(study.trials, DepthSpace(), ("val_accuracy", "flops"))
+    return to_frame(study.trials, DepthSpace(), ("val_accuracy", "flops"))
 
 
 def write(path, frame, **changes):
