@@ -52,6 +52,10 @@ class StoredStudy:
 
     def trials(self) -> pd.DataFrame:
         """One row a trial; see `search.results.COLUMNS`."""
+        return self._frame.copy(deep=False)
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
         return load_trials(self.frozen_trials, self.space, self.file.metrics)
 
     def architecture(self, number: int) -> Architecture:
