@@ -13,7 +13,7 @@ from hgcnet.architecture import Architecture
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
 from hgcnet.files import replace_file
-from hgcnet.presets import PRESETS
+from hgcnet.presets import PAPER_TEST_ERROR, PRESETS
 from search.comparison import Tested, evaluate_on_test, summarise_networks
 from search.export import select_trial, versions
 from search.pareto import choose
@@ -140,12 +140,24 @@ def to_document(result: Confirmation) -> dict[str, Any]:
 
 
 def read_confirmations(run: Path) -> dict[str, pd.DataFrame]:
-    """The networks of every confirmation of a run folder, by recipe; the longest training last."""
+    """The networks of every confirmation of a run folder, by recipe; the longest training last.
+
+    Returns:
+        the columns of `Confirmation.networks`, and: test_accuracy (the mean over its seeds; only the
+        chosen network has it), paper_error (in percent; of the presets that the paper measured, where
+        the recipe is the paper's).
+    """
     found = []
     for path in sorted((run / "confirm").glob(f"*/{RESULTS}")):
         try:
             document: Mapping[str, Any] = json.loads(path.read_bytes())
+            recipe = Recipe.from_document(json.loads((path.parent / "recipe.json").read_bytes()))
             networks = pd.DataFrame(document["networks"])
+            tested = [row["test_accuracy"] for row in document["tested"]]
+            is_chosen = networks["name"] == document["chosen"]
+            networks["test_accuracy"] = np.where(is_chosen, np.mean(tested or [np.nan]), np.nan)
+            errors = PAPER_TEST_ERROR[recipe.data.dataset] if recipe.is_the_papers else {}
+            networks["paper_error"] = networks["name"].map(errors).astype("float64")
             found.append((float(networks["seconds"].mean()), str(document["recipe"]), networks))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise RunError(f"{path}: cannot be read: {error}") from error

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from optuna.trial import FrozenTrial, TrialState
 
-from hgcnet.architecture import Architecture
+from hgcnet.architecture import Architecture, Stage
 from hgcnet.files import replace_file
 from search.pareto import non_dominated
 
@@ -85,6 +85,24 @@ def to_frame(
 def front(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows on the Pareto front, from the fewest FLOPs to the most."""
     return frame[frame["on_front"]].sort_values(["flops", "val_accuracy", "number"])
+
+
+def architecture_of(row: pd.Series) -> Architecture:
+    """The architecture of a row that has one, from its cells."""
+    stages = zip(
+        *(row[name].split("-") for name in ("depth", "growth", "groups", "se")), strict=True
+    )
+    return Architecture(
+        operator=row["operator"],
+        stem_channels=int(row["stem_channels"]),
+        bottleneck=int(row["bottleneck"]),
+        compression=float(row["compression"]),
+        se_reduction=int(row["se_reduction"]),
+        stages=tuple(
+            Stage(depth=int(depth), growth=int(growth), groups=int(groups), se=se)
+            for depth, growth, groups, se in stages
+        ),
+    )
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hgcnet.architecture import Architecture, Task
 from hgcnet.errors import RunError, one_line
+from search.early_stopping.rungs import Rungs
 from search.pareto import HypervolumeBounds
 from search.results import to_frame
 from search.run_folder import RunFolder
@@ -51,6 +52,10 @@ class StoredStudy:
 
     def trials(self) -> pd.DataFrame:
         """One row a trial; see `search.results.COLUMNS`."""
+        return self._frame.copy(deep=False)
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
         return to_frame(self.frozen_trials, self.space, self.file.metrics)
 
     def architecture(self, number: int) -> Architecture:
@@ -65,6 +70,14 @@ class StoredStudy:
             for params, number in planned
             if self.space.is_complete(params)
         }
+
+    @property
+    def rung_epochs(self) -> tuple[int, ...]:
+        """The epochs after which trainings may be stopped; none without early stopping."""
+        early = self.file.early_stopping
+        if early.kind == "none":
+            return ()
+        return Rungs(early.min_epochs, self.file.proxy.epochs, early.reduction_factor).rung_epochs
 
     @property
     def seconds_used(self) -> float:

@@ -20,6 +20,7 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
 from hgcnet.files import replace_file
+from hgcnet.presets import PAPER_TEST_ERROR
 from search.checkpoints import Checkpoints
 from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig, Splits, load_splits
@@ -80,9 +81,31 @@ class Recipe:
         images = f"{self.proxy.train_images or 'all'} images"
         return f"{self.proxy.epochs} epochs on {images} of {self.resolution} px"
 
+    @property
+    def is_the_papers(self) -> bool:
+        """Whether it is the recipe of Xie, Zhou, Kung 2019, but for what is held out of the training."""
+        proxy = self.proxy
+        return (
+            self.data.dataset in PAPER_TEST_ERROR
+            and self.data.mirror is not False
+            and (self.data.resolution, self.resolution) == (32, 32)
+            and proxy.train_images is None
+            and (proxy.epochs, proxy.batch_size) == (300, 128)
+            and (proxy.learning_rate, proxy.weight_decay) == (0.1, 1e-4)
+        )
+
     def document(self) -> dict[str, Any]:
-        """Every setting, as JSON has it."""
+        """Every setting, as JSON has it; `from_document` reads it back."""
         return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Recipe":
+        """The recipe that a document stands for."""
+        return cls(
+            data=DataConfig(**document["data"]),
+            proxy=ProxyConfig(**document["proxy"]),
+            hold_out=document["hold_out"],
+        )
 
 
 def with_options(recipe: Recipe, **given: int | None) -> Recipe:

@@ -176,6 +176,8 @@ def report(
             frame=frame,
             bounds=stored.bounds,
             run=stored.file.name,
+            task=stored.space.space.task,
+            rung_epochs=stored.rung_epochs,
             confirmed=read_confirmations(folder.path),
         )
         write_csv(frame, folder.path / "trials.csv")

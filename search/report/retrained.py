@@ -1,6 +1,7 @@
 """Plotly figures beside a study's: networks trained again, rank correlations, simulated searches."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,12 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from search.pareto import Floats
-from search.report import figures
+from search.report import style
+from search.report.labels import add_labels
 
 if TYPE_CHECKING:
     from search.fidelity import Fidelity
-
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4b5563")
 
 
 def accuracies(summary: pd.DataFrame, cost: str = "flops") -> go.Figure:
@@ -21,38 +21,45 @@ def accuracies(summary: pd.DataFrame, cost: str = "flops") -> go.Figure:
 
     `summary` is what `search.comparison.summarise_networks` gives.
     """
-    title = figures.FLOPS_TITLE if cost == "flops" else "params (weights and biases)"
-    figure = figures.empty_figure(title, "mean validation accuracy, with its 95 % interval")
-    figure.update_xaxes(type="log", tickformat="~s", exponentformat="SI", dtick="D2")
+    title = style.FLOPS_TITLE if cost == "flops" else "params (weights and biases)"
+    figure = style.empty_figure(title, "mean validation accuracy, with its 95 % interval")
+    style.with_flops_axis(figure)
     rows = summary.sort_values(cost)
-    figure.add_scatter(
-        x=rows[cost].tolist(),
-        y=rows["mean"].tolist(),
-        error_y={"array": (rows["high"] - rows["mean"]).fillna(0).tolist(), "thickness": 1.5},
-        mode="markers+text",
-        text=rows["name"].tolist(),
-        textposition="bottom center",
-        textfont={"size": 11},
-        marker={"size": 8, "color": figures.FINISHED_COLOUR},
-        name="networks",
-    )
+    costs, half = rows[cost].astype("float64"), (rows["high"] - rows["mean"]).fillna(0)
     best = rows[rows["on_front"]]
     figure.add_scatter(
         x=best[cost].tolist(),
         y=best["mean"].tolist(),
         mode="lines",
-        line={"shape": "hv", "color": figures.FRONT_COLOUR, "width": 2},
+        line={"shape": "hv", "color": style.FRONT_COLOUR, "width": 2},
         name="front of the means",
         hoverinfo="skip",
     )
+    figure.add_scatter(
+        x=costs.tolist(),
+        y=rows["mean"].tolist(),
+        error_y={"array": half.tolist(), "thickness": 1.5},
+        mode="markers",
+        hovertext=[
+            f"<b>{escape(name)}</b><br>{escape(architecture)}"
+            for name, architecture in zip(rows["name"], rows["architecture"], strict=True)
+        ],
+        hovertemplate="%{hovertext}<br>%{y:.4f}, %{x:.4s}<extra></extra>",
+        marker={"size": 8, "color": style.FINISHED_COLOUR},
+        name="networks",
+    )
+    drawn = [np.column_stack([costs, rows["mean"] + side * half]) for side in (-1, 0, 1)]
+    if not rows.empty:
+        names, means = rows["name"].tolist(), rows["mean"].tolist()
+        add_labels(figure, costs.tolist(), means, names, among=np.concatenate(drawn))
     return figure
 
 
 def mean_curves(frame: pd.DataFrame) -> go.Figure:
     """The mean curve of each network over its seeds, with the range of the seeds as a band."""
-    figure = figures.empty_figure("epoch", "validation accuracy")
+    figure = style.empty_figure("epoch", "validation accuracy")
     for index, (name, group) in enumerate(frame.groupby("name", sort=False)):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = style.OTHER_COLOURS[index % len(style.OTHER_COLOURS)]
         curves = np.array(group["curve"].tolist())
         epochs = list(range(1, curves.shape[1] + 1))
         _add_band(figure, epochs, curves.min(0), curves.mean(0), curves.max(0), str(name), colour)
@@ -61,15 +68,15 @@ def mean_curves(frame: pd.DataFrame) -> go.Figure:
 
 def correlations(fidelity: "Fidelity") -> go.Figure:
     """Kendall's tau of every score against the seconds that it costs."""
-    figure = figures.empty_figure("seconds a network", "Kendall's tau, with its 95 % interval")
+    figure = style.empty_figure("seconds a network", "Kendall's tau, with its 95 % interval")
     figure.update_xaxes(type="log")
     rows = fidelity.correlations
     kinds = (
-        ("all networks", [row.tau for row in rows], figures.FINISHED_COLOUR, "circle"),
+        ("all networks", [row.tau for row in rows], style.FINISHED_COLOUR, "circle"),
         (
             "networks of like FLOPs",
             [row.tau_within for row in rows],
-            figures.FRONT_COLOUR,
+            style.FRONT_COLOUR,
             "diamond",
         ),
     )
@@ -96,12 +103,12 @@ def simulated(frame: pd.DataFrame, against: str, title: str) -> go.Figure:
 
     `frame` is what `search.simulation.simulate_all` gives; `against` the column for the x axis.
     """
-    figure = figures.empty_figure(title, "hypervolume of the noise-free accuracies")
+    figure = style.empty_figure(title, "hypervolume of the noise-free accuracies")
     places = np.linspace(
         frame[against].min(), frame.groupby(["sampler", "seed"])[against].max().min(), 200
     )
     for index, (name, group) in enumerate(frame.groupby("sampler", sort=False)):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = style.OTHER_COLOURS[index % len(style.OTHER_COLOURS)]
         rows = []
         for _, search in group.groupby("seed"):
             reached = np.searchsorted(search[against].to_numpy(), places, side="right") - 1

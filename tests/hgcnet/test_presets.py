@@ -5,7 +5,7 @@ import pytest
 from hgcnet.architecture import Task
 from hgcnet.complexity import count
 from hgcnet.errors import ArchitectureError
-from hgcnet.presets import PRESETS, preset
+from hgcnet.presets import PAPER_TEST_ERROR, PRESETS, preset
 
 OURS = [  # name, as printed in the design: FLOPs, params; exact: FLOPs, params
     ("sgcnet_42_g1", "92.5M", "0.519M", 92_458_992, 518_818),
@@ -88,3 +88,8 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
 def test_a_name_like_no_other_is_answered_with_all() -> None:
     with pytest.raises(ArchitectureError, match=r"^xyz: is not a preset .*; presets are sgcnet"):
         preset("xyz")
+
+
+def test_the_papers_errors_are_of_presets() -> None:
+    assert PAPER_TEST_ERROR["cifar10"].keys() == PRESETS.keys()
+    assert PAPER_TEST_ERROR["cifar100"].keys() < PRESETS.keys()

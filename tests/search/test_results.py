@@ -10,7 +10,14 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from hgcnet.architecture import Architecture, Stage
-from search.results import COLUMNS, front, to_frame, write_csv, write_parquet
+from search.results import (
+    COLUMNS,
+    architecture_of,
+    front,
+    to_frame,
+    write_csv,
+    write_parquet,
+)
 
 OBJECTIVES = ("val_accuracy", "flops")
 
@@ -82,6 +89,11 @@ def test_the_architecture_is_spread_over_columns(frame):
         "none-none",
     )
     assert (row["operator"], row["stem_channels"], row["compression"]) == ("hgc", 24, 0.5)
+
+
+def test_a_row_gives_its_architecture_back(frame):
+    for _, row in frame[frame["architecture"].notna()].iterrows():
+        assert str(architecture_of(row)) == row["architecture"]
 
 
 def test_reasons_and_origins_are_kept(frame):

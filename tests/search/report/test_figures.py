@@ -1,63 +1,9 @@
-"""The figures of a real in-memory study: what is drawn, where, and how it is named."""
+"""The Pareto plot of a small study: what is drawn, where, and how it is named."""
 
 import numpy as np
-import optuna
 import pytest
-from optuna.distributions import IntDistribution
-from optuna.trial import TrialState, create_trial
 
-from hgcnet.architecture import Architecture, Stage
-from search.pareto import HypervolumeBounds, normalised_hypervolume
-from search.report.figures import hypervolume_history, learning_curves, pareto
-from search.results import to_frame
-
-BOUNDS = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=0.3)
-UNKNOWN = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=None)
-
-
-class DepthSpace:
-    """A space of one parameter: the depth of the only stage."""
-
-    def decode(self, params):
-        return Architecture(stages=(Stage(depth=params["depth"], growth=8, groups=2),))
-
-
-def add_trial(study, state, depth, curve, **attributes):
-    flops = depth * 1_000_000
-    described = {"fingerprint": f"f{depth}", "flops": flops, "num_params": depth * 1000}
-    study.add_trial(
-        create_trial(
-            state=state,
-            values=[curve[-1], flops] if state == TrialState.COMPLETE else None,
-            params={"depth": depth},
-            distributions={"depth": IntDistribution(1, 9)},
-            user_attrs=described | {"curve": curve} | attributes,
-        )
-    )
-
-
-def load(study):
-    return to_frame(study.trials, DepthSpace(), ("val_accuracy", "flops"))
-
-
-@pytest.fixture
-def empty():
-    study = optuna.create_study(directions=["maximize", "minimize"])
-    study.enqueue_trial({"depth": 3})
-    return load(study)
-
-
-@pytest.fixture
-def frame():
-    study = optuna.create_study(directions=["maximize", "minimize"])
-    add_trial(study, TrialState.COMPLETE, 1, [0.1, 0.3], origin="cheapest")
-    add_trial(study, TrialState.COMPLETE, 5, [0.2, 0.6], origin="start_with: hgcnet_42_g4")
-    add_trial(study, TrialState.PRUNED, 6, [0.25])
-    add_trial(study, TrialState.COMPLETE, 3, [0.2, 0.5])
-    add_trial(study, TrialState.COMPLETE, 4, [0.2, 0.45], origin="enqueued: <b>mine</b>")
-    add_trial(study, TrialState.FAIL, 7, [0.2], failure="loss is NaN")
-    add_trial(study, TrialState.FAIL, 8, [], failure="interrupted")
-    return load(study)
+from search.report.figures import pareto, with_colour_selector
 
 
 def points(figure):
@@ -90,43 +36,52 @@ def test_trials_given_by_name_are_labelled_and_escaped(frame):
     }
 
 
+def test_every_measured_point_lies_within_the_axes(frame):
+    figure = pareto(frame)
+    (left, right), (low, high) = figure.layout.xaxis.range, figure.layout.yaxis.range
+    for x, y in [point for trace in points(figure).values() for point in trace]:
+        assert left < np.log10(x) < right
+        assert low < y < high
+
+
 def test_hovering_shows_the_trial_and_its_architecture(frame):
     text = {trace.name: trace.hovertext[0] for trace in pareto(frame).data}
     assert text["finished"] == (
-        "<b>trial 4</b>, finished<br>hgc 4x8g2 b4 c0.5 s24<br>accuracy 0.4500, 4.00M FLOPs<br>"
-        "0.004M params<br>enqueued: &lt;b&gt;mine&lt;/b&gt;"
+        "<b>trial 4</b>, finished<br>hgc 4x8g2 2x16g4+se1 b4 c0.5 s24<br>"
+        "accuracy 0.4500, 4.00M FLOPs<br>0.004M params<br>enqueued: &lt;b&gt;mine&lt;/b&gt;"
     )
     assert "stopped after 1 epoch<" in text["stopped early"]
     assert "loss is NaN" in text["failed"]
 
 
-def test_the_hypervolume_grows_with_the_finished_trials(frame):
-    trace = hypervolume_history(frame, BOUNDS).data[0]
-    finished = frame[frame["state"] == "finished"]
-    assert list(trace.x) == [1, 2, 3, 4, 5]
-    assert list(trace.customdata) == [0, 1, 2, 3, 4]
-    assert trace.y[0] == 0
-    assert trace.y[1] == trace.y[2] < trace.y[3] == trace.y[4]
-    assert trace.y[-1] == normalised_hypervolume(
-        finished["val_accuracy"], finished["flops"], BOUNDS
+def test_buttons_colour_every_point_by_a_trait_of_its_network(frame):
+    figure = with_colour_selector(pareto(frame), frame)
+    (menu,) = figure.layout.updatemenus
+    assert [button.label for button in menu.buttons] == ["state", "groups", "depth", "growth", "SE"]
+    by_depth = dict(
+        zip(
+            [trace.name for trace in figure.data],
+            menu.buttons[2].args[0]["marker.color"],
+            strict=True,
+        )
     )
+    # The modules of both stages; the second always has two.
+    assert by_depth == {
+        "Pareto front": [3, 5, 7],
+        "finished": [6],
+        "stopped early": [8],
+        "failed": [9],
+    }
+    assert menu.buttons[2].args[1]["coloraxis.showscale"] is True
+    plain = menu.buttons[0].args[0]["marker.color"]
+    assert plain == [trace.marker.color for trace in figure.data]
 
 
-def test_learning_curves_are_parted_by_gaps(frame):
-    curves = points(learning_curves(frame))
-    assert curves["Pareto front"] == [
-        *[(1, 0.1), (2, 0.3), (None, None)],
-        *[(1, 0.2), (2, 0.5), (None, None)],
-        *[(1, 0.2), (2, 0.6), (None, None)],
-    ]
-    assert curves["stopped early"] == [(1, 0.25), (None, None)]
+def test_without_results_the_figure_says_so(empty):
+    figure = with_colour_selector(pareto(empty), empty)
+    assert not figure.data
+    assert len(figure.layout.annotations) == 1
 
 
-def test_figures_without_results_say_so(empty):
-    for figure in (pareto(empty), hypervolume_history(empty, UNKNOWN), learning_curves(empty)):
-        assert not figure.data
-        assert len(figure.layout.annotations) == 1
-
-
-def test_figures_are_small_enough_for_the_dashboard(frame):
+def test_the_figure_is_small_enough_for_the_dashboard(frame):
     assert len(pareto(frame).to_json()) < 5000

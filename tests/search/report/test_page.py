@@ -3,26 +3,17 @@
 import re
 from html.parser import HTMLParser
 
-import optuna
+import pandas as pd
 import pytest
-from optuna.distributions import IntDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
-from hgcnet.architecture import Architecture, Stage
+from hgcnet.architecture import Task
 from search.pareto import HypervolumeBounds
 from search.report.page import write_page
-from search.results import to_frame
 
 BOUNDS = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=0.3)
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-
-
-class DepthSpace:
-    """A space of one parameter: the depth of the only stage."""
-
-    def decode(self, params):
-        return Architecture(stages=(Stage(depth=params["depth"], growth=8, groups=2),))
 
 
 class Outline(HTMLParser):
@@ -30,7 +21,7 @@ class Outline(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.tags, self.rows = [], []
+        self.tags, self.rows, self.is_in_cell = [], [], False
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -38,35 +29,31 @@ class Outline(HTMLParser):
             self.rows.append([])
         elif tag in ("td", "th"):
             self.rows[-1].append("")
+            self.is_in_cell = True
+
+    def handle_endtag(self, tag):
+        self.is_in_cell = self.is_in_cell and tag not in ("td", "th")
 
     def handle_data(self, data):
-        if self.rows and self.rows[-1] and self.lasttag in ("td", "th", "code"):
+        if self.is_in_cell:
             self.rows[-1][-1] += data.strip()
 
 
 @pytest.fixture
-def frame():
-    study = optuna.create_study(directions=["maximize", "minimize"])
-    for depth, state in [(2, TrialState.COMPLETE), (1, TrialState.COMPLETE), (3, TrialState.FAIL)]:
-        attributes = {"fingerprint": f"f{depth}", "flops": depth * 1_000_000, "num_params": 5000}
-        attributes |= {"curve": [0.2, 0.3 * depth], "seconds": 125.4, "num_params_total": 5500}
-        failed = {"failure": HOSTILE, "origin": f"enqueued: {HOSTILE}"}
-        study.add_trial(
-            create_trial(
-                state=state,
-                values=[0.3 * depth, depth * 1e6] if state == TrialState.COMPLETE else None,
-                params={"depth": depth},
-                distributions={"depth": IntDistribution(1, 9)},
-                user_attrs=attributes | (failed if state == TrialState.FAIL else {}),
-            )
-        )
-    study.enqueue_trial({"depth": 4})
-    return to_frame(study.trials, DepthSpace(), ("val_accuracy", "flops"))
+def frame(made_up):
+    common = {"seconds": 125.4, "num_params_total": 5500}
+    hostile = {"failure": HOSTILE, "origin": f"enqueued: {HOSTILE}"}
+    made_up.add(TrialState.COMPLETE, 2, [0.2, 0.6], **common)
+    made_up.add(TrialState.COMPLETE, 1, [0.2, 0.3], **common)
+    made_up.add(TrialState.FAIL, 3, [0.2, 0.9], **(common | hostile | {"seconds": 200_000}))
+    made_up.study.enqueue_trial({"depth": 4})
+    return made_up.frame
 
 
 def write(path, frame, **changes):
     facts = {"Data set": "digits & letters"}
     values = {"title": "Study <one>", "facts": facts, "bounds": BOUNDS, "run": "my runs/one"}
+    values |= {"task": Task()}
     write_page(path, frame=frame, **(values | changes))
     text = path.read_text(encoding="utf-8").replace(get_plotlyjs(), "", 1)
     outline = Outline()
@@ -85,10 +72,12 @@ def test_plotly_is_in_the_page_once(frame, tmp_path):
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("plotly.js v") == 1
 
 
-def test_the_three_figures_are_drawn(frame, tmp_path):
+def test_the_figures_are_drawn(frame, tmp_path):
     text, _ = write(tmp_path / "report.html", frame)
-    drawn = re.findall(r'Plotly\.newPlot\(\s*"(\w+)"', text)
-    assert drawn == ["pareto", "hypervolume", "curves"]
+    drawn = re.findall(r'Plotly\.newPlot\(\s*"([\w-]+)"', text)
+    assert drawn == [
+        *("pareto", "layers-0", "traits", "hypervolume", "curves", "importance", "time")
+    ]
 
 
 def test_text_is_escaped(frame, tmp_path):
@@ -96,7 +85,7 @@ def test_text_is_escaped(frame, tmp_path):
     assert "<img" not in text
     assert "digits &amp; letters" in text
     assert "<h1>Study &lt;one&gt;</h1>" in text
-    assert text.count("<script") == text.count("</script>") == 4
+    assert text.count("<script") == text.count("</script>") == 2 + 7  # plotly, the tables, figures
     assert HOSTILE in [cell for row in outline.rows for cell in row]
 
 
@@ -104,28 +93,70 @@ def test_rows_of_the_front_say_how_to_export_them(frame, tmp_path):
     _, outline = write(tmp_path / "report.html", frame)
     header = outline.rows[0]
     assert header == ["trial", "accuracy", "FLOPs", "params", "architecture", "origin", "export"]
-    architecture = "hgc 1x8g2 b4 c0.5 s24"
+    architecture = "hgc 1x8g2 2x16g4+se1 b4 c0.5 s24"
     command = "hgcnas export 'my runs/one' --trial 1"
     assert outline.rows[1] == [
-        *["1", "0.3000", "1.000M", "0.005M", architecture, "sampler", command]
+        *["1", "0.3000", "1.000M", "0.001M", architecture, "sampler", command]
     ]
     assert outline.rows[2][0] == "0"
 
 
-def test_all_trials_are_listed(frame, tmp_path):
+def test_all_trials_are_listed_and_the_finished_ones_with_their_export(frame, tmp_path):
     _, outline = write(tmp_path / "report.html", frame)
-    failed, waiting = outline.rows[-2:]
-    assert failed[:8] == ["2", "failed", "", "0.9000", "3.000M", "0.005M", "2", "0:02:05"]
-    assert waiting == ["3", "waiting", *[""] * 4, "0", *[""] * 4]
+    finished, _, failed, waiting = outline.rows[-4:]
+    assert finished[9] == "hgcnas export 'my runs/one' --trial 0"
+    assert failed[:8] == ["2", "failed", "", "0.9000", "3.000M", "0.003M", "2", "55:33:20"]
+    assert failed[9:] == ["", f"enqueued: {HOSTILE}", HOSTILE]
+    assert waiting == ["3", "waiting", *[""] * 4, "0", *[""] * 5]
 
 
-@pytest.mark.parametrize("num_rows", [0, 1])
-def test_a_study_without_finished_trials_has_a_page(frame, num_rows, tmp_path):
+def test_the_most_accurate_network_and_the_knee_are_shown_once_where_they_are_one(frame, tmp_path):
+    text, _ = write(tmp_path / "report.html", frame.iloc[[0]])
+    assert "The most accurate, and the knee of the front: trial 0" in text
+    assert text.count("layers-0") == text.count('"layers-0"')
+    assert "layers-1" not in text
+
+
+@pytest.mark.parametrize("rows", [slice(0), slice(3, 4), slice(2, 4), slice(0, 1)])
+def test_a_study_of_any_few_trials_has_a_page(frame, rows, tmp_path):
     unknown = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=None)
-    waiting = frame.tail(num_rows)
-    text, _ = write(tmp_path / "report.html", waiting, bounds=unknown)
-    assert "No trial has finished yet" in text
-    assert f"All trials ({num_rows})" in text
+    few = frame[rows]
+    text, _ = write(tmp_path / "report.html", few, bounds=unknown)
+    assert ("No trial has finished yet" in text) == (few["state"] != "finished").all()
+    assert f"All trials ({len(few)})" in text
+
+
+def confirmed(names, **columns):
+    """Networks as `read_confirmations` gives them."""
+    rows = {
+        "name": names,
+        "architecture": "hgc 1x8g2",
+        "flops": [50e6 + index for index in range(len(names))],
+        "num_params": 3e5,
+        "mean": 0.93,
+        "low": 0.928,
+        "high": 0.932,
+        "seeds": 3,
+        "proxy_accuracy": float("nan"),
+        "on_front": False,
+        "test_accuracy": float("nan"),
+        "paper_error": float("nan"),
+    }
+    return pd.DataFrame(rows | columns)
+
+
+def test_networks_trained_again_stand_beside_the_paper_only_where_it_measured_them(frame, tmp_path):
+    ours = confirmed(["trial 1", "hgcnet_42_g4"])
+    text, _ = write(tmp_path / "report.html", frame, confirmed={"9 epochs": ours})
+    assert "Trained again: 9 epochs" in text
+    assert "Beside the paper" not in text
+    theirs = ours.assign(paper_error=[float("nan"), 6.36], test_accuracy=[float("nan"), 0.9312])
+    text, outline = write(tmp_path / "report.html", frame, confirmed={"300 epochs": theirs})
+    assert "Beside the paper" in text
+    row = outline.rows.index(["hgcnet_42_g4", "7.00", "0.20", "6.88", "6.36", "3"])
+    assert outline.rows[row - 1] == [
+        *("network", "error", "±", "test error", "the paper's test error", "seeds")
+    ]
 
 
 def test_an_earlier_page_is_replaced(frame, tmp_path):

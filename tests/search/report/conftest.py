@@ -1,0 +1,71 @@
+"""A small study with a trial of every kind, as the frame of `search.results`."""
+
+from datetime import datetime, timedelta
+
+import optuna
+import pytest
+from optuna.distributions import IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from hgcnet.architecture import Architecture, Stage
+from search.results import to_frame
+
+BEGIN = datetime(2026, 1, 1, 8)
+
+
+class DepthSpace:
+    """A space of one parameter: the depth of the first of two stages."""
+
+    def decode(self, params):
+        first = Stage(depth=params["depth"], growth=8, groups=2)
+        return Architecture(stages=(first, Stage(depth=2, growth=16, groups=4, se="last")))
+
+
+class MadeUpStudy:
+    """Rows as a study has them, one a call of `add`; nothing is trained."""
+
+    def __init__(self):
+        self.study = optuna.create_study(directions=["maximize", "minimize"])
+
+    def add(self, state, depth, curve, span=None, **attributes):
+        """`span`: begin and end in seconds after BEGIN."""
+        flops = depth * 1_000_000
+        described = {"fingerprint": f"f{depth}", "flops": flops, "num_params": depth * 1000}
+        trial = create_trial(
+            state=state,
+            values=[curve[-1], flops] if state == TrialState.COMPLETE else None,
+            params={"depth": depth},
+            distributions={"depth": IntDistribution(1, 9)},
+            user_attrs=described | {"curve": curve} | attributes,
+        )
+        if span is not None:
+            begin, end = (BEGIN + timedelta(seconds=second) for second in span)
+            trial.datetime_start, trial.datetime_complete = begin, end
+        self.study.add_trial(trial)
+
+    @property
+    def frame(self):
+        return to_frame(self.study.trials, DepthSpace(), ("val_accuracy", "flops"))
+
+
+@pytest.fixture
+def made_up():
+    return MadeUpStudy()
+
+
+@pytest.fixture
+def empty(made_up):
+    made_up.study.enqueue_trial({"depth": 3})
+    return made_up.frame
+
+
+@pytest.fixture
+def frame(made_up):
+    made_up.add(TrialState.COMPLETE, 1, [0.1, 0.3], origin="cheapest")
+    made_up.add(TrialState.COMPLETE, 5, [0.2, 0.6], origin="start_with: hgcnet_42_g4")
+    made_up.add(TrialState.PRUNED, 6, [0.25])
+    made_up.add(TrialState.COMPLETE, 3, [0.2, 0.5])
+    made_up.add(TrialState.COMPLETE, 4, [0.2, 0.45], origin="enqueued: <b>mine</b>")
+    made_up.add(TrialState.FAIL, 7, [0.2], failure="loss is NaN")
+    made_up.add(TrialState.FAIL, 8, [], failure="interrupted")
+    return made_up.frame
