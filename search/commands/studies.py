@@ -206,8 +206,8 @@ def dashboard(
         )
         port = server.server_port
         err.print(
-            "Only this machine can open it, as it has no login and can delete studies. From another "
-            f"one: ssh -L {port}:127.0.0.1:{port} HERE",
+            "It only shows, and only to this machine, as it has no login. From another one: "
+            f"ssh -L {port}:127.0.0.1:{port} HERE",
             highlight=False,
         )
         server.serve_forever()
