@@ -71,7 +71,11 @@ def run(
     printer = show.ProgressPrinter(err if as_json else out)
     with printer.showing():
         outcome = run_study(
-            prepared, folder, storage_url=storage, ray_address=ray_address, observe=printer
+            prepared,
+            folder,
+            storage_url=storage,
+            ray_address=ray_address,
+            observe=printer.take_study,
         )
     stored = read_study(folder, storage)
     frame = stored.trials()
@@ -129,20 +133,8 @@ def status(
     if as_json:
         print_json(summary)
         return
-    driver = summary["driver"]
-    out.print(
-        f"study {summary['study']} on {summary['data_set']}: {summary['trained']}/{summary['budget']} "
-        f"trained ({summary['finished']} finished, {summary['stopped']} stopped), "
-        f"{summary['failed']} failed, {summary['running']} running"
-    )
-    left = summary["seconds_left"]
-    out.print(
-        f"time used {show.duration(summary['seconds_used'])}, left "
-        f"{'unknown' if left is None else 'about ' + show.duration(left)}; "
-        f"{'driven by ' + driver if driver else 'no driver is running'}"
-    )
-    if summary["hypervolume"] is not None:
-        out.print(f"hypervolume {summary['hypervolume']:.4f}")
+    for line in show.status_lines(summary):
+        out.print(line, highlight=False)
     out.print(show.front_table(stored.trials()))
 
 
