@@ -9,13 +9,12 @@ only what is not stored so is written, which also puts right what a killed drive
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-import plotly.graph_objects as go
 import tomli_w
 from optuna.trial import FrozenTrial, TrialState
 
@@ -31,6 +30,7 @@ from search.study_file import StudyFile
 
 PERIOD = 30.0  # seconds between two updates
 PIECE = 2045  # characters of an attribute that the dashboard reads
+MAX_NOTED = 60  # trials with a note while the study runs; they keep it when they leave the front
 
 Attributes = dict[str, Any]
 
@@ -65,44 +65,66 @@ class DashboardContent:
         if time.monotonic() - self._written_at >= PERIOD:
             self.write()
 
-    def write(self) -> None:
+    def write(self, *, is_last: bool = False) -> None:
         """Writes what has changed since the last time.
+
+        NSGA-II reads all that is written at each ask, and nothing can be taken away again. So a front
+        that never settles gets its remaining notes only at the end.
+
+        Args:
+            is_last: whether nothing more will be asked.
 
         Raises:
             RunError: the storage failed.
         """
         ended = [trial for trial in self._writer.trials() if trial.state.is_finished()]
-        if len(ended) != self._num_ended:
+        if is_last or len(ended) != self._num_ended:
+            on_front = are_on_front(ended, self._file.metrics)
+            front = [trial for trial, is_kept in zip(ended, on_front, strict=True) if is_kept]
             stored = self._writer.system_attributes()
-            front = {
-                trial.number: trial
-                for trial, is_on_front in zip(
-                    ended, are_on_front(ended, self._file.metrics), strict=True
-                )
-                if is_on_front
-            }
-            content = note(None, study_note(self._file, self._space.space.size), stored)
-            for name, figure in self._graphs(ended, front.keys()).items():
-                content |= graph(name, figure.to_json(), stored)
-            for number in front.keys() - self._complete:
-                content |= self._of_trial(front[number], stored)
+            content = self._of_study(ended, front, stored)
+            for trial in self._without_note(front, stored, is_last):
+                content |= self._of_trial(trial, stored)
             self._writer.set_system_attributes(content)
             self._num_ended = len(ended)
         self._written_at = time.monotonic()
 
-    def _graphs(self, ended: Sequence[FrozenTrial], front: Set[int]) -> dict[str, go.Figure]:
+    def _of_study(
+        self,
+        ended: Sequence[FrozenTrial],
+        front: Sequence[FrozenTrial],
+        stored: Mapping[str, Any],
+    ) -> Attributes:
+        """The study's note and the two graphs."""
+        numbers = {trial.number for trial in front}
         points = {
-            trial.number: _point(trial, trial.number in front)
+            trial.number: _point(trial, trial.number in numbers)
             for trial in ended
             if trial.user_attrs.get("curve")
         }
         trained = [trial for trial in ended if trial.state != TrialState.FAIL]
         trained.sort(key=lambda trial: (trial.datetime_complete, trial.number))
         bounds = self._writer.hypervolume_bounds()
-        return {
-            "pareto": live.pareto(list(points.values())),
-            "hypervolume": live.hypervolume([points[t.number] for t in trained], bounds),
-        }
+        history = live.hypervolume([points[trial.number] for trial in trained], bounds)
+        return (
+            note(None, study_note(self._file, self._space.space.size), stored)
+            | graph("pareto", live.pareto(list(points.values())).to_json(), stored)
+            | graph("hypervolume", history.to_json(), stored)
+        )
+
+    def _without_note(
+        self, front: Sequence[FrozenTrial], stored: Mapping[str, Any], is_last: bool
+    ) -> list[FrozenTrial]:
+        """What of the front gets its note and its files now, or has them only in part."""
+        is_noted = {trial.number: _version_key(trial._trial_id) in stored for trial in front}
+        room = MAX_NOTED - sum(key.endswith(":note_ver") for key in stored)
+        new = [trial for trial in front if not is_noted[trial.number]]
+        begun = [trial for trial in front if is_noted[trial.number]]
+        return [
+            trial
+            for trial in begun + (new if is_last else new[: max(0, room)])
+            if trial.number not in self._complete
+        ]
 
     def _of_trial(self, trial: FrozenTrial, stored: Mapping[str, Any]) -> Attributes:
         """The note of a trial of the front, and its files once they are written."""
@@ -193,17 +215,21 @@ def note(trial_id: int | None, text: str, stored: Mapping[str, Any]) -> Attribut
     The version, which tells an open page that the text is another one, comes last: a note is shown
     once all of it is there.
     """
-    of = "dashboard:" if trial_id is None else f"dashboard:{trial_id}:"
-    pieces = _pieces(f"{of}note_str:", text, stored)
-    version = int(stored.get(f"{of}note_ver", 0))
+    version_key = _version_key(trial_id)
+    pieces = _pieces(version_key.replace("note_ver", "note_str:"), text, stored)
+    version = int(stored.get(version_key, 0))
     is_new = version == 0 or any(stored.get(key) != piece for key, piece in pieces.items())
-    return pieces | {f"{of}note_ver": version + is_new}
+    return pieces | {version_key: version + is_new}
 
 
 def artifact(trial: FrozenTrial, identity: str, name: str, kind: str) -> Attributes:
     """The attribute that registers a file of the artifact store with a trial."""
     facts = {"artifact_id": identity, "filename": name, "mimetype": kind, "encoding": None}
     return {f"dashboard:artifacts:{trial._trial_id}:{identity}": json.dumps(facts)}
+
+
+def _version_key(trial_id: int | None) -> str:
+    return "dashboard:note_ver" if trial_id is None else f"dashboard:{trial_id}:note_ver"
 
 
 def _pieces(prefix: str, text: str, stored: Mapping[str, Any]) -> Attributes:

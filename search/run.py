@@ -76,7 +76,8 @@ def run_study(
                 folder.artifacts,
                 say=lambda text: observe(loop.progress(text)),
             )
-            content.write()  # what a driver that was killed left half written
+            # What a driver that was killed left half written, or never came to.
+            content.write(is_last=not loop.has_work)
             return loop, content
 
         # A database elsewhere may have a driver already.
@@ -95,5 +96,5 @@ def run_study(
         )
         loop, content = opened or open_loop()
         run_trials(loop, splits, file.proxy, file.workers)
-        content.write()
+        content.write(is_last=True)
         return Outcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)

@@ -236,6 +236,22 @@ def shown_in(driver: Driver) -> tuple[object, ...]:
     return graphs_of(driver), text, notes, sorted(files)
 
 
+def test_a_front_that_never_settles_gets_its_last_notes_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard_content, "MAX_NOTED", 2)
+    driver = Driver(InMemoryStorage(), tmp_path)
+    driver.train()
+    front = driver.front
+    assert len(front) > 3
+    driver.content.write()
+    driver.content.write()
+    assert [bool(note_of(driver, trial)) for trial in front[:3]] == [True, True, False]
+    driver.content.write(is_last=True)
+    assert all(note_of(driver, trial) for trial in front)
+    assert len(list(tmp_path.iterdir())) == 2 * len(front)
+
+
 def test_a_graph_that_became_smaller_leaves_nothing_behind(tmp_path: Path) -> None:
     storage = InMemoryStorage()
     driver = Driver(storage, tmp_path)
