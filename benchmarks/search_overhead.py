@@ -41,6 +41,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from hgcnet.architecture import Task
 from search.cluster import joined_ray
+from search.dashboard_content import DashboardContent
 from search.loop import SearchLoop, Wait
 from search.samplers.parameters import OptunaSpace
 from search.storage import open_storage, sqlite_url
@@ -214,10 +215,12 @@ def create_space(file: StudyFile) -> OptunaSpace:
 
 
 def create_loop(folder: Path, trials: int) -> SearchLoop:
-    """A fresh study in SQLite."""
+    """A fresh study in SQLite, shown in the dashboard as `hgcnas run` shows it."""
     file = create_file(trials)
     space = create_space(file)
-    return SearchLoop(file, space, StudyWriter(open_storage(sqlite_url(folder)), file, space), {})
+    writer = StudyWriter(open_storage(sqlite_url(folder)), file, space)
+    content = DashboardContent(writer, file, space, folder / "artifacts", say=print)
+    return SearchLoop(file, space, writer, {}, lambda progress: content.update())
 
 
 def create_trainable(trainable: Any, folder: Path, slots: int) -> Any:

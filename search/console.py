@@ -1,6 +1,7 @@
 """How results look in a terminal: the progress line, the front, the layer table."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -25,49 +26,128 @@ if TYPE_CHECKING:
     from search.statistics import Interval, PairedDifference
 
 
+LOG_PERIOD = 10.0  # seconds between two lines about trainings in a log
+
+
 class ProgressPrinter:
-    """Shows a study's progress: one live line in a terminal, else a line for each finished trial."""
+    """Shows how far a study, or many trainings, are.
+
+    In a terminal what happens lately stands in live lines at the bottom, and what should stay is
+    printed above them. Elsewhere (a log file, CI) all are plain lines without control characters: of
+    trainings one every ten seconds or so and the last one, of studies one for every trial that ends.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
+        self._printed_at = -math.inf
+        self._held_back = ""  # the last line, if it was not printed
 
     @contextmanager
     def showing(self) -> Iterator[None]:
-        """While the study runs."""
-        if not self._console.is_terminal:
-            yield
+        """While there is progress."""
+        if is_live(self._console):
+            with Live(console=self._console, refresh_per_second=4, transient=True) as self._live:
+                yield
             return
-        with Live(console=self._console, refresh_per_second=4, transient=True) as self._live:
+        try:
             yield
+        finally:
+            if self._held_back:
+                self._print(self._held_back)
 
-    def __call__(self, progress: "Progress") -> None:
-        """Takes the study's state after every event."""
-        is_news = progress.message and " starts: " not in progress.message
+    def take_study(self, progress: "Progress") -> None:
+        """Takes a study's state, after every event."""
+        news = "" if " starts: " in progress.message else progress.message
         if self._live is None:
-            if is_news:
-                self._console.print(
-                    f"{progress.message} | {progress_line(progress)}", soft_wrap=True
-                )
+            if news:
+                self._print(f"{news} | {progress_line(progress)}")
             return
-        if is_news:
-            self._live.console.print(Text(progress.message, style="dim", overflow="ellipsis"))
-        self._live.update(Text(progress_line(progress), overflow="ellipsis", no_wrap=True))
+        if news:
+            self._print_above(news)
+        self._show(*progress_lines(progress))
+
+    def take_training(self, progress: "RetrainingProgress") -> None:
+        """Takes the state of many trainings, after one ended."""
+        counts, is_failure = retraining_line(progress), " failed: " in progress.message
+        line = f"{progress.message} | {counts}"
+        if self._live is not None:
+            if is_failure:
+                self._print_above(progress.message)
+            self._show(counts, progress.message)
+        elif is_failure or time.monotonic() - self._printed_at >= LOG_PERIOD:
+            self._print(line)
+        else:
+            self._held_back = line
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+        self._printed_at, self._held_back = time.monotonic(), ""
+
+    def _print_above(self, line: str) -> None:
+        self._console.print(Text(line, style="dim", overflow="ellipsis"))
+
+    def _show(self, *lines: str) -> None:
+        assert self._live is not None
+        text = "\n".join(line for line in lines if line)
+        self._live.update(Text(text, overflow="ellipsis", no_wrap=True))
+
+
+def is_live(console: Console) -> bool:
+    """Whether a line can be written over: not where colours alone are forced, as some CI does."""
+    return console.is_interactive and console.file.isatty()
+
+
+def progress_lines(progress: "Progress") -> tuple[str, str]:
+    """Counts and the time left; what was found. Each in less than 80 columns."""
+    counts = f"{progress.trained}/{progress.budget} trained"
+    if progress.stopped:
+        counts += f" ({progress.stopped} stopped)"
+    if progress.failed:
+        counts += f", {progress.failed} failed"
+    if progress.running:
+        counts += f", {progress.running} running"
+    if progress.seconds_left > 0:  # it may be NaN
+        counts += f", {duration(progress.seconds_left)} left"
+    found = []
+    if not math.isnan(progress.best_accuracy):
+        found.append(f"best {progress.best_accuracy:.4f}")
+    if not math.isnan(progress.hypervolume):
+        found.append(f"hypervolume {progress.hypervolume:.4f}")
+    if progress.front_size:
+        found.append(f"front of {progress.front_size}")
+    return counts, ", ".join(found)
 
 
 def progress_line(progress: "Progress") -> str:
-    """Counts, best accuracy, hypervolume and time left, in less than 80 columns."""
-    parts = [
-        f"{progress.trained}/{progress.budget} trained",
-        f"{progress.running} running, {progress.stopped} stopped, {progress.failed} failed",
-    ]
-    if not math.isnan(progress.best_accuracy):
-        parts.append(f"best {progress.best_accuracy:.4f}")
-    if not math.isnan(progress.hypervolume):
-        parts.append(f"hv {progress.hypervolume:.3f}")
-    if not math.isnan(progress.seconds_left):
-        parts.append(f"{duration(progress.seconds_left)} left")
-    return ", ".join(parts)
+    """Both in one."""
+    return ", ".join(line for line in progress_lines(progress) if line)
+
+
+def status_lines(summary: dict[str, Any]) -> Iterator[str]:
+    """A study's counts, time and driver, and how it goes on; from `search.summary.summarise`."""
+    counts = f"{summary['trained']}/{summary['budget']} trained ({summary['stopped']} stopped)"
+    yield (
+        f"study {summary['study']} on {summary['data_set']}: {counts}, {summary['failed']} failed, "
+        f"{summary['running']} running"
+    )
+    if summary["hypervolume"] is not None:
+        yield (
+            f"best {summary['best_accuracy']:.4f}, hypervolume {summary['hypervolume']:.4f}, "
+            f"front of {summary['front_size']}"
+        )
+    left = summary["seconds_left"]
+    is_over = summary["trained"] >= summary["budget"]
+    time_left = (
+        "" if is_over else f", left {'unknown' if left is None else 'about ' + duration(left)}"
+    )
+    yield f"time used {duration(summary['seconds_used'])}{time_left}"
+    if summary["driver"]:
+        yield f"driven by {summary['driver']}"
+    elif is_over:
+        yield "its budget is used; `hgcnas run STUDY.toml --trials N` goes on"
+    else:
+        yield "no driver is running; `hgcnas run STUDY.toml` goes on"
 
 
 def duration(seconds: float) -> str:
@@ -76,10 +156,15 @@ def duration(seconds: float) -> str:
 
 
 def front_table(frame: pd.DataFrame) -> Table:
-    """The finished trials on the front, and beside them those that people asked for."""
+    """The finished trials on the front, and beside them those that people asked for.
+
+    Where it is too wide for a terminal, only the architectures are broken.
+    """
     finished = frame[frame["state"] == "finished"]
     shown = finished[finished["on_front"] | (finished["origin"].fillna("") != "")]
     table = Table("trial", "accuracy", "FLOPs", "params", "front", "architecture", box=None)
+    for column in table.columns[:5]:
+        column.no_wrap = True
     for column in table.columns[:4]:
         column.justify = "right"
     for row in shown.sort_values("flops").itertuples():
@@ -118,10 +203,10 @@ class EpochPrinter:
 
 
 def retraining_line(progress: "RetrainingProgress") -> str:
-    """What just ended, how far it is, and the time left."""
+    """How far it is, and the time left."""
     left = progress.seconds_left
-    time = "" if math.isnan(left) else f", {duration(left)} left"
-    return f"{progress.message} | {progress.done}/{progress.wanted} trained{time}"
+    text = f", {duration(left)} left" if left > 0 else ""  # it may be NaN
+    return f"{progress.done}/{progress.wanted} trained{text}"
 
 
 def confirmation_table(networks: pd.DataFrame) -> Table:
@@ -188,6 +273,9 @@ def fidelity_table(fidelity: "Fidelity") -> Table:
 @contextmanager
 def searches(console: Console, total: int) -> Iterator[Callable[[str, int], None]]:
     """Shows how many of the simulated searches are done, in a terminal."""
+    if not is_live(console):
+        yield lambda sampler, seed: None
+        return
     columns = ("{task.completed}/{task.total} searches,", TimeRemainingColumn())
     with Bar(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=total)
@@ -202,11 +290,12 @@ def simulation_table(summary: pd.DataFrame) -> Table:
     table = Table("sampler", *header, f"as {first}", "worst", "epochs", "time", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
+    counts = ("to_reach", "worst", "epochs")
     for row in summary.to_dict("records"):
         table.add_row(
             row["sampler"],
             *(f"{row[name]:.4f}" for name in marks),
-            *(f"{row[name]:.0f}" for name in ("to_reach", "worst", "epochs")),
+            *("never" if math.isinf(row[name]) else f"{row[name]:.0f}" for name in counts),
             duration(row["seconds"]),
         )
     return table

@@ -1,14 +1,25 @@
-"""Optuna Dashboard over one study's storage, on this machine only."""
+"""Optuna Dashboard over one study's storage, on this machine only, and only to look at."""
 
+import json
+from collections.abc import Iterable
 from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna_dashboard
+from optuna.artifacts import FileSystemArtifactStore
 
 from hgcnet.errors import RunError
 from search.stored_study import StoredStudy
 
-HOST = "127.0.0.1"  # the dashboard has no login, and can delete studies
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+HOST = "127.0.0.1"  # the dashboard has no login
+REFUSAL = {
+    "reason": "hgcnas serves this page for reading only: a study is changed by `hgcnas run` alone"
+}
+_MAX_BODY = 2**24  # bytes of a refused request that are read, so that its sender takes the answer
 
 
 class _ThreadingServer(ThreadingMixIn, WSGIServer):
@@ -26,7 +37,8 @@ def create_server(stored: StoredStudy, port: int) -> WSGIServer:
     Raises:
         RunError: the port cannot be had.
     """
-    application = optuna_dashboard.wsgi(stored.storage)
+    artifacts = FileSystemArtifactStore(stored.folder.artifacts)
+    application = only_reading(optuna_dashboard.wsgi(stored.storage, artifacts))
     try:
         return make_server(
             HOST, port, application, server_class=_ThreadingServer, handler_class=_QuietHandler
@@ -35,6 +47,21 @@ def create_server(stored: StoredStudy, port: int) -> WSGIServer:
         raise RunError(
             f"--port {port}: {HOST}:{port} cannot be used: {error.strerror}; try another one"
         ) from error
+
+
+def only_reading(application: "WSGIApplication") -> "WSGIApplication":
+    """The application without what would change anything: deleting, renaming, editing, telling."""
+
+    def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return application(environ, start_response)
+        environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), _MAX_BODY))
+        body = json.dumps(REFUSAL).encode() + b"\n"
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response("403 Forbidden", headers)
+        return [body]
+
+    return serve
 
 
 def study_address(stored: StoredStudy, server: WSGIServer) -> str:

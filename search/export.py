@@ -4,11 +4,15 @@ import platform
 from importlib.metadata import version
 
 import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import RunError
 from search.pareto import choose
+from search.results import STATE_NAMES
+from search.samplers.parameters import OptunaSpace
 from search.stored_study import StoredStudy
+from search.study_file import StudyFile
 
 
 def versions() -> dict[str, str]:
@@ -34,26 +38,31 @@ def export_trial(stored: StoredStudy, number: int) -> ArchitectureFile:
     Raises:
         RunError: there is no such trial, or it did not finish.
     """
-    frame = stored.trials()
-    rows = frame[frame["number"] == number]
-    if rows.empty:
-        raise RunError(f"trial {number}: the study has trials 0 to {len(frame) - 1}")
-    row = rows.iloc[0]
-    if row["state"] != "finished":
-        raise RunError(f"trial {number}: it is {row['state']}; only finished trials are exported")
-    data = stored.file.data
+    trials = stored.frozen_trials
+    if not 0 <= number < len(trials):
+        raise RunError(f"trial {number}: the study has trials 0 to {len(trials) - 1}")
+    trial = trials[number]
+    if trial.state != TrialState.COMPLETE:
+        state = STATE_NAMES[trial.state]
+        raise RunError(f"trial {number}: it is {state}; only finished trials are exported")
+    return architecture_file(trial, stored.file, stored.space)
+
+
+def architecture_file(trial: FrozenTrial, file: StudyFile, space: OptunaSpace) -> ArchitectureFile:
+    """The architecture file of a finished trial, with where it comes from and what was measured."""
+    attributes = trial.user_attrs
     return ArchitectureFile(
-        architecture=stored.architecture(number),
-        task=stored.space.space.task,
+        architecture=space.decode(trial.params),
+        task=space.space.task,
         provenance={
-            "study": stored.file.name,
-            "trial": number,
-            "fingerprint": row["fingerprint"],
-            "flops": int(row["flops"]),
-            "num_params": int(row["num_params"]),
-            "val_accuracy": float(row["val_accuracy"]),
-            "data_set": data.dataset,
-            "epochs": int(row["epochs"]),
+            "study": file.name,
+            "trial": trial.number,
+            "fingerprint": attributes["fingerprint"],
+            "flops": int(attributes["flops"]),
+            "num_params": int(attributes["num_params"]),
+            "val_accuracy": float(trial.values[file.metrics.index("val_accuracy")]),
+            "data_set": file.data.dataset,
+            "epochs": len(attributes["curve"]),
             "versions": versions(),
         },
     )

@@ -78,7 +78,7 @@ def to_frame(
             for name, dtype in COLUMNS.items()
         }
     )
-    frame["on_front"] = np.array(_on_front(trials, objectives), dtype=np.bool_)
+    frame["on_front"] = np.array(are_on_front(trials, objectives), dtype=np.bool_)
     return frame
 
 
@@ -151,7 +151,8 @@ def _architecture_cells(architecture: Architecture) -> dict[str, Any]:
     return {"architecture": str(architecture)} | cells
 
 
-def _on_front(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> list[bool]:
+def are_on_front(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> list[bool]:
+    """Which trials finished and are dominated by none; `objectives` as for `load_trials`."""
     signs = np.array([-1.0 if metric == "val_accuracy" else 1.0 for metric in objectives])
     finished = [trial.state == TrialState.COMPLETE for trial in trials]
     values = [trial.values for trial in trials if trial.state == TrialState.COMPLETE]

@@ -8,6 +8,7 @@ from optuna.storages import RDBStorage
 
 from search.checkpoints import Checkpoints
 from search.cluster import check_resources, joined_ray
+from search.dashboard_content import DashboardContent
 from search.export import versions
 from search.loop import Progress, SearchLoop
 from search.preparation import PreparedStudy
@@ -50,25 +51,40 @@ def drive(
             stack.callback(storage.engine.dispose)
             return storage
 
-        def open_loop() -> SearchLoop:
+        def open_loop() -> tuple[SearchLoop, DashboardContent]:
             folder.create(file.document, versions(), storage_url)
             stack.enter_context(folder.locked())
             writer = StudyWriter(database or open_database(), file, prepared.space)
-            return SearchLoop(
+
+            def watch(progress: Progress) -> None:
+                observe(progress)
+                content.update()
+
+            loop = SearchLoop(
                 file,
                 prepared.space,
                 writer,
                 prepared.start_with,
-                observe,
+                watch,
                 folder.next_enqueued,
                 Checkpoints(folder.path / "checkpoints"),
             )
+            content = DashboardContent(
+                writer,
+                file,
+                prepared.space,
+                folder.artifacts,
+                say=lambda text: observe(loop.progress(text)),
+            )
+            # What a driver that was killed left half written, or never came to.
+            content.write(is_last=not loop.has_work)
+            return loop, content
 
         # A database elsewhere may have a driver already.
         is_new = not folder.exists
         database = open_database() if is_new and storage_url is not None else None
-        loop = None if is_new else open_loop()
-        if loop is not None and not loop.has_work:
+        opened = None if is_new else open_loop()
+        if opened is not None and not (loop := opened[0]).has_work:
             return Outcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=True)
         resources = stack.enter_context(joined_ray(ray_address))
         check_resources(resources, file.workers, file.source)
@@ -78,6 +94,7 @@ def drive(
             train_images=file.proxy.train_images,
             val_images=file.proxy.val_images,
         )
-        loop = loop or open_loop()
+        loop, content = opened or open_loop()
         run_trials(loop, splits, file.proxy, file.workers)
+        content.write(is_last=True)
         return Outcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)

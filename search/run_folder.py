@@ -47,6 +47,11 @@ class RunFolder:
         return self.path / "study.db"
 
     @property
+    def artifacts(self) -> Path:
+        """The files that the dashboard shows with a trial: an artifact store of Optuna."""
+        return self.path / "artifacts"
+
+    @property
     def exists(self) -> bool:
         """Whether a study was started here."""
         return self.study_file.exists()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum
@@ -97,6 +97,17 @@ class StudyWriter:
         stored = dict(self._study.user_attrs["hypervolume"])
         self._study.set_user_attr("hypervolume", stored | {"reference_accuracy": accuracy})
         return self.hypervolume_bounds()
+
+    def system_attributes(self) -> dict[str, Any]:
+        """Of the study: what Optuna Dashboard shows beside the rows is among them."""
+        return self._storage.get_study_system_attrs(self._study._study_id)
+
+    def set_system_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Writes those that are not stored so, one after another."""
+        stored = self.system_attributes()
+        for key, value in attributes.items():
+            if key not in stored or stored[key] != value:
+                self._storage.set_study_system_attr(self._study._study_id, key, value)
 
     def close_interrupted(self) -> int:
         """Tells what a dead driver left running as failed; returns how many there were."""

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,11 +82,9 @@ def is_model_folder(network: str) -> bool:
     return network not in PRESETS and Path(network).is_dir()
 
 
-def observer(as_json: bool) -> Callable[["RetrainingProgress"], None]:
-    """Prints each training that ends; beside a JSON document to stderr."""
-    console = err if as_json else out
-
-    def observe(progress: "RetrainingProgress") -> None:
-        console.print(show.retraining_line(progress), highlight=False, soft_wrap=True)
-
-    return observe
+@contextmanager
+def observer(as_json: bool) -> Iterator[Callable[["RetrainingProgress"], None]]:
+    """Shows how far the trainings are; beside a JSON document on stderr."""
+    printer = show.ProgressPrinter(err if as_json else out)
+    with printer.showing():
+        yield printer.take_training

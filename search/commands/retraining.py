@@ -66,15 +66,16 @@ def confirm(
 
     stored = read_study(find_run(run, runs), storage)
     recipe = _recipe(stored.file, epochs, train_images, resolution)
-    result = confirm_study(
-        stored,
-        recipe,
-        seeds=seeds,
-        select=select,
-        workers=stored.file.workers,
-        ray_address=ray_address,
-        observe=observer(as_json),
-    )
+    with observer(as_json) as observe:
+        result = confirm_study(
+            stored,
+            recipe,
+            seeds=seeds,
+            select=select,
+            workers=stored.file.workers,
+            ray_address=ray_address,
+            observe=observe,
+        )
     if as_json:
         print_json(to_document(result))
         return
@@ -143,15 +144,16 @@ def compare(
     wanted = repeated(networks, seeds, file.seed)
     trainings = Trainings(runs / file.name / "compare" / recipe.name, recipe)
     with locked(trainings.folder):
-        outcome = retrain(
-            wanted,
-            trainings,
-            file.workers,
-            file.source,
-            ray_address=ray_address,
-            observe=observer(as_json),
-            keep_states=test,
-        )
+        with observer(as_json) as observe:
+            outcome = retrain(
+                wanted,
+                trainings,
+                file.workers,
+                file.source,
+                ray_address=ray_address,
+                observe=observe,
+                keep_states=test,
+            )
         frame = trainings.frame(wanted, prepared.space.space.task)
         summary = summarise_networks(frame)
         if test and outcome.is_complete:
@@ -253,20 +255,20 @@ def fidelity(
     base = _recipe(file, None, None, None)
     proxies = [base, *(with_options(base, **_parse_proxy(text)) for text in proxy or ())]
     folder = runs / file.name / "fidelity"
-    result = measure_fidelity(
-        prepared,
-        folder,
-        proxies if proxy else default_proxies(base),
-        with_options(
-            base,
-            epochs=reference_epochs or 3 * base.proxy.epochs,
-            train_images=reference_images,
-        ),
-        networks=networks,
-        repetitions=reference_seeds,
-        ray_address=ray_address,
-        observe=observer(as_json),
+    reference = with_options(
+        base, epochs=reference_epochs or 3 * base.proxy.epochs, train_images=reference_images
     )
+    with observer(as_json) as observe:
+        result = measure_fidelity(
+            prepared,
+            folder,
+            proxies if proxy else default_proxies(base),
+            reference,
+            networks=networks,
+            repetitions=reference_seeds,
+            ray_address=ray_address,
+            observe=observe,
+        )
     try:
         figure = correlations(result)
         write_figures(folder / "fidelity.html", f"hgcnas: {file.name}", {"Fidelity": figure})

@@ -1,5 +1,6 @@
 """The commands that search without training: a table of trained networks, and simulations on it."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -51,15 +52,16 @@ def tabulate(
 
     prepared = prepare(read_study_file(study))
     folder = runs / prepared.file.name / "table"
-    frame, is_complete = train_table(
-        prepared,
-        folder,
-        uniform=networks,
-        near_front=near_front,
-        ray_address=ray_address,
-        without_ray=without_ray,
-        observe=observer(as_json),
-    )
+    with observer(as_json) as observe:
+        frame, is_complete = train_table(
+            prepared,
+            folder,
+            uniform=networks,
+            near_front=near_front,
+            ray_address=ray_address,
+            without_ray=without_ray,
+            observe=observe,
+        )
     path = output or folder.parent / "table.parquet"
     write_table(frame, prepared, path)
     facts = {
@@ -151,7 +153,8 @@ def simulate(
     except OSError as error:
         raise RunError(f"{page}: cannot be written: {error.strerror}") from error
     if as_json:
-        print_json({"surrogate": asdict(quality), "samplers": summary.to_dict("records")})
+        rows_of_samplers = json.loads(summary.to_json(orient="records"))  # null: never
+        print_json({"surrogate": asdict(quality), "samplers": rows_of_samplers})
         return
     out.print(
         f"{quality.networks} networks; the surrogate: tau {quality.tau:.2f}, residual "

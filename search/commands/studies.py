@@ -74,7 +74,11 @@ def run(
     printer = show.ProgressPrinter(err if as_json else out)
     with printer.showing():
         outcome = drive(
-            prepared, folder, storage_url=storage, ray_address=ray_address, observe=printer
+            prepared,
+            folder,
+            storage_url=storage,
+            ray_address=ray_address,
+            observe=printer.take_study,
         )
     stored = read_study(folder, storage)
     frame = stored.trials()
@@ -132,20 +136,8 @@ def status(
     if as_json:
         print_json(summary)
         return
-    driver = summary["driver"]
-    out.print(
-        f"study {summary['study']} on {summary['data_set']}: {summary['trained']}/{summary['budget']} "
-        f"trained ({summary['finished']} finished, {summary['stopped']} stopped), "
-        f"{summary['failed']} failed, {summary['running']} running"
-    )
-    left = summary["seconds_left"]
-    out.print(
-        f"time used {show.duration(summary['seconds_used'])}, left "
-        f"{'unknown' if left is None else 'about ' + show.duration(left)}; "
-        f"{'driven by ' + driver if driver else 'no driver is running'}"
-    )
-    if summary["hypervolume"] is not None:
-        out.print(f"hypervolume {summary['hypervolume']:.4f}")
+    for line in show.status_lines(summary):
+        out.print(line, highlight=False)
     out.print(show.front_table(stored.trials()))
 
 
@@ -211,8 +203,8 @@ def dashboard(
         )
         port = server.server_port
         err.print(
-            "Only this machine can open it, as it has no login and can delete studies. From another "
-            f"one: ssh -L {port}:127.0.0.1:{port} HERE",
+            "It only shows, and only to this machine, as it has no login. From another one: "
+            f"ssh -L {port}:127.0.0.1:{port} HERE",
             highlight=False,
         )
         server.serve_forever()
