@@ -11,7 +11,7 @@ from typing import TypeVar
 import plotly.graph_objects as go
 
 from search.pareto import HypervolumeBounds, normalised_hypervolume
-from search.report.figures import (
+from search.report.style import (
     ACCURACY_TITLE,
     FAILED_COLOUR,
     FINISHED_COLOUR,

@@ -11,7 +11,7 @@ from hgcnet.errors import RunError
 from search.confirmation import read_confirmations
 from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig
-from search.retraining import Recipe
+from search.trainings import Recipe
 
 PAPERS = Recipe(
     data=DataConfig(dataset="cifar10", resolution=32), proxy=ProxyConfig(epochs=300, batch_size=128)

@@ -19,7 +19,7 @@ from search.dashboard_content import DashboardContent
 from search.loop import SearchLoop, Wait
 from search.pareto import HypervolumeBounds, non_dominated
 from search.report import figures, live
-from search.results import are_on_front, load_trials
+from search.results import are_on_front, to_frame
 from search.samplers.parameters import OptunaSpace
 from search.storage import open_storage, sqlite_url
 from search.study import StudyWriter
@@ -320,7 +320,7 @@ def test_the_graphs_of_a_long_study_are_small_and_say_what_they_leave_out() -> N
 
 
 def test_the_hypervolume_is_that_of_the_report(written: Driver) -> None:
-    frame = load_trials(written.writer.trials(), written.space, written.file.metrics)
+    frame = to_frame(written.writer.trials(), written.space, written.file.metrics)
     bounds = written.writer.hypervolume_bounds()
     report = figures.hypervolume_history(frame, bounds).data[0]
     shown = graphs_of(written)["hypervolume"]["data"][0]
