@@ -1,5 +1,7 @@
-"""What the driver keeps in Optuna Dashboard: two graphs, a note on the study, and on each trial of
-the front a note, its architecture file and its learning curve.
+"""What the driver keeps in Optuna Dashboard: graphs, notes, and the files of the front's networks.
+
+Two graphs and a note on the study; on each trial of the front a note, its architecture file and its
+learning curve.
 
 All of it is system attributes of the study, in the form in which `optuna_dashboard.save_note` and
 `save_plotly_graph_object` store it. Those take a second to import and write everything anew; here

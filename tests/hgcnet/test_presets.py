@@ -86,7 +86,9 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
 
 
 def test_a_name_like_no_other_is_answered_with_all() -> None:
-    with pytest.raises(ArchitectureError, match=r"^xyz: is not a preset .*; presets are sgcnet"):
+    with pytest.raises(
+        ArchitectureError, match=r"^xyz: is neither a preset .*; presets are sgcnet"
+    ):
         preset("xyz")
 
 

@@ -18,7 +18,8 @@ from search import dashboard_content
 from search.dashboard_content import DashboardContent
 from search.loop import SearchLoop, Wait
 from search.pareto import HypervolumeBounds, non_dominated
-from search.report import figures, live
+from search.report import live
+from search.report.hypervolume import hypervolume_history
 from search.results import are_on_front, to_frame
 from search.samplers.parameters import OptunaSpace
 from search.storage import open_storage, sqlite_url
@@ -322,7 +323,7 @@ def test_the_graphs_of_a_long_study_are_small_and_say_what_they_leave_out() -> N
 def test_the_hypervolume_is_that_of_the_report(written: Driver) -> None:
     frame = to_frame(written.writer.trials(), written.space, written.file.metrics)
     bounds = written.writer.hypervolume_bounds()
-    report = figures.hypervolume_history(frame, bounds).data[0]
+    report = hypervolume_history(frame, bounds).data[0]
     shown = graphs_of(written)["hypervolume"]["data"][0]
     everywhere = dict(zip(report.x, report.y, strict=True))
     assert shown["y"] == pytest.approx([everywhere[x] for x in shown["x"]], abs=1e-5)
