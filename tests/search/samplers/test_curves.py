@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.samplers.curves import MIN_WHOLE, foretell_ends
+from search.samplers.curves import LEAST_WHOLE, foretell_ends
 
 
 def curves(number: int, noise: float = 0.0) -> tuple[list[np.ndarray], np.ndarray]:
@@ -31,8 +31,16 @@ def test_the_deviation_is_that_of_the_errors() -> None:
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(std[0], rel=0.2)
 
 
-def test_few_whole_curves_tell_nothing() -> None:
-    found, cost = curves(MIN_WHOLE)
+def test_of_few_whole_curves_the_mean_rise_is_taken() -> None:
+    found, cost = curves(4)
+    mean, std = foretell_ends(found[:3], cost[:3], [found[3][:2]], cost[3:])
+    rises = [curve[-1] - curve[1] for curve in found[:3]]
+    assert mean[0] == pytest.approx(found[3][1] + np.mean(rises))
+    assert std[0] == pytest.approx(np.std(rises, ddof=1))
+
+
+def test_fewer_tell_nothing() -> None:
+    found, cost = curves(LEAST_WHOLE)
     mean, std = foretell_ends(found[:-1], cost[:-1], [found[-1][:2]], cost[-1:])
     assert np.isnan([*mean, *std]).all()
 
