@@ -262,7 +262,7 @@ def seconds_used(trials: Sequence[FrozenTrial]) -> float:
         for trial in trials
         if trial.datetime_start
         and trial.datetime_complete
-        and trial.user_attrs.get("failure") != INTERRUPTED
+        and trial.user_attrs.get("failure") not in (INTERRUPTED, UNPLANNED)
     )
     total, end = 0.0, datetime.min
     for start, stop in spans:

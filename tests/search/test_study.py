@@ -22,6 +22,7 @@ from search.storage import open_storage, sqlite_url
 from search.study import (
     INTERRUPTED,
     STOPPED,
+    UNPLANNED,
     Again,
     Proposal,
     StudyWriter,
@@ -249,6 +250,7 @@ def row(start: float | None, stop: float | None, failure: str | None = None) -> 
         ([row(2, 4), row(1, 3), row(2.5, 2.6)], 3),
         ([row(1, 2), row(3, None), row(None, None)], 1),
         ([row(1, 2), row(2, 9, INTERRUPTED)], 1),  # told by the next driver, hours later
+        ([row(1, 2), row(2, 9, UNPLANNED)], 1),
         ([row(1, 2), row(2, 3, "Diverged: nan")], 2),
     ],
 )
