@@ -117,7 +117,7 @@ def hypervolume(trained: Iterable[Point], bounds: HypervolumeBounds) -> go.Figur
 def _titled_figure(title: str, x_title: str, y_title: str) -> go.Figure:
     figure = empty_figure(x_title, y_title)
     # The dashboard gives it a card of its own size.
-    figure.update_layout(height=None, margin={"l": 70, "r": 20, "t": 70, "b": 50})
+    figure.update_layout(height=None, margin={"l": 70, "r": 20, "t": 95, "b": 50})
     figure.update_layout(title={"text": title, "font": {"size": 16}, "x": 0.02, "y": 0.97})
     return figure
 

@@ -148,7 +148,9 @@ def test_a_killed_train_goes_on_to_the_same_model(folder: Path, run: Any) -> Non
         metrics = [json.loads((path / "metrics.json").read_text()) for path in (ours, theirs)]
         assert timeless(metrics[0]) == timeless(metrics[1])
         assert len(metrics[0]["metrics"]["curve"]) == 12
-    with pytest.raises(AssertionError, match="holds models of another network; name another folder by -o"):
+    with pytest.raises(
+        AssertionError, match="holds models of another network; name another folder by -o"
+    ):
         run("train", "two.toml", *options[2:], "-o", "killed")
     # What a model folder says of itself is true of the network that is read from it.
     record = hgcnet.read_record(ours)
