@@ -32,7 +32,8 @@ from search.study_file import StudyFile
 
 PERIOD = 30.0  # seconds between two updates
 PIECE = 2045  # characters of an attribute that the dashboard reads
-MAX_NOTED = 60  # trials with a note while the study runs; they keep it when they leave the front
+# Trials with a note, while the study runs and at its end; they keep it when they leave the front.
+MAX_NOTED, MAX_NOTED_AT_END = 60, 150
 
 Attributes = dict[str, Any]
 
@@ -70,8 +71,8 @@ class DashboardContent:
     def write(self, *, is_last: bool = False) -> None:
         """Writes what has changed since the last time.
 
-        NSGA-II reads all that is written at each ask, and nothing can be taken away again. So a front
-        that never settles gets its remaining notes only at the end.
+        NSGA-II reads all that is written at each ask, the dashboard goes through it for each trial, and
+        nothing can be taken away again. So a front that never settles gets more notes only at the end.
 
         Args:
             is_last: whether nothing more will be asked.
@@ -119,13 +120,13 @@ class DashboardContent:
     ) -> list[FrozenTrial]:
         """What of the front gets its note and its files now, or has them only in part."""
         is_noted = {trial.number: _version_key(trial._trial_id) in stored for trial in front}
-        room = MAX_NOTED - sum(key.endswith(":note_ver") for key in stored)
+        room = (MAX_NOTED_AT_END if is_last else MAX_NOTED) - sum(
+            key.endswith(":note_ver") for key in stored
+        )
         new = [trial for trial in front if not is_noted[trial.number]]
         begun = [trial for trial in front if is_noted[trial.number]]
         return [
-            trial
-            for trial in begun + (new if is_last else new[: max(0, room)])
-            if trial.number not in self._complete
+            trial for trial in begun + new[: max(0, room)] if trial.number not in self._complete
         ]
 
     def _of_trial(self, trial: FrozenTrial, stored: Mapping[str, Any]) -> Attributes:
