@@ -95,7 +95,9 @@ def evaluate_on_test(
                 training.architecture, splits, recipe.proxy, seed=training.seed, device=device
             )
             trained.load_state(checkpoint.state)
-            accuracy = evaluate(trained.model, test, recipe.proxy.precision).accuracy
+            accuracy = evaluate(
+                trained.model, test
+            ).accuracy  # in float32, as those who load it will
             save_model(
                 folder,
                 trained.model,

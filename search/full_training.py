@@ -58,7 +58,7 @@ def train_in_full(
             trainings.states.save(training.key, run.save_state())
             observe(epoch, run.seconds)
         test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
-        tested = evaluate(run.model, test, recipe.proxy.precision)
+        tested = evaluate(run.model, test)  # in float32, as those who load it will
         measured = {
             "test_accuracy": tested.accuracy,
             "test_loss": tested.loss,
