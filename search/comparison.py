@@ -95,9 +95,8 @@ def evaluate_on_test(
                 training.architecture, splits, recipe.proxy, seed=training.seed, device=device
             )
             trained.load_state(checkpoint.state)
-            accuracy = evaluate(
-                trained.model, test
-            ).accuracy  # in float32, as those who load it will
+            # In float32, as those who load it will.
+            accuracy = evaluate(trained.model, test).accuracy
             save_model(
                 folder,
                 trained.model,
