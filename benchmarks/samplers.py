@@ -9,6 +9,7 @@ Sections:
     stopping  epochs until the same hypervolume, with early stopping and without
     front     the front as the model believes it against that of raw values, on the truth
     ask       seconds a proposal after 100, 1,000 and 10,000 finished trials
+    ray       real searches with two workers against simulated ones (tables of digits: minutes)
 
 Medians over seeds with 90 % bands; searches of the same seed see the same noise.
 """
@@ -17,13 +18,17 @@ import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import tomli_w
 from optuna.storages import InMemoryStorage
 
 from hgcnet.complexity import count
+from search.cluster import joined_ray
 from search.console import duration
+from search.notebook import run_study
 from search.pareto import non_dominated, normalised_hypervolume
 from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
 from search.samplers.parameters import OptunaSpace
@@ -34,7 +39,7 @@ from search.tabulation import read_table
 from space.search_space import SearchSpace
 
 TABLES = Path(__file__).parents[1] / "studies" / "tables"
-SECTIONS = ("quality", "reach", "stopping", "front", "ask")
+SECTIONS = ("quality", "reach", "stopping", "front", "ask", "ray")
 RANDOM_TRIALS = 200
 GP_TRIALS, GP_SEEDS = 60, 10  # Optuna's GP takes a second a proposal
 KINDS = {  # sampler -> (trials, whether it is slow)
@@ -70,6 +75,8 @@ def main() -> None:
             print_front(world, arguments.seeds)
         if "ask" in arguments.sections:
             print_seconds_per_ask(world)
+        if "ray" in arguments.sections and file.data.dataset == "digits":
+            print_against_ray(world)
 
 
 def print_quality(table: pd.DataFrame, space: SearchSpace) -> None:
@@ -163,28 +170,41 @@ def _lost(early: pd.DataFrame) -> float:
 
 def print_front(world: World, seeds: int) -> None:
     """The true hypervolume of the front that people would be shown."""
-    frame = simulate_all(
-        world, samplers=["known_cost"], workers=1, trials=50, seeds=seeds, early_stopping=False
+    print(
+        "\nthe front that is shown, scored on the truth (median), and how often belief is the better"
     )
-    shown = {"raw values": [], "posterior mean": [], "everything": []}
-    space, bounds = world.space.space, world.bounds
-    for seed, search in frame.groupby("seed"):
-        points = np.array(search["point"].tolist())
-        features = features_of(space, points)
-        rng = np.random.default_rng(int(seed))
-        sample = features_of(space, space.draw_points(rng, 2000))
-        model = AccuracyModel(Scaling.of(sample), rng)
-        model.learn(features, search["observed"].to_numpy(), features[:0])
-        believed, _ = model.predict(features)
-        flops = search["flops"].to_numpy("float64")
-        for name, values in (("raw values", search["observed"]), ("posterior mean", believed)):
-            front = non_dominated(np.column_stack([-np.asarray(values), flops]))
-            truth = search["accuracy"].to_numpy()[front]
-            shown[name].append(normalised_hypervolume(truth, flops[front], bounds))
-        shown["everything"].append(search["hypervolume"].iloc[-1])
-    print("\nthe front of 50 trials, scored on the truth (median)")
-    for name, volumes in shown.items():
-        print(f"{name:16}{np.median(volumes):8.4f}")
+    print(
+        f"{'':12}{'trials':>8}{'measured':>10}{'believed':>10}{'everything':>12}{'better':>8}{'worse':>7}"
+    )
+    for kind, trials in (("known_cost", 15), ("known_cost", 50), ("tpe", 100), ("random", 200)):
+        frame = simulate_all(
+            world, samplers=[kind], workers=1, trials=trials, seeds=seeds, early_stopping=False
+        )
+        found = np.array(
+            [_shown(world, search, int(seed)) for seed, search in frame.groupby("seed")]
+        )
+        medians = np.median(found, axis=0)
+        gain = found[:, 1] - found[:, 0]
+        print(
+            f"{kind:12}{trials:8}{medians[0]:10.4f}{medians[1]:10.4f}{medians[2]:12.4f}"
+            f"{(gain > 0).sum():8}{(gain < 0).sum():7}"
+        )
+
+
+def _shown(world: World, search: pd.DataFrame, seed: int) -> tuple[float, float, float]:
+    """True hypervolumes of the measured front, of the believed one, and of everything trained."""
+    space = world.space.space
+    features = features_of(space, np.array(search["point"].tolist()))
+    rng = np.random.default_rng(seed)
+    model = AccuracyModel(Scaling.of(features_of(space, space.draw_points(rng, 2000))), rng)
+    model.learn(features, search["observed"].to_numpy(), features[:0])
+    believed, _ = model.predict(features)
+    flops, truth = search["flops"].to_numpy("float64"), search["accuracy"].to_numpy()
+    volumes = []
+    for values in (search["observed"].to_numpy(), believed):
+        front = non_dominated(np.column_stack([-values, flops]))
+        volumes.append(normalised_hypervolume(truth[front], flops[front], world.bounds))
+    return volumes[0], volumes[1], float(search["hypervolume"].iloc[-1])
 
 
 def print_seconds_per_ask(world: World) -> None:
@@ -225,6 +245,43 @@ def _seconds_per_ask(world: World, kind: str, number: int) -> list[float]:
         if seconds[-1] > 60:
             return []
     return seconds
+
+
+def print_against_ray(world: World, trials: int = 30, seeds: int = 5) -> None:
+    """The hypervolume of what was measured, as nobody knows a real network's accuracy without noise."""
+    simulated = simulate_all(
+        world,
+        samplers=["known_cost"],
+        workers=2,
+        trials=trials,
+        seeds=seeds,
+        early_stopping=False,
+    )
+    volumes: dict[str, list[float]] = {"simulated": [], "real": []}
+
+    def note(kind: str, accuracy: pd.Series, flops: pd.Series) -> None:
+        volume = normalised_hypervolume(accuracy, flops.to_numpy("float64"), world.bounds)
+        volumes[kind].append(volume)
+
+    for _, search in simulated.groupby("seed"):
+        note("simulated", search["observed"], search["flops"])
+    with TemporaryDirectory() as folder, joined_ray(None, num_cpus=2):
+        for seed in range(seeds):
+            document = {
+                **world.file.document,
+                "name": f"real-{seed}",
+                "seed": seed,
+                "budget": {"trials": trials},
+                "sampler": {"kind": "known_cost"},
+                "early_stopping": {"kind": "none"},
+            }
+            study = Path(folder, "study.toml")
+            study.write_text(tomli_w.dumps(document))
+            frame = run_study(study, runs=folder)
+            note("real", frame["val_accuracy"], frame["flops"])
+    print(f"\nmeasured hypervolume of {trials} trials, 2 workers, {seeds} seeds")
+    for kind, values in volumes.items():
+        print(f"{kind:10}{np.mean(values):8.4f} ± {np.std(values, ddof=1):.4f}")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def networks_to_confirm(
     Raises:
         RunError: no trial has finished, or the rule chooses none.
     """
-    frame = stored.trials()
+    frame = stored.believed_trials()
     numbers = front(frame)["number"].tolist()
     if select is not None or not numbers:
         numbers = [select_trial(frame, select or "best")]

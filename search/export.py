@@ -1,15 +1,17 @@
 """A trial of a study -> the architecture file that rebuilds its network anywhere."""
 
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 
+import numpy as np
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import RunError
 from search.pareto import choose
-from search.results import STATE_NAMES
+from search.results import STATE_NAMES, shown_accuracy
 from search.samplers.parameters import OptunaSpace
 from search.stored_study import StoredStudy
 from search.study_file import StudyFile
@@ -24,11 +26,14 @@ def versions() -> dict[str, str]:
 def select_trial(frame: pd.DataFrame, rule: str) -> int:
     """The number of the finished trial that a rule ("knee", "best", "max-flops=60e6") chooses.
 
+    Where the frame knows what is believed of the accuracies, that decides.
+
     Raises:
         RunError: the rule is unknown, or nothing meets it.
     """
     finished = frame[frame["state"] == "finished"]
-    row = choose(finished["val_accuracy"].to_numpy(), finished["flops"].to_numpy("float64"), rule)
+    accuracy, flops = shown_accuracy(finished).to_numpy(), finished["flops"].to_numpy("float64")
+    row = choose(accuracy, flops, rule)
     return int(finished["number"].iloc[row])
 
 
@@ -45,7 +50,12 @@ def export_trial(stored: StoredStudy, number: int) -> ArchitectureFile:
     if trial.state != TrialState.COMPLETE:
         state = STATE_NAMES[trial.state]
         raise RunError(f"trial {number}: it is {state}; only finished trials are exported")
-    return architecture_file(trial, stored.file, stored.space)
+    file = architecture_file(trial, stored.file, stored.space)
+    believed = stored.believed_trials()["believed_accuracy"].iloc[number]
+    if np.isnan(believed):
+        return file
+    provenance = {**file.provenance, "believed_accuracy": round(float(believed), 4)}
+    return replace(file, provenance=provenance)
 
 
 def architecture_file(trial: FrozenTrial, file: StudyFile, space: OptunaSpace) -> ArchitectureFile:

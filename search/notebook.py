@@ -61,7 +61,7 @@ def run_study(
         ray_address=ray_address or os.environ.get("RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
-    return read_study(folder, url).trials()
+    return read_study(folder, url).believed_trials()
 
 
 def load_trials(
@@ -71,7 +71,8 @@ def load_trials(
 
     Columns (`search.results.COLUMNS` has all, with their types): `number`, `state` ("finished",
     "stopped" early, "failed", "running" or "waiting"), `on_front`, `val_accuracy` in [0, 1] after the
-    last epoch of finished trials, `flops` (multiply-adds of one image), `num_params`, `architecture`
+    last epoch of finished trials, `believed_accuracy` (what a model of the study makes of it: single
+    trainings are noisy; NaN while few have finished; the front is decided by it), `flops` (multiply-adds of one image), `num_params`, `architecture`
     in one line, `depth`, `growth`, `groups` and `se` stage by stage ("7-7-6"), `seconds` of training,
     `failure` with its reason, and `curve`, the list of val_accuracy of every epoch.
 
@@ -83,7 +84,7 @@ def load_trials(
     Raises:
         hgcnet.errors.RunError: there is no such study, or it cannot be read.
     """
-    return _read(run, runs, storage).trials()
+    return _read(run, runs, storage).believed_trials()
 
 
 def export_architecture(
@@ -111,7 +112,7 @@ def export_architecture(
         hgcnet.errors.RunError: there is no such study or trial, or nothing meets the rule.
     """
     stored = _read(run, runs, storage)
-    number = trial if trial is not None else select_trial(stored.trials(), select)
+    number = trial if trial is not None else select_trial(stored.believed_trials(), select)
     return export_trial(stored, number)
 
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import Architecture, Stage
 from hgcnet.files import replace_file
-from search.pareto import non_dominated
+from search.pareto import Floats, non_dominated
 
 STATE_NAMES = {
     TrialState.COMPLETE: "finished",
@@ -28,8 +28,9 @@ STATE_NAMES = {
 COLUMNS = {
     "number": "int64",
     "state": "str",
-    "on_front": "bool",  # not dominated among the finished trials
+    "on_front": "bool",  # not dominated among the finished trials, by what is believed if that is known
     "val_accuracy": "float64",  # of the last epoch; finished trials only
+    "believed_accuracy": "float64",  # without one training's luck; see `search.belief`
     "last_accuracy": "float64",  # of the last epoch there was, in any state
     "flops": "Int64",  # multiply-adds of one image
     "num_params": "Int64",
@@ -63,13 +64,18 @@ class Decoder(Protocol):
 
 
 def to_frame(
-    trials: Sequence[FrozenTrial], space: Decoder, objectives: Sequence[str]
+    trials: Sequence[FrozenTrial],
+    space: Decoder,
+    objectives: Sequence[str],
+    believed: Floats | None = None,
 ) -> pd.DataFrame:
     """One row a trial, in the order given, with the columns of `COLUMNS`.
 
     Args:
         objectives: the metrics in the order of the trials' values; `val_accuracy` is one of them and
             is maximised, the others are minimised.
+        believed: the accuracies (n,) that decide on the front, NaN where they are not known; without
+            them it is decided by what was measured.
     """
     rows = [_row(trial, space, objectives) for trial in trials]
     frame = pd.DataFrame(
@@ -78,7 +84,9 @@ def to_frame(
             for name, dtype in COLUMNS.items()
         }
     )
-    frame["on_front"] = np.array(are_on_front(trials, objectives), dtype=np.bool_)
+    if believed is not None:
+        frame["believed_accuracy"] = believed
+    frame["on_front"] = np.array(are_on_front(trials, objectives, believed), dtype=np.bool_)
     return frame
 
 
@@ -151,10 +159,21 @@ def _architecture_cells(architecture: Architecture) -> dict[str, Any]:
     return {"architecture": str(architecture)} | cells
 
 
-def are_on_front(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> list[bool]:
-    """Which trials finished and are dominated by none; `objectives` as for `load_trials`."""
+def are_on_front(
+    trials: Sequence[FrozenTrial], objectives: Sequence[str], believed: Floats | None = None
+) -> list[bool]:
+    """Which trials finished and are dominated by none; the arguments are those of `to_frame`."""
     signs = np.array([-1.0 if metric == "val_accuracy" else 1.0 for metric in objectives])
-    finished = [trial.state == TrialState.COMPLETE for trial in trials]
+    finished = np.array([trial.state == TrialState.COMPLETE for trial in trials], dtype=np.bool_)
     values = [trial.values for trial in trials if trial.state == TrialState.COMPLETE]
-    kept = iter(non_dominated(np.reshape(values, (-1, len(signs))) * signs).tolist())
-    return [done and next(kept) for done in finished]
+    losses = np.reshape(np.array(values, dtype=np.float64), (-1, len(signs))) * signs
+    if believed is not None and np.isfinite(believed[finished]).all():
+        losses[:, objectives.index("val_accuracy")] = -believed[finished]
+    kept = np.zeros(len(trials), dtype=np.bool_)
+    kept[finished] = non_dominated(losses)
+    return [bool(is_kept) for is_kept in kept]
+
+
+def shown_accuracy(finished: pd.DataFrame) -> pd.Series:
+    """What finished trials are judged by: what is believed of them, else what was measured."""
+    return finished["believed_accuracy"].fillna(finished["val_accuracy"])

@@ -51,12 +51,26 @@ class StoredStudy:
             return HypervolumeBounds(**stored)
 
     def trials(self) -> pd.DataFrame:
-        """One row a trial; see `search.results.COLUMNS`."""
+        """One row a trial, the front as it was measured; see `search.results.COLUMNS`."""
         return self._frame.copy(deep=False)
+
+    def believed_trials(self) -> pd.DataFrame:
+        """The same with what a model believes of the accuracies, and the front by that.
+
+        This is the front to choose from; it takes a second or two. See `search.belief`.
+        """
+        return self._believed_frame.copy(deep=False)
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
         return to_frame(self.frozen_trials, self.space, self.file.metrics)
+
+    @cached_property
+    def _believed_frame(self) -> pd.DataFrame:
+        from search.belief import believed_accuracy  # scikit-learn takes a second to load
+
+        believed = believed_accuracy(self.frozen_trials, self.space)
+        return to_frame(self.frozen_trials, self.space, self.file.metrics, believed)
 
     def architecture(self, number: int) -> Architecture:
         """The architecture of a trial."""

@@ -43,13 +43,17 @@ class _Trees:
     def __init__(self, features: Floats, targets: Floats) -> None:
         trend = _trend(features)
         self._linear = LinearRegression().fit(trend, targets)
-        self._trees = ExtraTreesRegressor(
+        forest = ExtraTreesRegressor(
             n_estimators=300, min_samples_leaf=3, max_features=0.5, random_state=0, n_jobs=1
         ).fit(features, targets - self._linear.predict(trend))
+        self._trees = [tree.tree_ for tree in forest.estimators_]
 
     def predict(self, features: Floats) -> Floats:
         """(N, T)."""
-        found: Floats = self._linear.predict(_trend(features)) + self._trees.predict(features)
+        # The forest's own predict gives the same and takes twenty times as long for one network.
+        rows = features.astype(np.float32)
+        above = sum(tree.predict(rows)[..., 0] for tree in self._trees) / len(self._trees)
+        found: Floats = self._linear.predict(_trend(features)) + above
         return found
 
 

@@ -158,7 +158,7 @@ def report(
 
     folder = find_run(run, runs)
     stored = read_study(folder, storage)
-    frame = stored.trials()
+    frame = stored.believed_trials()
     page = folder.path / "report.html"
     try:
         write_page(
@@ -236,15 +236,17 @@ def export(
 
     folder = find_run(run, runs)
     stored = read_study(folder, storage)
-    number = trial if trial is not None else select_trial(stored.trials(), select)
+    number = trial if trial is not None else select_trial(stored.believed_trials(), select)
     file = export_trial(stored, number)
+    believed = file.provenance.get("believed_accuracy")
     path = output or folder.path / "best.toml"
     write_architecture(path, file)
     if as_json:
         print_json({"file": str(path), **file.provenance})
         return
     out.print(
-        f"{path}: trial {number}, {file.provenance['val_accuracy']:.4f} at "
+        f"{path}: trial {number}, {file.provenance['val_accuracy']:.4f} "
+        f"{'' if believed is None else f'(believed to be {believed:.4f}) '}at "
         f"{show.count_text(file.provenance['flops'])} FLOPs, "
         f"{show.count_text(file.provenance['num_params'])} params\n{file.architecture}",
         highlight=False,

@@ -19,7 +19,7 @@ from search.report.style import (
     with_notice,
 )
 from search.report.traits import network_traits
-from search.results import front
+from search.results import front, shown_accuracy
 
 _COLOUR_SCALE = "Viridis"
 _COLOUR_TITLES = {
@@ -33,7 +33,8 @@ _COLOUR_TITLES = {
 def pareto(frame: pd.DataFrame) -> go.Figure:
     """Accuracy against FLOPs: the front as a staircase, and every trial that measured an accuracy.
 
-    Stopped and failed trials stand at their last accuracy. Trials that did not come from the sampler
+    The front stands at what is believed of its networks, if the frame knows that, and every trial at
+    what it measured. Stopped and failed trials stand at their last accuracy. Trials that did not come from the sampler
     carry the name of their origin. Every trace has the trials' numbers as its `customdata`.
     """
     figure = with_flops_axis(empty_figure(FLOPS_TITLE, ACCURACY_TITLE))
@@ -41,17 +42,21 @@ def pareto(frame: pd.DataFrame) -> go.Figure:
     if measured.empty:
         return with_notice(figure, "No trial has measured an accuracy yet")
     finished = measured[measured["state"] == "finished"]
+    is_believed = finished["believed_accuracy"].notna()
+    plain = finished[is_believed | ~finished["on_front"]]
+    best = front(finished)
     groups = [
         ("stopped early", measured[measured["state"] == "stopped"], "circle-open", STOPPED_COLOUR),
         ("failed", measured[measured["state"] == "failed"], "x-thin-open", FAILED_COLOUR),
-        ("finished", finished[~finished["on_front"]], "circle", FINISHED_COLOUR),
+        ("finished", plain, "circle", FINISHED_COLOUR),
     ]
     for name, rows, symbol, colour in groups:
         _add_trials(figure, rows, name=name, marker={"symbol": symbol, "color": colour, "size": 7})
     _add_trials(
         figure,
-        front(finished),
-        name="Pareto front",
+        best,
+        y=shown_accuracy(best).tolist(),
+        name="Pareto front, as believed" if is_believed.any() else "Pareto front",
         mode="lines+markers",
         # A budget between two points buys the accuracy of the cheaper one.
         line={"shape": "hv", "color": FRONT_COLOUR, "width": 2},
@@ -98,14 +103,14 @@ def _add_trials(figure: go.Figure, rows: pd.DataFrame, **style: object) -> None:
     if rows.empty:
         return
     defaults = {
+        "x": rows["flops"].tolist(),
+        "y": rows["last_accuracy"].tolist(),
         "mode": "markers",
         "customdata": rows["number"].tolist(),
         "hovertext": [_hover_text(row) for row in rows.to_dict("records")],
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
-    figure.add_scatter(
-        x=rows["flops"].tolist(), y=rows["last_accuracy"].tolist(), **(defaults | style)
-    )
+    figure.add_scatter(**(defaults | style))
 
 
 def _hover_text(row: dict[str, Any]) -> str:
@@ -115,6 +120,9 @@ def _hover_text(row: dict[str, Any]) -> str:
         f"<b>trial {row['number']}</b>, {row['state']}{when}",
         escape(str(row["architecture"])) if pd.notna(row["architecture"]) else "",
         f"accuracy {row['last_accuracy']:.4f}, {row['flops'] / 1e6:.2f}M FLOPs",
+        f"believed to be {row['believed_accuracy']:.4f}"
+        if pd.notna(row["believed_accuracy"])
+        else "",
         f"{row['num_params'] / 1e6:.3f}M params" if pd.notna(row["num_params"]) else "",
         escape(str(row["origin"])) if pd.notna(row["origin"]) else "",
         escape(str(row["failure"])) if pd.notna(row["failure"]) else "",

@@ -28,7 +28,7 @@ from search.report.tables import (
 )
 from search.report.time_use import slots, time_figure
 from search.report.traits import front_traits
-from search.results import architecture_of
+from search.results import architecture_of, shown_accuracy
 
 
 def write_page(
@@ -61,7 +61,12 @@ def write_page(
     front_figure = with_colour_selector(pareto(frame), frame)
     body = [
         section("Study", _facts(facts)),
-        section("Pareto front", figure_html(front_figure, "pareto") + front_table(frame, run)),
+        section(
+            "Pareto front",
+            (_note(_BELIEF) if frame["believed_accuracy"].notna().any() else "")
+            + figure_html(front_figure, "pareto")
+            + front_table(frame, run),
+        ),
         *(
             section(f"Trained again: {recipe}", _trained_again(networks, f"confirmed-{number}"))
             for number, (recipe, networks) in enumerate(confirmed.items())
@@ -152,6 +157,12 @@ def _facts(facts: Mapping[str, str]) -> str:
     return f"<dl>{''.join(cells)}</dl>"
 
 
+_BELIEF = (
+    "Single trainings are noisy, and the most accurate of many are the luckiest too. So the front is "
+    "decided, and drawn, by what a model of all trainings believes of each network; every network's dot "
+    "stands at what it measured."
+)
+
 _IMPORTANCE = (
     "A random forest foretells the accuracy of a finished trial from its parameters. The bars say which "
     "share of the differences in accuracy it explains by which parameter, measured on trials that the "
@@ -184,7 +195,7 @@ def _chosen(frame: pd.DataFrame, run: str, task: Task) -> str:
     finished = frame[frame["state"] == "finished"]
     if finished.empty:
         return "<p>No trial has finished yet.</p>"
-    accuracy, flops = finished["val_accuracy"].to_numpy(), finished["flops"].to_numpy("float64")
+    accuracy, flops = shown_accuracy(finished).to_numpy(), finished["flops"].to_numpy("float64")
     rules: dict[int, str] = {}
     for rule, name in (("best", "The most accurate"), ("knee", "The knee of the front")):
         row = choose(accuracy, flops, rule)

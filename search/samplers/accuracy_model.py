@@ -6,6 +6,7 @@ params explain most of the accuracy, so they also carry a linear trend.
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -78,7 +79,7 @@ class AccuracyModel:
     """Learns accuracies (n,) of features (n, F), and predicts others.
 
     The kernel (Matern 5/2 with a length for each feature, a linear trend, noise) is learnt by maximum
-    likelihood when the observations have grown by 15 %, from at most MAX_FITTED of them; predictions
+    a posteriori when the observations have grown by 15 %, from at most MAX_FITTED of them; predictions
     rest on at most MAX_KNOWN. So the cost of an update is bounded.
     """
 
@@ -133,15 +134,39 @@ class AccuracyModel:
 
     def _learn_kernel(self, known: Floats, target: Floats) -> None:
         rows = self._rng.permutation(len(known))[:MAX_FITTED]
-        varies = np.isfinite(self._scaling.std)
-        lengths = np.where(varies, 3.0, 1e3)
-        bounds = [(0.3, 30.0) if v else (1e3, 1e3 + 1) for v in varies]
-        start = (
-            ConstantKernel(0.3, (1e-2, 3.0)) * Matern(lengths, bounds, nu=2.5)
-            + ConstantKernel(0.5, (1e-2, 1e2)) * _TrendKernel(1.0, (1e-2, 1e2))
-        ) + WhiteKernel(0.1, (1e-3, 1.0))
-        process = GaussianProcessRegressor(self._kernel or start, alpha=_JITTER)
+        process = _PenalisedProcess(self._kernel or _expected_kernel(known.shape[1]), alpha=_JITTER)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is fine
             process.fit(known[rows], target[rows])
         self._kernel = process.kernel_
+
+
+def _expected_kernel(num_features: int) -> Kernel:
+    """With the parameters that are expected before anything is known; features and target of unit scale."""
+    lengths = np.full(num_features, 4.0)
+    return (
+        ConstantKernel(0.3, (1e-2, 3.0)) * Matern(lengths, (0.3, 100.0), nu=2.5)
+        + ConstantKernel(0.5, (1e-2, 1e2)) * _TrendKernel(1.0, (1e-2, 1e2))
+    ) + WhiteKernel(0.1, (1e-3, 1.0))
+
+
+class _PenalisedProcess(GaussianProcessRegressor):  # type: ignore[misc]
+    """Learns its kernel by the likelihood times a prior: log-normal around the expected parameters.
+
+    By the likelihood alone a dozen trainings explain themselves by one feature without noise.
+    """
+
+    def log_marginal_likelihood(
+        self, theta: Floats | None = None, eval_gradient: bool = False, clone_kernel: bool = True
+    ) -> Any:
+        """Of the kernel's parameters, in logs; with the prior, and its gradient if asked for."""
+        found = super().log_marginal_likelihood(theta, eval_gradient, clone_kernel)
+        if theta is None:
+            return found
+        num_features = len(theta) - 4
+        expected = _expected_kernel(num_features).theta
+        # In the order of the kernel: amplitude, lengths, amplitude and constant of the trend, noise.
+        spread = np.concatenate([[1.0], np.full(num_features, 0.7), [2.0, 2.0, 1.0]])
+        away = (theta - expected) / spread
+        penalty = 0.5 * float(away @ away)
+        return (found[0] - penalty, found[1] - away / spread) if eval_gradient else found - penalty

@@ -7,21 +7,19 @@ as their curves tell it. Candidates are some thousand feasible networks and, in 
 search, the neighbours of the believed front and of the best candidates.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from hgcnet.complexity import count_many
 from hgcnet.structure import Ints
 from search.pareto import Floats, HypervolumeBounds
 from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
-from search.samplers.curves import foretell_ends
 from search.samplers.ehvi import expected_improvement, normalised_cost
+from search.samplers.observations import Observations, Observer, flops_of, learn
 from search.samplers.parameters import OptunaSpace
 from space.search_space import SearchSpace
 
@@ -30,22 +28,6 @@ _CANDIDATES = 2000
 _ROUNDS = 3  # of local search
 _KEPT = 20  # the best candidates, from which it goes on
 _FRONT = 50  # networks of the front whose neighbours are looked at
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Observations:
-    """The trials of a study as points (n, axes) of its space."""
-
-    finished: Ints
-    stopped: Ints  # early
-    pending: Ints  # being trained
-    curves: list[Floats]  # of what finished
-    cut_curves: list[Floats]  # of what was stopped
-
-    @property
-    def points(self) -> Ints:
-        """All of them."""
-        return np.concatenate([self.finished, self.stopped, self.pending])
 
 
 class KnownCostSampler(BaseSampler):
@@ -64,7 +46,7 @@ class KnownCostSampler(BaseSampler):
         sample = space.space.draw_points(self._rng, _CANDIDATES)
         scaling = Scaling.of(features_of(space.space, sample))
         self._model = AccuracyModel(scaling, self._rng)
-        self._points: dict[int, Ints] = {}  # of the trials, by number
+        self._observer = Observer(space)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -82,7 +64,8 @@ class KnownCostSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, object]:
         """Parameters of a feasible, unseen network; none where all are seen."""
-        seen = self._observations(study, trial)
+        trials = study.get_trials(deepcopy=False)
+        seen = self._observer.observe(t for t in trials if t.number != trial.number)
         space = self._space.space
         candidates = space.draw_points(self._rng, _CANDIDATES)
         if len(seen.finished) < START:
@@ -95,55 +78,29 @@ class KnownCostSampler(BaseSampler):
                 return self._space.encode(architecture)
         return {}
 
-    def _observations(self, study: Study, current: FrozenTrial) -> _Observations:
-        """What the study's trials tell."""
-        found: dict[TrialState, list[tuple[Ints, Floats]]] = {state: [] for state in TrialState}
-        for trial in study.get_trials(deepcopy=False):
-            if trial.number == current.number:
-                continue
-            if trial.number not in self._points:
-                params = self._space.planned_params(trial)
-                if not self._space.is_complete(params):
-                    continue
-                point = self._space.space.point_of(self._space.decode(params))
-                self._points[trial.number] = point
-            curve = np.array(trial.user_attrs.get("curve", ()), dtype=np.float64)
-            found[trial.state].append((self._points[trial.number], curve))
-        finished, stopped = found[TrialState.COMPLETE], found[TrialState.PRUNED]
-        return _Observations(
-            finished=self._stack(finished),
-            stopped=self._stack(stopped),
-            pending=self._stack(found[TrialState.RUNNING]),
-            curves=[curve for _, curve in finished],
-            cut_curves=[curve for _, curve in stopped],
-        )
-
-    def _stack(self, found: list[tuple[Ints, Floats]]) -> Ints:
-        points = [point for point, _ in found]
-        return np.reshape(points, (-1, len(self._space.space.axes))).astype(np.int64)
-
     def _spread(self, candidates: Ints, taken: Ints) -> Ints:
         """The candidates by their distance in log FLOPs from what was taken, the farthest first."""
-        costs, others = np.log(self._flops(candidates)), np.log(self._flops(taken))
+        space = self._space.space
+        costs, others = np.log(flops_of(space, candidates)), np.log(flops_of(space, taken))
         if not len(others):
             return np.arange(len(candidates))
         distance = np.abs(costs[:, None] - others).min(axis=1)
         return np.argsort(-distance, kind="stable")
 
     def _improve(
-        self, candidates: Ints, seen: _Observations, bounds: HypervolumeBounds
+        self, candidates: Ints, seen: Observations, bounds: HypervolumeBounds
     ) -> tuple[Ints, Ints]:
         """More candidates, and all of them by what they are expected to gain, the most first."""
         space = self._space.space
-        self._learn(seen)
+        learn(self._model, space, seen)
         taken = np.concatenate([seen.finished, seen.pending])
         believed, _ = self._model.predict(features_of(space, taken))
-        cost = normalised_cost(self._flops(taken), bounds)
+        cost = normalised_cost(flops_of(space, taken), bounds)
         floor = bounds.reference_accuracy or 0.0
 
         def gain(points: Ints) -> Floats:
             mean, std = self._model.predict(features_of(space, points))
-            flops = normalised_cost(self._flops(points), bounds)
+            flops = normalised_cost(flops_of(space, points), bounds)
             return expected_improvement(mean, std, flops, cost, believed, floor)
 
         front = taken[_staircase(cost, believed)][-_FRONT:]
@@ -155,27 +112,6 @@ class KnownCostSampler(BaseSampler):
             candidates = np.concatenate([candidates, found])
             gains = np.concatenate([gains, gain(found)])
         return candidates, np.argsort(-gains, kind="stable")
-
-    def _learn(self, seen: _Observations) -> None:
-        """The model of what finished, and, as far as their curves tell it, of what was stopped."""
-        accuracy, uncertainty = foretell_ends(
-            seen.curves,
-            np.log(self._flops(seen.finished)),
-            seen.cut_curves,
-            np.log(self._flops(seen.stopped)),
-        )
-        told = np.isfinite(accuracy)
-        self._model.learn(
-            features_of(self._space.space, np.concatenate([seen.finished, seen.stopped[told]])),
-            np.concatenate([[curve[-1] for curve in seen.curves], accuracy[told]]),
-            features_of(self._space.space, seen.pending),
-            np.concatenate([np.zeros(len(seen.finished)), uncertainty[told]]),
-        )
-
-    def _flops(self, points: Ints) -> Floats:
-        space = self._space.space
-        flops, _ = count_many(space.arrays_of(points), space.task)
-        return flops.astype(np.float64)
 
 
 def _staircase(cost: Floats, accuracy: Floats) -> Ints:

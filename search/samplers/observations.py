@@ -1,0 +1,87 @@
+"""What a study's trials tell of its networks, as points of the space, and a model that learns from them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from hgcnet.complexity import count_many
+from hgcnet.structure import Ints
+from search.pareto import Floats
+from search.samplers.accuracy_model import AccuracyModel, features_of
+from search.samplers.curves import foretell_ends
+from search.samplers.parameters import OptunaSpace
+from space.search_space import SearchSpace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Observations:
+    """The trials of a study as points (n, axes) of its space."""
+
+    finished: Ints
+    stopped: Ints  # early
+    pending: Ints  # being trained
+    curves: list[Floats]  # of what finished
+    cut_curves: list[Floats]  # of what was stopped
+
+    @property
+    def points(self) -> Ints:
+        """All of them."""
+        return np.concatenate([self.finished, self.stopped, self.pending])
+
+
+class Observer:
+    """Reads the trials of one study again and again; what it has decoded once it keeps."""
+
+    def __init__(self, space: OptunaSpace) -> None:
+        self._space = space
+        self._points: dict[int, Ints] = {}  # of the trials, by number
+
+    def observe(self, trials: Iterable[FrozenTrial]) -> Observations:
+        """What these tell; in the order given."""
+        found: dict[TrialState, list[tuple[Ints, Floats]]] = {state: [] for state in TrialState}
+        for trial in trials:
+            if trial.number not in self._points:
+                params = self._space.planned_params(trial)
+                if not self._space.is_complete(params):
+                    continue
+                point = self._space.space.point_of(self._space.decode(params))
+                self._points[trial.number] = point
+            curve = np.array(trial.user_attrs.get("curve", ()), dtype=np.float64)
+            found[trial.state].append((self._points[trial.number], curve))
+        finished, stopped = found[TrialState.COMPLETE], found[TrialState.PRUNED]
+        return Observations(
+            finished=self._stack(finished),
+            stopped=self._stack(stopped),
+            pending=self._stack(found[TrialState.RUNNING]),
+            curves=[curve for _, curve in finished],
+            cut_curves=[curve for _, curve in stopped],
+        )
+
+    def _stack(self, found: list[tuple[Ints, Floats]]) -> Ints:
+        points = [point for point, _ in found]
+        return np.reshape(points, (-1, len(self._space.space.axes))).astype(np.int64)
+
+
+def learn(model: AccuracyModel, space: SearchSpace, seen: Observations) -> None:
+    """The model of what finished, and, as far as their curves tell it, of what was stopped."""
+    accuracy, uncertainty = foretell_ends(
+        seen.curves,
+        np.log(flops_of(space, seen.finished)),
+        seen.cut_curves,
+        np.log(flops_of(space, seen.stopped)),
+    )
+    told = np.isfinite(accuracy)
+    model.learn(
+        features_of(space, np.concatenate([seen.finished, seen.stopped[told]])),
+        np.concatenate([[curve[-1] for curve in seen.curves], accuracy[told]]),
+        features_of(space, seen.pending),
+        np.concatenate([np.zeros(len(seen.finished)), uncertainty[told]]),
+    )
+
+
+def flops_of(space: SearchSpace, points: Ints) -> Floats:
+    """Of points (N, axes), (N,)."""
+    flops, _ = count_many(space.arrays_of(points), space.task)
+    return flops.astype(np.float64)
