@@ -41,13 +41,11 @@ from space.search_space import SearchSpace
 TABLES = Path(__file__).parents[1] / "studies" / "tables"
 SECTIONS = ("quality", "reach", "stopping", "front", "ask", "ray")
 RANDOM_TRIALS = 200
-GP_TRIALS, GP_SEEDS = 60, 10  # Optuna's GP takes a second a proposal
-KINDS = {  # sampler -> (trials, whether it is slow)
-    "random": (RANDOM_TRIALS, False),
-    "tpe": (RANDOM_TRIALS, False),
-    "nsga2": (RANDOM_TRIALS, False),
-    "gp": (GP_TRIALS, True),
-    "known_cost": (GP_TRIALS, False),
+GP_SEEDS = 10  # Optuna's GP takes the better part of a second a proposal
+SEARCHES = {  # at once -> sampler -> trials. What is proposed at random does not depend on it
+    1: {"random": RANDOM_TRIALS, "tpe": 200, "nsga2": 200, "gp": 60, "known_cost": 60},
+    16: {"gp": 60, "known_cost": 60},
+    64: {"known_cost": 150},
 }
 
 
@@ -67,8 +65,7 @@ def main() -> None:
         if "quality" in arguments.sections:
             print_quality(table, space.space)
         if "reach" in arguments.sections:
-            for workers in (1, 16, 64):
-                print_reach(world, workers, arguments.seeds)
+            print_reach(world, arguments.seeds)
         if "stopping" in arguments.sections:
             print_stopping(world, arguments.seeds)
         if "front" in arguments.sections:
@@ -88,44 +85,53 @@ def print_quality(table: pd.DataFrame, space: SearchSpace) -> None:
     )
 
 
-def print_reach(world: World, workers: int, seeds: int) -> None:
+def print_reach(world: World, seeds: int) -> None:
     """Trained networks until the median that random search has after 200."""
-    frames = {
-        kind: simulate_all(
-            world,
-            samplers=[kind],
-            workers=workers,
-            trials=trials,
-            seeds=min(seeds, GP_SEEDS) if is_slow else seeds,
-            early_stopping=False,
-        )
-        for kind, (trials, is_slow) in KINDS.items()
-    }
-    goal = float(frames["random"].groupby("seed")["hypervolume"].last().median())
-    print(f"\n{workers} at once: trained networks until hypervolume {goal:.4f} (random after 200)")
-    print(
-        f"{'':12}{'median':>8}{'5 %':>7}{'95 %':>7}{'worst':>7}{'hv at 25':>10}{'hv at 50':>10}{'seeds':>7}"
-    )
-    needed = {}
-    for kind, frame in frames.items():
-        by_seed = [search for _, search in frame.groupby("seed")]
-        needed[kind] = np.array([trials_to_reach(search, goal) for search in by_seed])
-        low, middle, high = np.quantile(needed[kind], [0.05, 0.5, 0.95], method="higher")
-        at = [
-            np.median([s.loc[s["trained"] == mark, "hypervolume"].iloc[0] for s in by_seed])
-            for mark in (25, 50)
-        ]
-        worst = needed[kind].max()
+    goal = float("nan")
+    for workers, kinds in SEARCHES.items():
         print(
-            f"{kind:12}{middle:8.0f}{low:7.0f}{high:7.0f}{worst:7.0f}{at[0]:10.4f}{at[1]:10.4f}"
-            f"{len(by_seed):7}"
+            f"\n{workers} at once{'':10}{'median':>8}{'5 %':>7}{'95 %':>7}{'worst':>7}"
+            f"{'hv at 25':>10}{'hv at 50':>10}{'seeds':>7}"
         )
-    paired = min(len(needed["gp"]), len(needed["known_cost"]))
-    ours, theirs = needed["known_cost"][:paired], needed["gp"][:paired]
-    print(f"known_cost / gp, paired seeds: median {np.median(ours / theirs):.2f}")
-    level = np.median([s["hypervolume"].iloc[49] for _, s in frames["gp"].groupby("seed")])
-    reached = [trials_to_reach(s, level) for _, s in frames["known_cost"].groupby("seed")]
-    print(f"gp's hypervolume at 50 is reached by known_cost at {np.median(reached):.0f}")
+        found: dict[str, list[pd.DataFrame]] = {}
+        for kind, trials in kinds.items():
+            frame = simulate_all(
+                world,
+                samplers=[kind],
+                workers=workers,
+                trials=trials,
+                seeds=min(seeds, GP_SEEDS) if kind == "gp" else seeds,
+                early_stopping=False,
+            )
+            found[kind] = [search for _, search in frame.groupby("seed")]
+            if kind == "random":
+                goal = float(np.median([s["hypervolume"].iloc[-1] for s in found[kind]]))
+            _print_reached(kind, found[kind], goal)
+        if "gp" in found:
+            _print_against_gp(found["known_cost"], found["gp"], goal)
+    print(f"reached: hypervolume {goal:.4f}, random search's median after {RANDOM_TRIALS}")
+
+
+def _print_reached(kind: str, searches: list[pd.DataFrame], goal: float) -> None:
+    needed = [trials_to_reach(search, goal) for search in searches]
+    low, middle, high = np.quantile(needed, [0.05, 0.5, 0.95], method="higher")
+    at = [np.median([s["hypervolume"].iloc[mark - 1] for s in searches]) for mark in (25, 50)]
+    print(
+        f"{kind:20}{middle:8.0f}{low:7.0f}{high:7.0f}{max(needed):7.0f}{at[0]:10.4f}{at[1]:10.4f}"
+        f"{len(searches):7}",
+        flush=True,
+    )
+
+
+def _print_against_gp(ours: list[pd.DataFrame], gp: list[pd.DataFrame], goal: float) -> None:
+    ratios = [
+        trials_to_reach(our, goal) / trials_to_reach(their, goal)
+        for our, their in zip(ours, gp, strict=False)  # the seeds that both have
+    ]
+    level = float(np.median([search["hypervolume"].iloc[49] for search in gp]))
+    reached = np.median([trials_to_reach(search, level) for search in ours])
+    print(f"known_cost / gp, paired seeds: median {np.median(ratios):.2f}")
+    print(f"gp's hypervolume at 50 is reached by known_cost at {reached:.0f}", flush=True)
 
 
 def print_stopping(world: World, seeds: int) -> None:
@@ -211,7 +217,7 @@ def print_seconds_per_ask(world: World) -> None:
     """With so many finished trials in memory; a sampler that takes a minute is not asked again."""
     print("\nseconds a proposal, median of 5, after so many finished trials")
     print(f"{'':12}{100:>10,}{1000:>10,}{10_000:>10,}")
-    for kind in KINDS:
+    for kind in SEARCHES[1]:
         cells = []
         for number in (100, 1000, 10_000):
             seconds = [] if "not reached" in cells else _seconds_per_ask(world, kind, number)

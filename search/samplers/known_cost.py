@@ -23,7 +23,7 @@ from search.samplers.observations import Observations, Observer, flops_of, learn
 from search.samplers.parameters import OptunaSpace
 from space.search_space import SearchSpace
 
-START = 5  # finished trainings before there is a model
+START = 3  # finished trainings before there is a model
 _CANDIDATES = 2000
 _ROUNDS = 3  # of local search
 _KEPT = 20  # the best candidates, from which it goes on
