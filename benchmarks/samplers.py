@@ -30,10 +30,11 @@ from search.cluster import joined_ray
 from search.console import duration
 from search.notebook import run_study
 from search.pareto import non_dominated, normalised_hypervolume
-from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
+from search.samplers.accuracy_model import create_model, features_of
 from search.samplers.parameters import OptunaSpace
 from search.simulation import World, simulate_all, trials_to_reach
 from search.study import StudyWriter
+from search.study_file import EarlyStopping
 from search.surrogate import Surrogate, cross_validate
 from search.tabulation import read_table
 from space.search_space import SearchSpace
@@ -135,27 +136,37 @@ def _print_against_gp(ours: list[pd.DataFrame], gp: list[pd.DataFrame], goal: fl
 
 
 def print_stopping(world: World, seeds: int) -> None:
-    """Epochs until the median hypervolume of 30 whole trainings."""
-    whole, early = (
-        simulate_all(
-            world,
-            samplers=["known_cost"],
-            workers=4,
-            trials=trials,
-            seeds=seeds,
-            early_stopping=is_early,
+    """Epochs until the median hypervolume of whole trainings alone, 4 at once."""
+    early = {
+        kind: replace(world, file=replace(world.file, early_stopping=early_stopping))
+        for kind, early_stopping in {
+            "none": EarlyStopping(kind="none"),
+            "moasha, rungs 2 4": EarlyStopping(kind="moasha", min_epochs=2),
+            "moasha, rung 4": EarlyStopping(kind="moasha", min_epochs=4),
+            "belief, rungs 2 4": EarlyStopping(kind="belief", min_epochs=2),
+            "belief, rung 4": EarlyStopping(kind="belief", min_epochs=4),
+        }.items()
+    }
+    for sampler, trials, budget in (("random", 80, 140), ("known_cost", 30, 45)):
+        print(
+            f"\n{sampler}, 4 at once: epochs until what {trials} whole trainings reach\n"
+            f"{'':20}{'median':>8}{'5 %':>7}{'95 %':>7}{'ratio':>7}{'stopped':>9}{'front lost':>12}"
         )
-        for is_early, trials in ((False, 40), (True, 80))
-    )
-    goal = float(whole.loc[whole["trained"] == 30, "hypervolume"].median())
-    print(f"\nknown_cost, 4 at once: epochs until hypervolume {goal:.4f}")
-    medians = []
-    for name, frame in (("whole", whole), ("stopped early", early)):
-        epochs = [_epochs_to(search, goal) for _, search in frame.groupby("seed")]
-        medians.append(np.median(epochs))
-        low, high = np.quantile(epochs, [0.05, 0.95], method="higher")
-        print(f"{name:14}{medians[-1]:8.0f} [{low:.0f}, {high:.0f}]")
-    print(f"ratio {medians[1] / medians[0]:.2f}; front lost to stops {_lost(early):.1%}")
+        goal = whole = float("nan")
+        for kind, of_kind in early.items():
+            frame = simulate_all(
+                of_kind, samplers=[sampler], workers=4, trials=budget, seeds=min(seeds, 10)
+            )
+            if kind == "none":
+                goal = float(frame.loc[frame["trained"] == trials, "hypervolume"].median())
+            epochs = [_epochs_to(search, goal) for _, search in frame.groupby("seed")]
+            low, middle, high = np.quantile(epochs, [0.05, 0.5, 0.95], method="higher")
+            whole = middle if kind == "none" else whole
+            print(
+                f"{kind:20}{middle:8.0f}{low:7.0f}{high:7.0f}{middle / whole:7.2f}"
+                f"{frame['accuracy'].isna().mean():9.0%}{_lost(frame):12.1%}",
+                flush=True,
+            )
 
 
 def _epochs_to(search: pd.DataFrame, goal: float) -> float:
@@ -201,8 +212,7 @@ def _shown(world: World, search: pd.DataFrame, seed: int) -> tuple[float, float,
     """True hypervolumes of the measured front, of the believed one, and of everything trained."""
     space = world.space.space
     features = features_of(space, np.array(search["point"].tolist()))
-    rng = np.random.default_rng(seed)
-    model = AccuracyModel(Scaling.of(features_of(space, space.draw_points(rng, 2000))), rng)
+    model = create_model(space, np.random.default_rng(seed))
     model.learn(features, search["observed"].to_numpy(), features[:0])
     believed, _ = model.predict(features)
     flops, truth = search["flops"].to_numpy("float64"), search["accuracy"].to_numpy()

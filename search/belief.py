@@ -10,12 +10,11 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from search.pareto import Floats
-from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
+from search.samplers.accuracy_model import create_model, features_of
 from search.samplers.observations import Observer, learn
 from search.samplers.parameters import OptunaSpace
 
 LEAST_FINISHED = 10  # networks; with fewer there is nothing to learn from
-_SAMPLE = 2000  # points of the space, which features are scaled by
 
 
 def believed_accuracy(trials: Sequence[FrozenTrial], space: OptunaSpace) -> Floats:
@@ -25,9 +24,7 @@ def believed_accuracy(trials: Sequence[FrozenTrial], space: OptunaSpace) -> Floa
     is_finished = np.array([trial.state == TrialState.COMPLETE for trial in trials], dtype=np.bool_)
     if is_finished.sum() < LEAST_FINISHED:
         return found
-    rng = np.random.default_rng(0)
-    sample = features_of(space.space, space.space.draw_points(rng, _SAMPLE))
-    model = AccuracyModel(Scaling.of(sample), rng)
+    model = create_model(space.space, np.random.default_rng(0))
     ended = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     seen = Observer(space).observe(ended)
     learn(model, space.space, seen)

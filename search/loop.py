@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from optuna.trial import TrialState
@@ -23,6 +23,9 @@ from search.pareto import non_dominated, normalised_hypervolume
 from search.samplers.parameters import OptunaSpace
 from search.study import STOPPED, Again, Proposal, StudyWriter, failed_for_good, seconds_used
 from search.study_file import StudyFile
+
+if TYPE_CHECKING:
+    from search.early_stopping.belief import BeliefRule
 
 MIN_FAILURES = 5  # fewer never stop a study, whatever their share
 
@@ -119,6 +122,7 @@ class SearchLoop:
         self.interrupted_before = writer.close_interrupted()
         self._bounds = writer.hypervolume_bounds()
         self._rungs = self._create_rungs()
+        self._belief = self._create_belief()
         self._replay()
         self._used_before = seconds_used(writer.trials())
         self._trained_before = self._trained
@@ -164,6 +168,10 @@ class SearchLoop:
         if epoch >= self._file.proxy.epochs:
             return False
         goes_on = self._decide(number, proposal.architecture, epoch, accuracy)
+        if self._belief is not None and epoch in self._file.rung_epochs:
+            goes_on = self._belief.goes_on(
+                self._writer.trials(), proposal.architecture, self._curves[number]
+            )
         self._changed()
         # What people asked for is trained to the end: it is what the others are compared with.
         return goes_on or proposal.origin is not None
@@ -309,9 +317,17 @@ class SearchLoop:
 
     def _create_rungs(self) -> Rungs | None:
         early = self._file.early_stopping
-        if early.kind == "none":
+        if early.kind != "moasha":
             return None
         return Rungs(early.min_epochs, self._file.proxy.epochs, early.reduction_factor)
+
+    def _create_belief(self) -> "BeliefRule | None":
+        if self._file.early_stopping.kind != "belief":
+            return None
+        from search.early_stopping.belief import BeliefRule  # scikit-learn takes a second to load
+
+        costs = [metric for metric in self._file.metrics if metric != "val_accuracy"]
+        return BeliefRule(self._space, costs)
 
     def _decide(self, number: int, architecture: Architecture, epoch: int, accuracy: float) -> bool:
         if self._rungs is None:

@@ -14,7 +14,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hgcnet.architecture import Architecture, Task
 from hgcnet.errors import RunError, one_line
-from search.early_stopping.rungs import Rungs
 from search.pareto import HypervolumeBounds
 from search.results import to_frame
 from search.run_folder import RunFolder
@@ -88,10 +87,7 @@ class StoredStudy:
     @property
     def rung_epochs(self) -> tuple[int, ...]:
         """The epochs after which trainings may be stopped; none without early stopping."""
-        early = self.file.early_stopping
-        if early.kind == "none":
-            return ()
-        return Rungs(early.min_epochs, self.file.proxy.epochs, early.reduction_factor).rung_epochs
+        return self.file.rung_epochs
 
     @property
     def seconds_used(self) -> float:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from hgcnet.architecture import parse_toml, read_bytes
 from hgcnet.errors import StudyFileError, join_mistakes, one_line, shown
+from search.early_stopping.rungs import Rungs
 from search.mistakes import describe, take_out_unusable
 from search.proxy.config import ProxyConfig
 from search.proxy.data import DataConfig
@@ -55,7 +56,7 @@ class Objective:
 class SamplerConfig:
     """What proposes the next architecture."""
 
-    kind: Sampler = "tpe"
+    kind: Sampler = "known_cost"
     # Presets or architecture files.
     start_with: Annotated[tuple[str, ...], MaxLen(MAX_START_WITH)] = ()
 
@@ -64,7 +65,7 @@ class SamplerConfig:
 class EarlyStopping:
     """Which trainings are stopped before their last epoch."""
 
-    kind: Literal["moasha", "none"] = "none"
+    kind: Literal["belief", "moasha", "none"] = "none"
     min_epochs: Positive = 2
     reduction_factor: Annotated[int, Ge(2)] = 2
 
@@ -173,6 +174,14 @@ class StudyFile:
     def metrics(self) -> tuple[str, ...]:
         """Names of the objectives, in the order of a trial's values."""
         return tuple(objective.metric for objective in self.objectives)
+
+    @property
+    def rung_epochs(self) -> tuple[int, ...]:
+        """The epochs after which trainings may be stopped, ascending; none without early stopping."""
+        early = self.early_stopping
+        if early.kind == "none":
+            return ()
+        return Rungs(early.min_epochs, self.proxy.epochs, early.reduction_factor).rung_epochs
 
     @property
     def reference_accuracy(self) -> float | None:

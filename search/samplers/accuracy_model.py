@@ -21,6 +21,7 @@ from space.search_space import SearchSpace
 TREND = 2  # the last columns of the features: log FLOPs and log params
 MAX_FITTED = 300  # observations that the kernel's parameters are learnt from: each step is O(n^3)
 MAX_KNOWN = 1000  # observations that a prediction rests on
+_SAMPLE = 2000  # points of a space that its features are scaled by
 _JITTER = 1e-8  # keeps the matrix invertible
 _GROWTH_OF_FIT = 1.15  # the parameters are learnt again when there is this much more to learn from
 
@@ -139,6 +140,11 @@ class AccuracyModel:
             warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is fine
             process.fit(known[rows], target[rows])
         self._kernel = process.kernel_
+
+
+def create_model(space: SearchSpace, rng: np.random.Generator) -> AccuracyModel:
+    """A model that has learnt nothing yet, its features scaled by what the space's points spread over."""
+    return AccuracyModel(Scaling.of(features_of(space, space.draw_points(rng, _SAMPLE))), rng)
 
 
 def _expected_kernel(num_features: int) -> Kernel:

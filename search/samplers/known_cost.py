@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 
 from hgcnet.structure import Ints
 from search.pareto import Floats, HypervolumeBounds
-from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
+from search.samplers.accuracy_model import create_model, features_of
 from search.samplers.ehvi import expected_improvement, normalised_cost
 from search.samplers.observations import Observations, Observer, flops_of, learn
 from search.samplers.parameters import OptunaSpace
@@ -43,9 +43,7 @@ class KnownCostSampler(BaseSampler):
         self._space = space
         self._seen = seen
         self._rng = np.random.default_rng(seed)
-        sample = space.space.draw_points(self._rng, _CANDIDATES)
-        scaling = Scaling.of(features_of(space.space, sample))
-        self._model = AccuracyModel(scaling, self._rng)
+        self._model = create_model(space.space, self._rng)
         self._observer = Observer(space)
 
     def infer_relative_search_space(

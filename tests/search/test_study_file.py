@@ -288,7 +288,7 @@ def test_quickstart_becomes_values() -> None:
 def test_tables_with_defaults_may_be_left_out() -> None:
     optional = ("limits", "sampler", "early_stopping", "workers")
     file = parse_study_file(changed(**dict.fromkeys(optional, MISSING)), "x.toml")
-    assert file.sampler.kind == "tpe"
+    assert file.sampler.kind == "known_cost"
     assert file.early_stopping.kind == "none"
     assert (file.limits.flops, file.workers.cpus, file.workers.gpus) == (None, 1, 0.0)
 
