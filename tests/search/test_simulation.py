@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from hgcnet.complexity import count
 from hgcnet.errors import DataError, RunError
 from search.cli import main
 from search.cluster import joined_ray
-from search.pareto import normalised_hypervolume
+from search.pareto import non_dominated, normalised_hypervolume
 from search.preparation import prepare
 from search.run_folder import RunFolder
 from search.samplers.parameters import OptunaSpace
@@ -28,7 +28,7 @@ from search.simulation import (
     trials_to_reach,
 )
 from search.stored_study import read_study
-from search.study_file import StudyFile, parse_study_file
+from search.study_file import EarlyStopping, StudyFile, parse_study_file
 from search.surrogate import Surrogate, cross_validate
 from search.tabulation import NEAR_FRONT, UNIFORM, read_table, tabulate, write_table
 from space.search_space import SearchSpace
@@ -148,6 +148,22 @@ def test_early_stopping_saves_epochs_and_stops_nothing_twice(world: World) -> No
     assert frame["epochs"].iloc[-1] < 0.9 * 40 * EPOCHS
     whole = simulate(stopping, sampler="random", workers=4, trials=40, seed=0, early_stopping=False)
     assert whole["accuracy"].notna().all()
+
+
+def test_the_belief_stops_half_of_a_random_search_and_less_of_its_front_than_halving_does(
+    world: World,
+) -> None:
+    def search(kind: Literal["belief", "moasha"]) -> tuple[float, int]:
+        early = EarlyStopping(kind=kind, min_epochs=1, reduction_factor=2)
+        stopping = replace(world, file=replace(world.file, early_stopping=early))
+        found = simulate(stopping, sampler="random", workers=4, trials=80, seed=0)
+        front = non_dominated(found[["truth", "flops"]].to_numpy("float64") * [-1, 1])
+        stopped = found["accuracy"].isna()
+        return float(stopped.mean()), int((front & stopped).sum())
+
+    share, lost = search("belief")
+    assert share > 0.3
+    assert lost < 0.5 * search("moasha")[1]
 
 
 def test_samplers_are_compared_with_the_same_seeds(world: World) -> None:
