@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import optuna
 import pandas as pd
 import tomli_w
 from optuna.storages import InMemoryStorage
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=sorted(TABLES.glob("*.parquet")), type=Path)
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
     arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     for path in arguments.tables:
         table, file, task = read_table(path)
         space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
