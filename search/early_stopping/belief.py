@@ -62,11 +62,6 @@ class BeliefRule:
     def _costs_of(self, points: Ints) -> Floats:
         """(N, costs)."""
         space = self._space.space
-        counts = dict(
-            zip(
-                ("flops", "num_params"),
-                count_many(space.arrays_of(points), space.task),
-                strict=True,
-            )
-        )
+        flops, num_params = count_many(space.arrays_of(points), space.task)
+        counts = {"flops": flops, "num_params": num_params}
         return np.column_stack([counts[cost] for cost in self._costs]).astype(np.float64)
