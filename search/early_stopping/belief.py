@@ -20,7 +20,7 @@ from search.samplers.observations import Observer, learn
 from search.samplers.parameters import OptunaSpace
 
 LEAST_FINISHED = 8  # networks before anything is stopped: fewer do not tell how curves go on
-_DEVIATIONS = 1.0  # 0.5 lost 1.4 and 2.3 times as much of the front of random searches on the two tables
+_DEVIATIONS = 1.0  # with 0.5 random searches lost 1.4 and 2.3 times as much of their fronts
 
 
 class BeliefRule:
