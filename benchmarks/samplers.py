@@ -15,6 +15,7 @@ Medians over seeds with 90 % bands; searches of the same seed see the same noise
 """
 
 import argparse
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,7 @@ from space.search_space import SearchSpace
 TABLES = Path(__file__).parents[1] / "studies" / "tables"
 SECTIONS = ("quality", "reach", "stopping", "front", "ask", "ray")
 RANDOM_TRIALS = 200
+PATIENCE = 60  # seconds of one proposal
 GP_SEEDS = 10  # Optuna's GP takes the better part of a second a proposal
 SEARCHES = {  # at once -> sampler -> trials. What is proposed at random does not depend on it
     1: {"random": RANDOM_TRIALS, "tpe": 200, "nsga2": 200, "gp": 60, "known_cost": 60},
@@ -226,19 +228,23 @@ def _shown(world: World, search: pd.DataFrame, seed: int) -> tuple[float, float,
 
 
 def print_seconds_per_ask(world: World) -> None:
-    """With so many finished trials in memory; a sampler that takes a minute is not asked again."""
-    seconds: dict[str, list[float]] = {kind: [] for kind in SEARCHES[1]}
-    numbers = (100, 1000, 10_000)
-    for number in numbers:
-        storage = _filled_storage(world, number)
-        for kind, found in seconds.items():
-            is_slow = any(value > 60 for value in found)
-            found.append(np.inf if is_slow else _seconds_per_ask(world, storage, kind))
+    """With so many finished trials in memory; a sampler that took too long is not asked again."""
     print("\nseconds a proposal, median of 5, after so many finished trials")
-    print(f"{'':12}" + "".join(f"{number:>13,}" for number in numbers))
-    for kind, found in seconds.items():
-        cells = ["not reached" if value > 60 else f"{value:.3f}" for value in found]
-        print(f"{kind:12}" + "".join(f"{cell:>13}" for cell in cells))
+    print(f"{'':8}" + "".join(f"{kind:>13}" for kind in SEARCHES[1]))
+    is_slow: set[str] = set()
+    for number in (100, 1000, 10_000):
+        print(f"{number:8,}", end="", flush=True)
+        storage = _filled_storage(world, number)
+        for kind in SEARCHES[1]:
+            seconds = np.inf if kind in is_slow else _seconds_per_ask(world, storage, kind)
+            if seconds == np.inf:
+                is_slow.add(kind)
+            print(
+                f"{'not reached' if seconds == np.inf else f'{seconds:.3f}':>13}",
+                end="",
+                flush=True,
+            )
+        print()
 
 
 def _writer(world: World, storage: InMemoryStorage, kind: str) -> StudyWriter:
@@ -261,16 +267,28 @@ def _filled_storage(world: World, number: int) -> InMemoryStorage:
 
 
 def _seconds_per_ask(world: World, storage: InMemoryStorage, kind: str) -> float:
-    """The median of five; what one proposal takes if that is more than a minute."""
+    """The median of five; infinite where one takes longer than PATIENCE."""
     writer = _writer(world, storage, kind)
     seconds: list[float] = []
-    while len(seconds) < 5 and max(seconds, default=0) <= 60:
+    signal.signal(signal.SIGALRM, _give_up)
+    for _ in range(5):
         begin = time.perf_counter()
-        proposal = writer.ask()
+        signal.alarm(PATIENCE)
+        try:
+            proposal = writer.ask()
+        except TimeoutError:
+            writer.close_interrupted()
+            return np.inf
+        finally:
+            signal.alarm(0)
         seconds.append(time.perf_counter() - begin)
         assert proposal is not None
         writer.tell_failed(proposal, "only asked", [], 0.0)
-    return max(seconds) if max(seconds) > 60 else float(np.median(seconds))
+    return float(np.median(seconds))
+
+
+def _give_up(signal_number: int, frame: object) -> None:
+    raise TimeoutError
 
 
 def print_against_ray(world: World, trials: int = 30, seeds: int = 5) -> None:
