@@ -17,6 +17,7 @@ Medians over seeds with 90 % bands; searches of the same seed see the same noise
 import argparse
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +34,7 @@ from search.console import duration
 from search.notebook import run_study
 from search.pareto import non_dominated, normalised_hypervolume
 from search.samplers.accuracy_model import create_model, features_of
+from search.samplers.observations import Observations, learn
 from search.samplers.parameters import OptunaSpace
 from search.simulation import World, simulate_all, trials_to_reach
 from search.study import StudyWriter
@@ -45,7 +47,7 @@ TABLES = Path(__file__).parents[1] / "studies" / "tables"
 SECTIONS = ("quality", "reach", "stopping", "front", "ask", "ray")
 RANDOM_TRIALS = 200
 PATIENCE = 60  # seconds of one proposal
-GP_SEEDS = 10  # Optuna's GP takes the better part of a second a proposal
+FEW_SEEDS = 10  # for what takes long: Optuna's GP, and 64 at once
 SEARCHES = {  # at once -> sampler -> trials. What is proposed at random does not depend on it
     1: {"random": RANDOM_TRIALS, "tpe": 200, "nsga2": 200, "gp": 60, "known_cost": 60},
     16: {"gp": 60, "known_cost": 60},
@@ -58,6 +60,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--samplers", nargs="+", choices=SEARCHES[1], default=list(SEARCHES[1]))
     parser.add_argument("--tables", nargs="+", default=sorted(TABLES.glob("*.parquet")), type=Path)
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
     arguments = parser.parse_args()
@@ -70,11 +73,11 @@ def main() -> None:
         if "quality" in arguments.sections:
             print_quality(table, space.space)
         if "reach" in arguments.sections:
-            print_reach(world, arguments.seeds)
+            print_reach(world, arguments.samplers, arguments.seeds)
         if "stopping" in arguments.sections:
             print_stopping(world, arguments.seeds)
         if "front" in arguments.sections:
-            print_front(world, arguments.seeds)
+            print_front(world, arguments.samplers, arguments.seeds)
         if "ask" in arguments.sections:
             print_seconds_per_ask(world)
         if "ray" in arguments.sections and file.data.dataset == "digits":
@@ -90,8 +93,8 @@ def print_quality(table: pd.DataFrame, space: SearchSpace) -> None:
     )
 
 
-def print_reach(world: World, seeds: int) -> None:
-    """Trained networks until the median that random search has after 200."""
+def print_reach(world: World, samplers: Sequence[str], seeds: int) -> None:
+    """Trained networks until the median that random search, which always runs, has after 200."""
     goal = float("nan")
     for workers, kinds in SEARCHES.items():
         print(
@@ -100,19 +103,21 @@ def print_reach(world: World, seeds: int) -> None:
         )
         found: dict[str, list[pd.DataFrame]] = {}
         for kind, trials in kinds.items():
+            if kind not in ("random", *samplers):
+                continue
             frame = simulate_all(
                 world,
                 samplers=[kind],
                 workers=workers,
                 trials=trials,
-                seeds=min(seeds, GP_SEEDS) if kind == "gp" else seeds,
+                seeds=min(seeds, FEW_SEEDS) if kind == "gp" or workers == 64 else seeds,
                 early_stopping=False,
             )
             found[kind] = [search for _, search in frame.groupby("seed")]
             if kind == "random":
                 goal = float(np.median([s["hypervolume"].iloc[-1] for s in found[kind]]))
             _print_reached(kind, found[kind], goal)
-        if "gp" in found:
+        if {"gp", "known_cost"} <= found.keys():
             _print_against_gp(found["known_cost"], found["gp"], goal)
     print(f"reached: hypervolume {goal:.4f}, random search's median after {RANDOM_TRIALS}")
 
@@ -146,12 +151,12 @@ def print_stopping(world: World, seeds: int) -> None:
         for kind, early_stopping in {
             "none": EarlyStopping(kind="none"),
             "moasha, rungs 2 4": EarlyStopping(kind="moasha", min_epochs=2),
-            "moasha, rung 4": EarlyStopping(kind="moasha", min_epochs=4),
-            "belief, rungs 2 4": EarlyStopping(kind="belief", min_epochs=2),
             "belief, rung 4": EarlyStopping(kind="belief", min_epochs=4),
+            "belief, rungs 2 4": EarlyStopping(kind="belief", min_epochs=2),
+            "belief, rungs 1 2 4": EarlyStopping(kind="belief", min_epochs=1),
         }.items()
     }
-    for sampler, trials, budget in (("random", 80, 140), ("known_cost", 30, 45)):
+    for sampler, trials, budget in (("random", 80, 160), ("known_cost", 30, 45)):
         print(
             f"\n{sampler}, 4 at once: epochs until what {trials} whole trainings reach\n"
             f"{'':20}{'median':>8}{'5 %':>7}{'95 %':>7}{'ratio':>7}{'stopped':>9}{'front lost':>12}"
@@ -159,7 +164,7 @@ def print_stopping(world: World, seeds: int) -> None:
         goal = whole = float("nan")
         for kind, of_kind in early.items():
             frame = simulate_all(
-                of_kind, samplers=[sampler], workers=4, trials=budget, seeds=min(seeds, 10)
+                of_kind, samplers=[sampler], workers=4, trials=budget, seeds=min(seeds, FEW_SEEDS)
             )
             if kind == "none":
                 goal = float(frame.loc[frame["trained"] == trials, "hypervolume"].median())
@@ -189,7 +194,7 @@ def _lost(early: pd.DataFrame) -> float:
     return lost / members
 
 
-def print_front(world: World, seeds: int) -> None:
+def print_front(world: World, samplers: Sequence[str], seeds: int) -> None:
     """The true hypervolume of the front that people would be shown."""
     print(
         "\nthe front that is shown, scored on the truth (median), and how often belief is the better"
@@ -198,6 +203,8 @@ def print_front(world: World, seeds: int) -> None:
         f"{'':12}{'trials':>8}{'measured':>10}{'believed':>10}{'everything':>12}{'better':>8}{'worse':>7}"
     )
     for kind, trials in (("known_cost", 15), ("known_cost", 50), ("tpe", 100), ("random", 200)):
+        if kind not in samplers:
+            continue
         frame = simulate_all(
             world, samplers=[kind], workers=1, trials=trials, seeds=seeds, early_stopping=False
         )
@@ -208,17 +215,26 @@ def print_front(world: World, seeds: int) -> None:
         gain = found[:, 1] - found[:, 0]
         print(
             f"{kind:12}{trials:8}{medians[0]:10.4f}{medians[1]:10.4f}{medians[2]:12.4f}"
-            f"{(gain > 0).sum():8}{(gain < 0).sum():7}"
+            f"{(gain > 0).sum():8}{(gain < 0).sum():7}",
+            flush=True,
         )
 
 
 def _shown(world: World, search: pd.DataFrame, seed: int) -> tuple[float, float, float]:
     """True hypervolumes of the measured front, of the believed one, and of everything trained."""
     space = world.space.space
-    features = features_of(space, np.array(search["point"].tolist()))
+    points = np.array(search["point"].tolist())
+    networks = [space.architecture_at(point) for point in points]
+    seen = Observations(
+        finished=points,
+        stopped=points[:0],
+        pending=points[:0],
+        curves=[world.surrogate.curve(network, seed) for network in networks],
+        cut_curves=[],
+    )
     model = create_model(space, np.random.default_rng(seed))
-    model.learn(features, search["observed"].to_numpy(), features[:0])
-    believed, _ = model.predict(features)
+    learn(model, space, seen)
+    believed, _ = model.predict(features_of(space, points))
     flops, truth = search["flops"].to_numpy("float64"), search["accuracy"].to_numpy()
     volumes = []
     for values in (search["observed"].to_numpy(), believed):

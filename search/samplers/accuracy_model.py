@@ -103,21 +103,19 @@ class AccuracyModel:
         proposed meanwhile.
 
         Args:
-            uncertainty: standard deviations (n,) of accuracies that were not seen but foretold, beyond
-                the noise of a training; 0 where they were seen. The kernel is learnt from those alone.
+            uncertainty: standard deviations (n,) of what accuracies err beyond the noise of a training;
+                0, as it is for some at least, where nothing is given.
         """
-        unsure = np.zeros(len(accuracy)) if uncertainty is None else uncertainty
-        seen = unsure == 0
-        self._center = float(accuracy[seen].mean())
-        self._spread = float(accuracy[seen].std()) or 1.0
+        beyond = np.zeros(len(accuracy)) if uncertainty is None else uncertainty
+        self._center, self._spread = _center_and_spread(accuracy[beyond == 0])
         known, target = self._scaling(features), (accuracy - self._center) / self._spread
-        alpha = (unsure / self._spread) ** 2 + _JITTER
+        alpha = (beyond / self._spread) ** 2 + _JITTER
         if len(known) > MAX_KNOWN:
             kept = self._rng.permutation(len(known))[:MAX_KNOWN]
-            known, target, alpha, seen = known[kept], target[kept], alpha[kept], seen[kept]
-        if self._kernel is None or seen.sum() >= _GROWTH_OF_FIT * self._learnt_from:
-            self._learn_kernel(known[seen], target[seen])
-            self._learnt_from = int(seen.sum())
+            known, target, alpha = known[kept], target[kept], alpha[kept]
+        if self._kernel is None or len(known) >= _GROWTH_OF_FIT * self._learnt_from:
+            self._learn_kernel(known, target, alpha)
+            self._learnt_from = len(known)
         self._process = GaussianProcessRegressor(self._kernel, alpha=alpha, optimizer=None)
         self._process.fit(known, target)
         if len(pending):
@@ -126,6 +124,16 @@ class AccuracyModel:
             self._process.alpha = np.append(alpha, np.full(len(waiting), _JITTER))
             self._process.fit(np.vstack([known, waiting]), np.append(target, believed))
 
+    def smooth(self, features: Floats, accuracy: Floats) -> Floats:
+        """What the kernel, as far as it was learnt, makes of accuracies (n,) themselves, (n,)."""
+        kernel = self._kernel or _expected_kernel(features.shape[1])
+        known, (center, spread) = self._scaling(features), _center_and_spread(accuracy)
+        kept = self._rng.permutation(len(known))[:MAX_KNOWN]
+        process = GaussianProcessRegressor(kernel, alpha=_JITTER, optimizer=None)
+        process.fit(known[kept], (accuracy[kept] - center) / spread)
+        believed: Floats = center + spread * process.predict(known)
+        return believed
+
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation (N,) of the accuracy without a training's noise."""
         mean, std = self._process.predict(self._scaling(features), return_std=True)
@@ -133,9 +141,10 @@ class AccuracyModel:
         clean = np.sqrt(np.maximum(std**2 - noise, 1e-10))
         return self._center + self._spread * mean, self._spread * clean
 
-    def _learn_kernel(self, known: Floats, target: Floats) -> None:
+    def _learn_kernel(self, known: Floats, target: Floats, alpha: Floats) -> None:
         rows = self._rng.permutation(len(known))[:MAX_FITTED]
-        process = _PenalisedProcess(self._kernel or _expected_kernel(known.shape[1]), alpha=_JITTER)
+        expected = self._kernel or _expected_kernel(known.shape[1])
+        process = _PenalisedProcess(expected, alpha=alpha[rows])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a parameter at its bound is fine
             process.fit(known[rows], target[rows])
@@ -145,6 +154,10 @@ class AccuracyModel:
 def create_model(space: SearchSpace, rng: np.random.Generator) -> AccuracyModel:
     """A model that has learnt nothing yet, its features scaled by what the space's points spread over."""
     return AccuracyModel(Scaling.of(features_of(space, space.draw_points(rng, _SAMPLE))), rng)
+
+
+def _center_and_spread(accuracy: Floats) -> tuple[float, float]:
+    return float(accuracy.mean()), float(accuracy.std()) or 1.0
 
 
 def _expected_kernel(num_features: int) -> Kernel:

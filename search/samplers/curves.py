@@ -1,4 +1,4 @@
-"""What a training that was stopped early would have ended at, told from those that went on."""
+"""What curves tell of the accuracies that networks end at: whole ones, and those that were cut short."""
 
 from collections.abc import Sequence
 
@@ -6,43 +6,61 @@ import numpy as np
 
 from search.pareto import Floats
 
-LEAST_WHOLE = 3  # whole trainings without which nothing is foretold
-_ENOUGH_WHOLE = 8  # before that many, three numbers cannot be fitted to them
+LEAST_WHOLE = 3  # whole trainings without which curves tell nothing
+# What is expected before any curve was seen: slopes of 1 ± 0.5, and noise that counts as much as that of
+# eight curves and that two neighbouring epochs share by 0.6.
+_SLOPE_SPREAD = 0.5
+_NOISE_WEIGHT = 8.0
+_NOISE_SHARED = 0.6
+_LEAST_SLOPE = 0.05  # an epoch that tells less is taken to tell this much
 
 
-def foretell_ends(
-    whole: Sequence[Floats], whole_cost: Floats, cut: Sequence[Floats], cut_cost: Floats
+def read_curves(
+    whole: Sequence[Floats], believed: Floats, cut: Sequence[Floats]
 ) -> tuple[Floats, Floats]:
-    """Mean and standard deviation (m,) of the last accuracy of m curves that were cut short.
+    """What n whole and m cut curves say of their networks' last accuracies, all epochs together.
 
-    For each length of a cut curve least squares are fitted to the whole ones: how far they rose after
-    that length, at first the mean, later a plane over what they had reached and their cost, as dear
-    networks go on rising. The deviation is that of the residuals. NaN where there are fewer than
-    LEAST_WHOLE whole curves.
+    After each epoch a network of the last accuracy f shows a + b f and noise, the same a and b for all
+    (one factor). The lines are fitted to what is believed of the whole ones; the noise's covariance between
+    epochs is that of the residuals. f follows by generalised least squares (Aitken 1936) from as many
+    epochs as there are. The epochs of one training err in part independently, so that all of them together
+    tell more than its last one.
 
     Args:
-        whole: n curves, each of the accuracies of all epochs.
-        whole_cost: log FLOPs (n,).
+        whole: n curves of E accuracies, n at least LEAST_WHOLE.
+        believed: of each the last accuracy (n,) by a model, with less noise than its own.
         cut: m shorter curves, not empty.
-        cut_cost: log FLOPs (m,).
+
+    Returns:
+        the accuracies (n + m,), whole ones first, each with the noise of one training; and the standard
+        deviation (n + m,) of what the cut ones err beyond that noise, 0 for the whole ones.
     """
-    mean, std = np.full((2, len(cut)), np.nan)
-    if len(whole) < LEAST_WHOLE:
-        return mean, std
-    terms = 3 if len(whole) >= _ENOUGH_WHOLE else 1
-    ends = np.array([curve[-1] for curve in whole])
-    lengths = np.array([len(curve) for curve in cut])
-    for length in np.unique(lengths):
-        rows = lengths == length
-        early = np.array([curve[length - 1] for curve in whole])
-        known = _terms(early, whole_cost)[:, :terms]
-        slopes, *_ = np.linalg.lstsq(known, ends - early)
-        reached = np.array([curve[-1] for curve in cut])[rows]
-        mean[rows] = reached + _terms(reached, cut_cost[rows])[:, :terms] @ slopes
-        residuals = ends - early - known @ slopes
-        std[rows] = np.sqrt(residuals @ residuals / (len(whole) - terms))
-    return mean, std
+    curves = np.array(whole)  # (n, E)
+    num_whole, epochs = curves.shape
+    center, start = believed.mean(), curves.mean(axis=0)
+    apart, shown = believed - center, curves - start
+    square = float(apart @ apart)
+    steepest = apart @ shown / max(square, 1e-12)  # least squares, (E,)
+    rest = shown - np.outer(apart, steepest)
+    noise = max(float((rest**2).sum()) / (epochs * (num_whole - 2)), 1e-6)
+    ridge = noise / _SLOPE_SPREAD**2
+    slopes = np.maximum((steepest * square + ridge) / (square + ridge), _LEAST_SLOPE)
+    rest = shown - np.outer(apart, slopes)
+    epoch = np.arange(epochs)
+    expected = noise * _NOISE_SHARED ** np.abs(epoch[:, None] - epoch)
+    covariance = (rest.T @ rest + _NOISE_WEIGHT * expected) / (num_whole - 1 + _NOISE_WEIGHT)
 
+    def weigh(length: int) -> tuple[Floats, float]:
+        """Of the epochs of such a curve, (length,), and the variance of their sum's error."""
+        seen = slopes[:length]
+        weights = np.linalg.solve(covariance[:length, :length], seen)
+        precision = float(seen @ weights)
+        return weights / precision, 1 / precision
 
-def _terms(accuracy: Floats, cost: Floats) -> Floats:
-    return np.column_stack([np.ones_like(accuracy), accuracy, cost])
+    weights, least = weigh(epochs)
+    accuracy, beyond = [center + shown @ weights], [np.zeros(num_whole)]
+    for curve in cut:
+        weights, variance = weigh(len(curve))
+        accuracy.append(center + np.array([(curve - start[: len(curve)]) @ weights]))
+        beyond.append(np.array([np.sqrt(max(variance - least, 1e-8))]))
+    return np.concatenate(accuracy), np.concatenate(beyond)

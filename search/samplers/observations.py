@@ -10,7 +10,7 @@ from hgcnet.complexity import count_many
 from hgcnet.structure import Ints
 from search.pareto import Floats
 from search.samplers.accuracy_model import AccuracyModel, features_of
-from search.samplers.curves import foretell_ends
+from search.samplers.curves import LEAST_WHOLE, read_curves
 from search.samplers.parameters import OptunaSpace
 from space.search_space import SearchSpace
 
@@ -65,20 +65,16 @@ class Observer:
 
 
 def learn(model: AccuracyModel, space: SearchSpace, seen: Observations) -> None:
-    """The model of what finished, and, as far as their curves tell it, of what was stopped."""
-    accuracy, uncertainty = foretell_ends(
-        seen.curves,
-        np.log(flops_of(space, seen.finished)),
-        seen.cut_curves,
-        np.log(flops_of(space, seen.stopped)),
-    )
-    told = np.isfinite(accuracy)
-    model.learn(
-        features_of(space, np.concatenate([seen.finished, seen.stopped[told]])),
-        np.concatenate([[curve[-1] for curve in seen.curves], accuracy[told]]),
-        features_of(space, seen.pending),
-        np.concatenate([np.zeros(len(seen.finished)), uncertainty[told]]),
-    )
+    """The model of what finished, and of what was stopped, as all epochs of their curves tell it."""
+    finished, pending = features_of(space, seen.finished), features_of(space, seen.pending)
+    ends = np.array([curve[-1] for curve in seen.curves])
+    if len(ends) < LEAST_WHOLE:
+        model.learn(finished, ends, pending)
+        return
+    believed = model.smooth(finished, ends)
+    accuracy, uncertainty = read_curves(seen.curves, believed, seen.cut_curves)
+    known = np.concatenate([finished, features_of(space, seen.stopped)])
+    model.learn(known, accuracy, pending, uncertainty)
 
 
 def flops_of(space: SearchSpace, points: Ints) -> Floats:

@@ -114,6 +114,19 @@ def test_the_model_tells_noise_from_what_networks_do() -> None:
     assert std.mean() < 0.02
 
 
+@pytest.mark.parametrize("has_learnt", [False, True])
+def test_smoothing_takes_noise_away_also_before_anything_was_learnt(has_learnt: bool) -> None:
+    rng = np.random.default_rng(0)
+    points = SPACE.draw_points(rng, 80)
+    accuracy = np.array([accuracy_of(SPACE.architecture_at(point)) for point in points])
+    features, seen = features_of(SPACE, points), accuracy + rng.normal(0, 0.03, 80)
+    model = AccuracyModel(Scaling.of(features), rng)
+    if has_learnt:
+        model.learn(features, seen, features[:0])
+    smooth = model.smooth(features, seen)
+    assert np.std(smooth - accuracy) < 0.7 * np.std(seen - accuracy)
+
+
 def test_what_is_being_trained_leaves_less_to_learn_near_it() -> None:
     rng = np.random.default_rng(0)
     points = SPACE.draw_points(rng, 30)
