@@ -9,7 +9,6 @@ Sections:
     stopping  epochs until the same hypervolume, with early stopping and without
     front     the front as the model believes it against that of raw values, on the truth
     ask       seconds a proposal after 100, 1,000 and 10,000 finished trials
-    ray       real searches with two workers against simulated ones (tables of digits: minutes)
 
 Medians over seeds with 90 % bands; searches of the same seed see the same noise.
 """
@@ -20,20 +19,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import optuna
 import pandas as pd
-import tomli_w
 from optuna.storages import InMemoryStorage
 
 from hgcnet.complexity import count
-from search.cluster import joined_ray
 from search.console import duration
-from search.notebook import run_study
 from search.pareto import non_dominated, normalised_hypervolume
 from search.samplers.accuracy_model import create_model, features_of
+from search.samplers.curves import read_curves
 from search.samplers.observations import Observations, learn
 from search.samplers.parameters import OptunaSpace
 from search.simulation import World, simulate_all, trials_to_reach
@@ -44,7 +40,7 @@ from search.tabulation import read_table
 from space.search_space import SearchSpace
 
 TABLES = Path(__file__).parents[1] / "studies" / "tables"
-SECTIONS = ("quality", "reach", "stopping", "front", "ask", "ray")
+SECTIONS = ("quality", "reach", "stopping", "front", "ask")
 RANDOM_TRIALS = 200
 PATIENCE = 60  # seconds of one proposal
 FEW_SEEDS = 10  # for what takes long: Optuna's GP, and 64 at once
@@ -72,6 +68,7 @@ def main() -> None:
         print(f"\n{path.stem}: {len(table)} trainings, {space.space.size:,} points")
         if "quality" in arguments.sections:
             print_quality(table, space.space)
+            print_worth_of_epochs(world)
         if "reach" in arguments.sections:
             print_reach(world, arguments.samplers, arguments.seeds)
         if "stopping" in arguments.sections:
@@ -80,8 +77,6 @@ def main() -> None:
             print_front(world, arguments.samplers, arguments.seeds)
         if "ask" in arguments.sections:
             print_seconds_per_ask(world)
-        if "ray" in arguments.sections and file.data.dataset == "digits":
-            print_against_ray(world)
 
 
 def print_quality(table: pd.DataFrame, space: SearchSpace) -> None:
@@ -91,6 +86,33 @@ def print_quality(table: pd.DataFrame, space: SearchSpace) -> None:
         f"surrogate of {found.networks} networks: tau {found.tau:.3f}, residual {found.residual:.4f}, "
         f"noise of a seed {found.noise:.4f}{'' if found.is_trusted else '; NOT TRUSTED'}"
     )
+
+
+def print_worth_of_epochs(world: World, networks: int = 600) -> None:
+    """How far curves err that were cut after so many epochs, and what an epoch of them is worth.
+
+    Worth: knowledge (1 / variance) for an epoch, against that for an epoch of a whole training. Above 1
+    a sampler learns more from many short trainings than from few whole ones.
+    """
+    space = world.space.space
+    points = space.draw_points(np.random.default_rng(0), networks)
+    drawn = [space.architecture_at(point) for point in points]
+    truth = np.array([world.surrogate.truth(network)[0][-1] for network in drawn])
+    curves = [world.surrogate.curve(network, 0) for network in drawn]
+    errors = {}
+    for epochs in range(1, world.surrogate.epochs):
+        cut = [curve[:epochs] for curve in curves]
+        accuracy, _ = read_curves(curves, truth, cut)
+        errors[epochs] = float(np.std(accuracy[networks:] - truth))
+    errors[world.surrogate.epochs] = whole = float(np.std(accuracy[:networks] - truth))
+    last = np.std([curve[-1] for curve in curves] - truth)
+    print(f"a whole training errs by {last:.4f} by its last epoch alone, by {whole:.4f} by all")
+    print("epochs " + "".join(f"{epochs:8}" for epochs in errors))
+    print("errs by" + "".join(f"{error:8.4f}" for error in errors.values()))
+    worth = [
+        whole**2 * world.surrogate.epochs / (error**2 * epochs) for epochs, error in errors.items()
+    ]
+    print("worth  " + "".join(f"{value:8.2f}" for value in worth), flush=True)
 
 
 def print_reach(world: World, samplers: Sequence[str], seeds: int) -> None:
@@ -305,43 +327,6 @@ def _seconds_per_ask(world: World, storage: InMemoryStorage, kind: str) -> float
 
 def _give_up(signal_number: int, frame: object) -> None:
     raise TimeoutError
-
-
-def print_against_ray(world: World, trials: int = 30, seeds: int = 5) -> None:
-    """The hypervolume of what was measured, as nobody knows a real network's accuracy without noise."""
-    simulated = simulate_all(
-        world,
-        samplers=["known_cost"],
-        workers=2,
-        trials=trials,
-        seeds=seeds,
-        early_stopping=False,
-    )
-    volumes: dict[str, list[float]] = {"simulated": [], "real": []}
-
-    def note(kind: str, accuracy: pd.Series, flops: pd.Series) -> None:
-        volume = normalised_hypervolume(accuracy, flops.to_numpy("float64"), world.bounds)
-        volumes[kind].append(volume)
-
-    for _, search in simulated.groupby("seed"):
-        note("simulated", search["observed"], search["flops"])
-    with TemporaryDirectory() as folder, joined_ray(None, num_cpus=2):
-        for seed in range(seeds):
-            document = {
-                **world.file.document,
-                "name": f"real-{seed}",
-                "seed": seed,
-                "budget": {"trials": trials},
-                "sampler": {"kind": "known_cost"},
-                "early_stopping": {"kind": "none"},
-            }
-            study = Path(folder, "study.toml")
-            study.write_text(tomli_w.dumps(document))
-            frame = run_study(study, runs=folder)
-            note("real", frame["val_accuracy"], frame["flops"])
-    print(f"\nmeasured hypervolume of {trials} trials, 2 workers, {seeds} seeds")
-    for kind, values in volumes.items():
-        print(f"{kind:10}{np.mean(values):8.4f} ± {np.std(values, ddof=1):.4f}")
 
 
 if __name__ == "__main__":

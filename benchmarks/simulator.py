@@ -1,0 +1,158 @@
+"""Whether a simulated search comes to what a real one on Ray does, on the digits.
+
+    python benchmarks/simulator.py               # about ten minutes on two cores
+
+Searches of one sampler with two workers, on three grounds:
+    simulated   the loop under a virtual clock, accuracies by the table's surrogate
+    replayed    the same accuracies on real Ray workers, which sleep a share of the table's seconds
+    trained     real trainings on Ray
+
+The first two must agree; what the third differs by is the surrogate's error, also printed: its
+accuracy of the networks that were really trained.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import tomli_w
+
+# search.cluster comes before Ray: only then is all of Ray silent.
+from search.cluster import joined_ray  # isort: skip
+from optuna.storages import InMemoryStorage
+from ray import tune
+
+from search.console import duration
+from search.loop import SearchLoop
+from search.notebook import export_architecture, run_study
+from search.pareto import normalised_hypervolume
+from search.samplers.parameters import OptunaSpace
+from search.simulation import World, simulate
+from search.study import StudyWriter
+from search.study_file import StudyFile, parse_study_file
+from search.surrogate import Surrogate
+from search.tabulation import read_table
+from search.tuning import fit_trials
+from search.worker import ACCURACY, EPOCH, SECONDS
+from space.search_space import SearchSpace
+
+TABLE = Path(__file__).parents[1] / "studies" / "tables" / "digits.parquet"
+WORKERS = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--sampler", default="known_cost")
+    parser.add_argument("--speed", type=float, default=4.0, help="of the replayed seconds")
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    table, file, task = read_table(TABLE)
+    space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
+    world = World(file=file, space=space, surrogate=Surrogate(table, space.space))
+    volumes: dict[str, list[float]] = {"simulated": [], "replayed": [], "trained": []}
+    errors: list[float] = []
+    with TemporaryDirectory() as folder, joined_ray(None, num_cpus=WORKERS):
+        for seed in range(arguments.seeds):
+            study = _study(world, seed, arguments.sampler, arguments.trials)
+            simulated = simulate(
+                replace(world, file=study),
+                sampler=arguments.sampler,
+                workers=WORKERS,
+                trials=arguments.trials,
+                seed=seed,
+            )
+            volumes["simulated"].append(_volume(world, simulated["observed"], simulated["flops"]))
+            accuracy, flops = _replay(replace(world, file=study), arguments.speed)
+            volumes["replayed"].append(_volume(world, accuracy, flops))
+            path = Path(folder, "study.toml")
+            path.write_text(tomli_w.dumps(study.document))
+            trained = run_study(path, runs=folder)
+            volumes["trained"].append(_volume(world, trained["val_accuracy"], trained["flops"]))
+            errors.append(_surrogate_error(world, study.name, folder, trained))
+    print(
+        f"measured hypervolume after {arguments.trials} trials of {arguments.sampler}, {WORKERS} workers,"
+        f" {arguments.seeds} seeds"
+    )
+    for kind, values in volumes.items():
+        print(f"{kind:10}{np.mean(values):8.4f} ± {np.std(values, ddof=1):.4f}")
+    print(f"the surrogate's accuracy less the one trained: {np.mean(errors):+.4f}")
+
+
+def _study(world: World, seed: int, sampler: str, trials: int) -> StudyFile:
+    """The table's study with another seed, whole trainings alone."""
+    document = {
+        **world.file.document,
+        "name": f"seed-{seed}",
+        "seed": seed,
+        "budget": {"trials": trials},
+        "sampler": {"kind": sampler},
+        "early_stopping": {"kind": "none"},
+    }
+    return parse_study_file(document, source=__file__)
+
+
+def _replay(world: World, speed: float) -> tuple[pd.Series, pd.Series]:
+    """A study on Ray whose trainings show what the surrogate says; accuracies and FLOPs."""
+    writer = StudyWriter(InMemoryStorage(), world.file, world.space)
+    loop = SearchLoop(world.file, world.space, writer, {})
+    trainable = tune.with_parameters(_Replayed, world=world, speed=speed)
+    fit_trials(loop, tune.with_resources(trainable, {"cpu": 1}), WORKERS)
+    rows = writer.trials()
+    flops = [row.user_attrs["flops"] for row in rows]
+    return pd.Series([row.user_attrs["curve"][-1] for row in rows]), pd.Series(flops)
+
+
+class _Replayed(tune.Trainable):
+    """Sleeps instead of training, and gives the keys of the real worker."""
+
+    def setup(self, config: dict[str, Any], world: World, speed: float) -> None:  # type: ignore[override]
+        self._world, self._speed = world, speed
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        surrogate, network = self._world.surrogate, new_config["architecture"]
+        self._curve = surrogate.curve(network, self._world.file.seed)
+        _, self._seconds = surrogate.truth(network)
+        self._epoch = 0
+        return True
+
+    def step(self) -> dict[str, Any]:
+        time.sleep(self._seconds / self._speed)
+        self._epoch += 1
+        return {
+            EPOCH: self._epoch,
+            ACCURACY: float(self._curve[self._epoch - 1]),
+            SECONDS: self._seconds,
+            tune.result.DONE: self._epoch >= len(self._curve),
+        }
+
+
+def _volume(world: World, accuracy: pd.Series, flops: pd.Series) -> float:
+    """The hypervolume of what was measured: nobody knows a real network's accuracy without noise."""
+    return normalised_hypervolume(accuracy, flops.to_numpy("float64"), world.bounds)
+
+
+def _surrogate_error(world: World, run: str, folder: str, trained: pd.DataFrame) -> float:
+    """The mean of its accuracies of really trained networks less those that they had."""
+    networks = [
+        export_architecture(run, trial=number, runs=folder).architecture
+        for number in trained["number"]
+    ]
+    said = np.array([world.surrogate.truth(network)[0][-1] for network in networks])
+    return float(np.mean(said - trained["val_accuracy"]))
+
+
+if __name__ == "__main__":
+    begin = time.monotonic()
+    main()
+    print(f"\n{duration(time.monotonic() - begin)}")
