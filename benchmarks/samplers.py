@@ -76,7 +76,7 @@ def main() -> None:
         if "front" in arguments.sections:
             print_front(world, arguments.samplers, arguments.seeds)
         if "ask" in arguments.sections:
-            print_seconds_per_ask(world)
+            print_seconds_per_ask(world, arguments.samplers)
 
 
 def print_quality(table: pd.DataFrame, space: SearchSpace) -> None:
@@ -265,15 +265,15 @@ def _shown(world: World, search: pd.DataFrame, seed: int) -> tuple[float, float,
     return volumes[0], volumes[1], float(search["hypervolume"].iloc[-1])
 
 
-def print_seconds_per_ask(world: World) -> None:
+def print_seconds_per_ask(world: World, samplers: Sequence[str]) -> None:
     """With so many finished trials in memory; a sampler that took too long is not asked again."""
     print("\nseconds a proposal, median of 5, after so many finished trials")
-    print(f"{'':8}" + "".join(f"{kind:>13}" for kind in SEARCHES[1]))
+    print(f"{'':8}" + "".join(f"{kind:>13}" for kind in samplers))
     is_slow: set[str] = set()
     for number in (100, 1000, 10_000):
         print(f"{number:8,}", end="", flush=True)
         storage = _filled_storage(world, number)
-        for kind in SEARCHES[1]:
+        for kind in samplers:
             seconds = np.inf if kind in is_slow else _seconds_per_ask(world, storage, kind)
             if seconds == np.inf:
                 is_slow.add(kind)
