@@ -181,7 +181,7 @@ def print_stopping(world: World, seeds: int) -> None:
     for sampler, trials, budget in (("random", 80, 160), ("known_cost", 30, 45)):
         print(
             f"\n{sampler}, 4 at once: epochs until what {trials} whole trainings reach\n"
-            f"{'':20}{'median':>8}{'5 %':>7}{'95 %':>7}{'ratio':>7}{'stopped':>9}{'front lost':>12}"
+            f"{'':20}{'median':>8}{'5 %':>7}{'95 %':>7}{'ratio':>7}{'stopped':>9}{'members lost':>14}{'hv lost':>9}"
         )
         goal = whole = float("nan")
         for kind, of_kind in early.items():
@@ -193,9 +193,10 @@ def print_stopping(world: World, seeds: int) -> None:
             epochs = [_epochs_to(search, goal) for _, search in frame.groupby("seed")]
             low, middle, high = np.quantile(epochs, [0.05, 0.5, 0.95], method="higher")
             whole = middle if kind == "none" else whole
+            members, volume = _lost(world, frame)
             print(
                 f"{kind:20}{middle:8.0f}{low:7.0f}{high:7.0f}{middle / whole:7.2f}"
-                f"{frame['accuracy'].isna().mean():9.0%}{_lost(frame):12.1%}",
+                f"{frame['accuracy'].isna().mean():9.0%}{members:14.1%}{volume:9.2%}",
                 flush=True,
             )
 
@@ -205,15 +206,21 @@ def _epochs_to(search: pd.DataFrame, goal: float) -> float:
     return float(reached.iloc[0]) if len(reached) else float("inf")
 
 
-def _lost(early: pd.DataFrame) -> float:
-    """Of the true fronts of all that was started, the share that was stopped."""
+def _lost(world: World, early: pd.DataFrame) -> tuple[float, float]:
+    """Of the true fronts of all that was started: the share of their networks that was stopped, and of
+    their hypervolume what is lost with those."""
     lost = members = 0
+    volumes = []
     for _, search in early.groupby("seed"):
-        truth = search["truth"].to_numpy()
-        front = non_dominated(np.column_stack([-truth, search["flops"]]))
+        truth, flops = search["truth"].to_numpy(), search["flops"].to_numpy("float64")
+        stopped = search["accuracy"].isna().to_numpy()
+        front = non_dominated(np.column_stack([-truth, flops]))
         members += int(front.sum())
-        lost += int((front & search["accuracy"].isna().to_numpy()).sum())
-    return lost / members
+        lost += int((front & stopped).sum())
+        all_of_it = normalised_hypervolume(truth, flops, world.bounds)
+        kept = normalised_hypervolume(truth[~stopped], flops[~stopped], world.bounds)
+        volumes.append(1 - kept / all_of_it)
+    return lost / members, float(np.mean(volumes))
 
 
 def print_front(world: World, samplers: Sequence[str], seeds: int) -> None:
