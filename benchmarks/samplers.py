@@ -4,7 +4,7 @@
     python benchmarks/samplers.py --seeds 4 --sections quality reach
 
 Sections:
-    quality   what the surrogate of each table can be trusted with
+    quality   what the surrogate of each table can be trusted with, and what an epoch is worth
     reach     trained networks until random search's hypervolume after 200, one at a time, 16 and 64 at once
     stopping  epochs until the same hypervolume, with early stopping and without
     front     the front as the model believes it against that of raw values, on the truth
