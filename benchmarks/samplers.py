@@ -30,7 +30,6 @@ from search.console import duration
 from search.pareto import non_dominated, normalised_hypervolume
 from search.samplers.accuracy_model import create_model, features_of
 from search.samplers.curves import read_curves
-from search.samplers.observations import Observations, learn
 from search.samplers.parameters import OptunaSpace
 from search.simulation import World, simulate_all, trials_to_reach
 from search.study import StudyWriter
@@ -252,18 +251,10 @@ def print_front(world: World, samplers: Sequence[str], seeds: int) -> None:
 def _shown(world: World, search: pd.DataFrame, seed: int) -> tuple[float, float, float]:
     """True hypervolumes of the measured front, of the believed one, and of everything trained."""
     space = world.space.space
-    points = np.array(search["point"].tolist())
-    networks = [space.architecture_at(point) for point in points]
-    seen = Observations(
-        finished=points,
-        stopped=points[:0],
-        pending=points[:0],
-        curves=[world.surrogate.curve(network, seed) for network in networks],
-        cut_curves=[],
-    )
+    features = features_of(space, np.array(search["point"].tolist()))
     model = create_model(space, np.random.default_rng(seed))
-    learn(model, space, seen)
-    believed, _ = model.predict(features_of(space, points))
+    model.learn(features, search["observed"].to_numpy(), features[:0])
+    believed, _ = model.predict(features)
     flops, truth = search["flops"].to_numpy("float64"), search["accuracy"].to_numpy()
     volumes = []
     for values in (search["observed"].to_numpy(), believed):
