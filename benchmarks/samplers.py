@@ -26,10 +26,11 @@ import pandas as pd
 from optuna.storages import InMemoryStorage
 
 from hgcnet.complexity import count
+from search.belief import believe
 from search.console import duration
 from search.pareto import non_dominated, normalised_hypervolume
-from search.samplers.accuracy_model import create_model, features_of
 from search.samplers.curves import read_curves
+from search.samplers.observations import Observations
 from search.samplers.parameters import OptunaSpace
 from search.simulation import World, simulate_all, trials_to_reach
 from search.study import StudyWriter
@@ -185,7 +186,7 @@ def print_stopping(world: World, seeds: int) -> None:
         goal = whole = float("nan")
         for kind, of_kind in early.items():
             frame = simulate_all(
-                of_kind, samplers=[sampler], workers=4, trials=budget, seeds=min(seeds, FEW_SEEDS)
+                of_kind, samplers=[sampler], workers=4, trials=budget, seeds=seeds
             )
             if kind == "none":
                 goal = float(frame.loc[frame["trained"] == trials, "hypervolume"].median())
@@ -251,13 +252,17 @@ def print_front(world: World, samplers: Sequence[str], seeds: int) -> None:
 def _shown(world: World, search: pd.DataFrame, seed: int) -> tuple[float, float, float]:
     """True hypervolumes of the measured front, of the believed one, and of everything trained."""
     space = world.space.space
-    features = features_of(space, np.array(search["point"].tolist()))
-    model = create_model(space, np.random.default_rng(seed))
-    model.learn(features, search["observed"].to_numpy(), features[:0])
-    believed, _ = model.predict(features)
+    points = np.array(search["point"].tolist())
+    seen = Observations(
+        finished=points,
+        stopped=points[:0],
+        pending=points[:0],
+        curves=[world.surrogate.curve(space.architecture_at(point), seed) for point in points],
+        cut_curves=[],
+    )
     flops, truth = search["flops"].to_numpy("float64"), search["accuracy"].to_numpy()
     volumes = []
-    for values in (search["observed"].to_numpy(), believed):
+    for values in (search["observed"].to_numpy(), believe(space, seen)):
         front = non_dominated(np.column_stack([-values, flops]))
         volumes.append(normalised_hypervolume(truth[front], flops[front], world.bounds))
     return volumes[0], volumes[1], float(search["hypervolume"].iloc[-1])

@@ -14,8 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.pareto import Floats
 from search.samplers.accuracy_model import create_model, features_of
-from search.samplers.observations import Observer
+from search.samplers.observations import Observations, Observer, learn
 from search.samplers.parameters import OptunaSpace
+from space.search_space import SearchSpace
 
 LEAST_FINISHED = 10  # networks; with fewer there is nothing to learn from
 
@@ -27,10 +28,14 @@ def believed_accuracy(trials: Sequence[FrozenTrial], space: OptunaSpace) -> Floa
     is_finished = np.array([trial.state == TrialState.COMPLETE for trial in trials], dtype=np.bool_)
     if is_finished.sum() < LEAST_FINISHED:
         return found
-    finished = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    seen = Observer(space).observe(finished)
-    features = features_of(space.space, seen.finished)
-    model = create_model(space.space, np.random.default_rng(0))
-    model.learn(features, np.array([curve[-1] for curve in seen.curves]), features[:0])
-    found[is_finished], _ = model.predict(features)
+    ended = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    found[is_finished] = believe(space.space, Observer(space).observe(ended))
     return found
+
+
+def believe(space: SearchSpace, seen: Observations) -> Floats:
+    """Posterior means of the accuracies of what finished (n,), by all that was seen."""
+    model = create_model(space, np.random.default_rng(0))
+    learn(model, space, seen)
+    mean, _ = model.predict(features_of(space, seen.finished))
+    return mean

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import expit, logit
 
 from search.pareto import Floats
 
@@ -13,6 +14,7 @@ _SLOPE_SPREAD = 0.5
 _NOISE_WEIGHT = 8.0
 _NOISE_SHARED = 0.6
 _LEAST_SLOPE = 0.05  # an epoch that tells less is taken to tell this much
+_LEAST_ERROR = 1e-3  # log odds of 0 and 1 are infinite: as for an image in a thousand
 
 
 def read_curves(
@@ -20,11 +22,14 @@ def read_curves(
 ) -> tuple[Floats, Floats]:
     """What n whole and m cut curves say of their networks' last accuracies, all epochs together.
 
-    After each epoch a network of the last accuracy f shows a + b f and noise, the same a and b for all
-    (one factor). The lines are fitted to what is believed of the whole ones; the noise's covariance between
-    epochs is that of the residuals. f follows by generalised least squares (Aitken 1936) from as many
+    In log odds, after each epoch a network of the last accuracy f shows a + b f and noise, the same a and b
+    for all (one factor). The lines are fitted to what is believed of the whole ones; the noise's covariance
+    between epochs is that of the residuals. f follows by generalised least squares (Aitken 1936) from as many
     epochs as there are. The epochs of one training err in part independently, so that all of them together
     tell more than its last one.
+
+    In accuracies themselves the lines would bend where trainings converge: early epochs differ by far more
+    than the last, and what learns fast would be taken to end above all that was ever measured.
 
     Args:
         whole: n curves of E accuracies, n at least LEAST_WHOLE.
@@ -35,10 +40,10 @@ def read_curves(
         the accuracies (n + m,), whole ones first, each with the noise of one training; and the standard
         deviation (n + m,) of what the cut ones err beyond that noise, 0 for the whole ones.
     """
-    curves = np.array(whole)  # (n, E)
+    curves, ends = _log_odds(np.array(whole)), _log_odds(believed)  # (n, E), (n,)
     num_whole, epochs = curves.shape
-    center, start = believed.mean(), curves.mean(axis=0)
-    apart, shown = believed - center, curves - start
+    center, start = ends.mean(), curves.mean(axis=0)
+    apart, shown = ends - center, curves - start
     square = float(apart @ apart)
     steepest = apart @ shown / max(square, 1e-12)  # least squares, (E,)
     rest = shown - np.outer(apart, steepest)
@@ -58,9 +63,15 @@ def read_curves(
         return weights / precision, 1 / precision
 
     weights, least = weigh(epochs)
-    accuracy, beyond = [center + shown @ weights], [np.zeros(num_whole)]
+    found, beyond = list(center + shown @ weights), [0.0] * num_whole
     for curve in cut:
         weights, variance = weigh(len(curve))
-        accuracy.append(center + np.array([(curve - start[: len(curve)]) @ weights]))
-        beyond.append(np.array([np.sqrt(max(variance - least, 1e-8))]))
-    return np.concatenate(accuracy), np.concatenate(beyond)
+        found.append(center + (_log_odds(curve) - start[: len(curve)]) @ weights)
+        beyond.append(np.sqrt(max(variance - least, 1e-8)))
+    accuracy: Floats = expit(found)
+    return accuracy, np.array(beyond) * accuracy * (1 - accuracy)  # by the derivative
+
+
+def _log_odds(accuracy: Floats) -> Floats:
+    odds: Floats = logit(np.clip(accuracy, _LEAST_ERROR, 1 - _LEAST_ERROR))
+    return odds
