@@ -185,9 +185,7 @@ def print_stopping(world: World, seeds: int) -> None:
         )
         goal = whole = float("nan")
         for kind, of_kind in early.items():
-            frame = simulate_all(
-                of_kind, samplers=[sampler], workers=4, trials=budget, seeds=seeds
-            )
+            frame = simulate_all(of_kind, samplers=[sampler], workers=4, trials=budget, seeds=seeds)
             if kind == "none":
                 goal = float(frame.loc[frame["trained"] == trials, "hypervolume"].median())
             epochs = [_epochs_to(search, goal) for _, search in frame.groupby("seed")]

@@ -66,7 +66,7 @@ class Surrogate:
 
     def __init__(self, table: pd.DataFrame, space: SearchSpace) -> None:
         self._space = space
-        features, targets = _to_arrays(table, space)
+        features, targets = to_arrays(table, space)
         self._trees = _Trees(features, targets)
         self._noise = _noise_covariance(table)
         self._known: dict[str, tuple[Floats, float]] = {}
@@ -102,7 +102,7 @@ def cross_validate(table: pd.DataFrame, space: SearchSpace) -> Quality:
 
     A network and its second seed are never on both sides.
     """
-    features, targets = _to_arrays(table, space)
+    features, targets = to_arrays(table, space)
     truth = targets[:, -2]
     networks = pd.factorize(table["fingerprint"])[0]
     found = np.empty_like(truth)
@@ -119,7 +119,7 @@ def cross_validate(table: pd.DataFrame, space: SearchSpace) -> Quality:
     )
 
 
-def _to_arrays(table: pd.DataFrame, space: SearchSpace) -> tuple[Floats, Floats]:
+def to_arrays(table: pd.DataFrame, space: SearchSpace) -> tuple[Floats, Floats]:
     """Features (n, F), and targets (n, E + 1): the curve and the log of an epoch's seconds."""
     points = np.stack([_point(row, space) for row in table.to_dict("records")])
     curves = np.array(table["curve"].tolist(), dtype=np.float64)

@@ -2,8 +2,9 @@
 
 It proposes the network that is expected to enlarge the hypervolume most. The accuracy comes from a
 Gaussian process; the front from its means, as single accuracies are noisy and the best of many are the
-luckiest. It learns from all epochs of a training, also of one that was stopped early. Candidates are some thousand feasible networks and, in a few rounds of local
-search, the neighbours of the believed front and of the best candidates.
+luckiest. It learns from all epochs of a training, also of one that was stopped early. Candidates are some
+thousand feasible networks and, in a few rounds of local search, the neighbours of the believed front and
+of the best candidates.
 """
 
 from typing import Any
