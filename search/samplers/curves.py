@@ -63,13 +63,19 @@ def read_curves(
         return weights / precision, 1 / precision
 
     weights, least = weigh(epochs)
-    found, beyond = list(center + shown @ weights), [0.0] * num_whole
+    found, variances = list(center + shown @ weights), [least] * num_whole
     for curve in cut:
         weights, variance = weigh(len(curve))
         found.append(center + (_log_odds(curve) - start[: len(curve)]) @ weights)
-        beyond.append(np.sqrt(max(variance - least, 1e-8)))
-    accuracy: Floats = expit(found)
-    return accuracy, np.array(beyond) * accuracy * (1 - accuracy)  # by the derivative
+        variances.append(max(variance, least + 1e-8))
+    odds, variance_of = np.array(found), np.array(variances)
+    # Back to accuracies by the tangent where, given all others too, each may be expected: at its own odds
+    # a curve that tells next to nothing may lie near 0 or 1, where no accuracy seems to err.
+    spread = square / num_whole
+    expected_odds = center + (odds - center) * spread / (spread + variance_of)
+    near = expit(expected_odds)
+    tangent = near * (1 - near)
+    return near + tangent * (odds - expected_odds), tangent * np.sqrt(variance_of - least)
 
 
 def _log_odds(accuracy: Floats) -> Floats:

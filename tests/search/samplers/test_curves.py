@@ -81,3 +81,15 @@ def test_where_trainings_converge_fast_learners_are_not_flattered(epochs: int) -
     accuracy, _ = read_curves(list(shown[:40]), ends[:40], [c[:epochs] for c in shown[40:]])
     best = 40 + np.argsort(-accuracy[40:])[:8]
     assert np.mean(accuracy[best] - ends[best]) == pytest.approx(0, abs=0.002)
+
+
+def test_an_epoch_that_tells_next_to_nothing_is_not_trusted_however_extreme() -> None:
+    """Its odds alone would put some networks next to 0 or 1, where accuracies hardly seem to err."""
+    rng = np.random.default_rng(0)
+    ends = rng.uniform(0.4, 0.9, 200)
+    first = rng.normal(-1.0, 0.3, 200)
+    shown = np.column_stack([first, logit(ends) + rng.normal(0, 0.2, 200)])
+    curves = expit(shown)
+    accuracy, beyond = read_curves(list(curves[:40]), ends[:40], [c[:1] for c in curves[40:]])
+    apart = np.abs(accuracy[40:] - ends[40:])
+    assert (apart / beyond[40:]).max() < 3.5
