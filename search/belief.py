@@ -2,9 +2,6 @@
 
 The most accurate of many noisy trainings are the luckiest ones too. The model that `known_cost` proposes
 by (whatever sampler the study has) draws every accuracy towards those of networks like it.
-
-It learns here from last accuracies alone. What earlier epochs add says in part how fast a network learns:
-good enough to propose by, but where accuracies near 1 it made the fast ones better than any was measured.
 """
 
 from collections.abc import Sequence

@@ -37,8 +37,9 @@ def read_curves(
         cut: m shorter curves, not empty.
 
     Returns:
-        the accuracies (n + m,), whole ones first, each with the noise of one training; and the standard
-        deviation (n + m,) of what the cut ones err beyond that noise, 0 for the whole ones.
+        the accuracies (n + m,), whole ones first, each with the noise of one training, that of a cut one
+        even beyond 0 or 1 where it tells little; and the standard deviation (n + m,) of what the cut
+        ones err beyond that noise, 0 for the whole ones.
     """
     curves, ends = _log_odds(np.array(whole)), _log_odds(believed)  # (n, E), (n,)
     num_whole, epochs = curves.shape
