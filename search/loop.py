@@ -327,7 +327,7 @@ class SearchLoop:
         from search.early_stopping.belief import BeliefRule  # scikit-learn takes a second to load
 
         costs = [metric for metric in self._file.metrics if metric != "val_accuracy"]
-        return BeliefRule(self._space, costs)
+        return BeliefRule(self._space, costs, self._file.proxy.epochs)
 
     def _decide(self, number: int, architecture: Architecture, epoch: int, accuracy: float) -> bool:
         if self._rungs is None:

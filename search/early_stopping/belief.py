@@ -1,9 +1,9 @@
 """Stopping what a model of all trainings believes to be beaten: the early stopping kind "belief".
 
-A training stops at a rung where even a good end, one and a half standard deviations above what the
-model makes of its curve and its network, would not reach what is believed of a finished network that
-costs no more. So a search that proposes at random stops half of its trainings, and one that knows what it
-does hardly any.
+A training stops at a rung where its chance of the front is not worth the epochs that it has left: the
+chance, by what the model makes of its curve and of all other networks, that no finished network of at most
+its cost is more accurate. So a search that proposes at random stops half of its trainings, and one that
+knows what it does hardly any.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,10 @@ from search.samplers.observations import Observer, learn
 from search.samplers.parameters import OptunaSpace
 
 LEAST_FINISHED = 8  # networks before anything is stopped: fewer do not tell how curves go on
-# Random searches lose about 6 % of their fronts' networks by it; by 1 half as many again or twice as many.
-_DEVIATIONS = 1.5
+# The chance for which a whole training would be worth its epochs; half of it for half of them.
+_LEAST_CHANCE = 0.08
+_DRAWS = 2000  # of what the accuracies may be: a chance of 0.01 errs by 0.002
+_RIVALS = 50  # the finished networks that a training is compared with: a bound on the cost
 
 
 class BeliefRule:
@@ -30,18 +32,20 @@ class BeliefRule:
 
     Args:
         costs: the objectives that are known exactly, of "flops" and "num_params".
+        epochs: of a whole training.
     """
 
-    def __init__(self, space: OptunaSpace, costs: Sequence[str]) -> None:
+    def __init__(self, space: OptunaSpace, costs: Sequence[str], epochs: int) -> None:
         self._space = space
         self._costs = costs
+        self._epochs = epochs
         self._model = create_model(space.space, np.random.default_rng(0))
         self._observer = Observer(space)
 
     def goes_on(
         self, trials: Sequence[FrozenTrial], network: Architecture, curve: Sequence[float]
     ) -> bool:
-        """Whether a network may still reach the front, after the epochs (one or more) of its curve."""
+        """Whether to train a network on, after the epochs (one or more) of its curve."""
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
         seen = self._observer.observe(trial for trial in trials if trial.state in ended)
         if len(seen.finished) < LEAST_FINISHED:
@@ -57,9 +61,14 @@ class BeliefRule:
             cut_curves=[*seen.cut_curves, np.array(curve)],
         )
         learn(self._model, space, so_far)
-        believed, _ = self._model.predict(features_of(space, seen.finished[cheaper]))
-        (mean,), (deviation,) = self._model.predict(features_of(space, point))
-        return bool(mean + _DEVIATIONS * deviation >= believed.max())
+        features = features_of(space, seen.finished[cheaper])
+        believed, _ = self._model.predict(features)
+        rivals = features[np.argsort(-believed, kind="stable")[:_RIVALS]]
+        together = np.concatenate([features_of(space, point), rivals])
+        # The same numbers each time: a decision depends on the trainings alone.
+        drawn = self._model.draw(together, _DRAWS, np.random.default_rng(0))
+        chance = float(np.mean(drawn[:, 0] >= drawn[:, 1:].max(axis=1)))
+        return chance >= _LEAST_CHANCE * (self._epochs - len(curve)) / self._epochs
 
     def _costs_of(self, points: Ints) -> Floats:
         """(N, costs)."""

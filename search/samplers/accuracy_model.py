@@ -141,6 +141,14 @@ class AccuracyModel:
         clean = np.sqrt(np.maximum(std**2 - noise, 1e-10))
         return self._center + self._spread * mean, self._spread * clean
 
+    def draw(self, features: Floats, count: int, rng: np.random.Generator) -> Floats:
+        """What the accuracies of N networks may be together, without a training's noise: (count, N)."""
+        mean, covariance = self._process.predict(self._scaling(features), return_cov=True)
+        clean = covariance - self._process.kernel_.k2.noise_level * np.eye(len(mean))
+        drawn = rng.multivariate_normal(mean, clean, count, check_valid="ignore", method="eigh")
+        found: Floats = self._center + self._spread * drawn
+        return found
+
     def _learn_kernel(self, known: Floats, target: Floats, alpha: Floats) -> None:
         rows = self._rng.permutation(len(known))[:MAX_FITTED]
         expected = self._kernel or _expected_kernel(known.shape[1])

@@ -114,6 +114,16 @@ def test_the_model_tells_noise_from_what_networks_do() -> None:
     assert std.mean() < 0.02
 
 
+def test_what_networks_may_reach_together_is_drawn_as_it_is_predicted_of_each() -> None:
+    model, others, _ = learnt(30, noise=0.03)
+    networks = np.concatenate([others[:8], others[:1]])
+    mean, std = model.predict(networks)
+    drawn = model.draw(networks, 4000, np.random.default_rng(0))
+    assert drawn.mean(axis=0) == pytest.approx(mean, abs=0.1 * std.max())
+    assert drawn.std(axis=0) == pytest.approx(std, rel=0.1)
+    assert drawn[:, 8] == pytest.approx(drawn[:, 0], abs=0.01 * std[0])  # the same network
+
+
 @pytest.mark.parametrize("has_learnt", [False, True])
 def test_smoothing_takes_noise_away_also_before_anything_was_learnt(has_learnt: bool) -> None:
     rng = np.random.default_rng(0)
