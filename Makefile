@@ -21,8 +21,9 @@ quickstart: $(VENV)/installed
 	@echo "  $(BIN)/hgcnas run studies/quickstart.toml --trials 64  more trials of the same study"
 	@echo "  $(BIN)/hgcnas run studies/cifar10-cpu.toml             a real search, about an hour"
 
+# Two at once, as most of a test with Ray is waiting; a file stays with one process, for what its tests share.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 faults: $(VENV)/installed
 	$(BIN)/python -m pytest tests/faults tests/test_hostile_input.py --rounds 31 --soak 2000 --mutations 2000

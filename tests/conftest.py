@@ -1,6 +1,11 @@
 """Options of the test command."""
 
+import os
+
 import pytest
+
+# Ray starts its workers at nice 15: beside any other test they would stand still.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

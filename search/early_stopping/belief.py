@@ -22,7 +22,7 @@ from search.samplers.parameters import OptunaSpace
 
 LEAST_FINISHED = 8  # networks before anything is stopped: fewer do not tell how curves go on
 # The chance for which a whole training would be worth its epochs; half of it for half of them.
-_LEAST_CHANCE = 0.08
+_LEAST_CHANCE = 0.07
 _DRAWS = 2000  # of what the accuracies may be: a chance of 0.01 errs by 0.002
 _RIVALS = 50  # the finished networks that a training is compared with: a bound on the cost
 
