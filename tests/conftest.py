@@ -1,4 +1,4 @@
-"""Options of the test command."""
+"""Options and environment of the test command."""
 
 import os
 

@@ -77,10 +77,10 @@ def test_rows_with_nan_form_the_last_front():
 
 def test_ten_thousand_points_take_less_than_a_second():
     losses = np.random.default_rng(0).random((10_000, 2))
-    start = time.process_time()
+    start = time.perf_counter()
     non_dominated(losses)
     non_dominated_rank(losses)
-    assert time.process_time() - start < 1
+    assert time.perf_counter() - start < 1
 
 
 def test_ten_thousand_points_on_one_front_are_found():

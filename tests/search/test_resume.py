@@ -93,12 +93,12 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(folder: Path) -> None
     first = start(folder)
     wait_for(folder, first, 1)
     second = start(folder)
-    _, err = second.communicate(timeout=120)
+    _, err = second.communicate(timeout=60)
     assert second.returncode == 2
     assert f"the study is being run by process {first.pid} on " in err
 
     os.kill(first.pid, signal.SIGINT)
-    out, err = first.communicate(timeout=120)
+    out, err = first.communicate(timeout=60)
     assert first.returncode == 0, err
     assert json.loads(out)["reason"] == "stopped on request"
     assert RunFolder(folder / "runs" / "quickstart").driver is None

@@ -115,7 +115,7 @@ def run(
 
 def kill_when(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> None:
     """Kills a process and all that it started, once a condition holds."""
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 100
     while not is_time():
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
@@ -255,13 +255,13 @@ def test_fidelity_starts_nothing_more_after_ctrl_c(folder: Path) -> None:
     options = ("fidelity", "study.toml", "--networks", "3", "--proxy", "epochs=300")
     first = start(folder, *options)
     states = folder / "runs/tiny/fidelity/300-epochs-8px-200-images/states"
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 100
     while not (states.is_dir() and any(states.iterdir())):
         assert first.poll() is None, first.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.05)
     first.send_signal(signal.SIGINT)
-    out, err = first.communicate(timeout=120)
+    out, err = first.communicate(timeout=60)
     assert first.returncode == 0, err
     found = json.loads(out)
     assert not found["complete"]

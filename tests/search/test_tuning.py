@@ -352,7 +352,7 @@ def test_whatever_ends_a_driver_the_next_one_finishes_the_study(tmp_path):
 
     (tmp_path / "fast").touch()
     last = start_driver(tmp_path)
-    output, _ = last.communicate(timeout=120)
+    output, _ = last.communicate(timeout=60)
     assert (last.returncode, output) == (0, "its budget of 6 trials is used\n")
     rows = read_rows(tmp_path)
     trained = [row.user_attrs["fingerprint"] for row in rows if row.state == TrialState.COMPLETE]
