@@ -61,6 +61,7 @@ import torch
 from interleaved import CPU_TIME, Clock, choose_clock, describe_machine, measure, ratio, ratio_of
 from naive_training import NaiveTraining, build_naive_network, naive_loader
 from torch import nn
+from torch.autograd import DeviceType
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
@@ -131,23 +132,27 @@ class Bench:
 
 
 def training(bench: Bench) -> None:
-    """Training, data included, over naive."""
+    """Training, data included, over naive; on a GPU also without recording the steps as a graph."""
     cases: list[tuple[int, int, list[Precision]]] = [(32, 128, ["fp32", "bf16"])]
     cases += [(16, 64, ["bf16"])]
     if bench.device.type == "cuda":
         cases = [(32, 128, ["fp32", "bf16"]), (32, 512, ["fp32", "bf16"])]
     for side, batch, precisions in cases:
-        steps = 1 if side == 32 else 8
+        steps = 20 if bench.device.type == "cuda" else 1 if side == 32 else 8
         splits = bench.splits(side, steps * batch)
-        trainings = {p: bench.ours(splits, batch, p) for p in precisions}
+        trainings = {str(p): bench.ours(splits, batch, p) for p in precisions}
+        if bench.device.type == "cuda":
+            for precision in precisions:
+                trainings[f"{precision}, step by step"] = bench.ours(splits, batch, precision)
+                trainings[f"{precision}, step by step"]._graph = None
         calls: dict[str, Callable[[], object]] = {"naive": bench.naive(splits, batch).run_epoch}
-        calls |= {p: t.run_epoch for p, t in trainings.items()}
+        calls |= {name: training.run_epoch for name, training in trainings.items()}
         results = measure(calls, bench.rounds, bench.clock)
         for name, timing in results.items():
             speed = steps * batch / timing.median
             compared = "" if name == "naive" else ratio(results["naive"], timing)
             print(
-                f"training {side}x{side}, batch {batch}, {name:6}{speed:9.0f} images/s  {compared}"
+                f"training {side}x{side}, batch {batch}, {name:18}{speed:9.0f} images/s  {compared}"
             )
 
 
@@ -227,8 +232,21 @@ def our_epoch(splits: Splits, batch: int, device: torch.device) -> Callable[[], 
 
 
 def workers(bench: Bench) -> None:
-    """Two processes of one thread over one process of two threads, 32x32 and 16x16, bf16 where the processor has it."""
-    for side, batch in ((32, 128), (16, 64)):
+    """Processes of one thread over one of two threads, 32x32 and 16x16; on a GPU 2 to 16 over one."""
+    cases = [(32, 128), (16, 64)]
+    if bench.device.type == "cuda":
+        for side, batch in cases:
+            one = 0.0
+            for processes in (1, 2, 4, 8, 16):
+                total = sum(run_workers(bench, side, batch, processes=processes, threads=1))
+                one = one or total
+                print(
+                    f"workers {side}x{side}, batch {batch}, {processes:2} on one GPU "
+                    f"{total:12.0f} images/s  {total / one:.2f}x",
+                    flush=True,
+                )
+        return
+    for side, batch in cases:
         pairs = []
         for _ in range(bench.rounds):
             one = sum(run_workers(bench, side, batch, processes=1, threads=2))
@@ -255,6 +273,8 @@ def run_workers(
         str(batch),
         "--threads",
         str(threads),
+        "--device",
+        bench.device.type,
     ]
     if bench._config.dataset == "cifar10":
         command += ["--data", bench._config.root]
@@ -272,9 +292,10 @@ def run_workers(
     return [float(process.communicate()[0]) for process in started]
 
 
-def work(bench: Bench, side: int, batch: int, seconds: float = 10.0) -> None:
+def work(bench: Bench, side: int, batch: int) -> None:
     """One of these processes."""
-    steps = 2 if side == 32 else 8
+    steps = 20 if bench.device.type == "cuda" else 2 if side == 32 else 8
+    seconds = 4 if bench.device.type == "cuda" else 10
     training = bench.ours(bench.splits(side, steps * batch), batch, "auto")
     for _ in range(5):
         training.run_epoch()
@@ -289,30 +310,36 @@ def work(bench: Bench, side: int, batch: int, seconds: float = 10.0) -> None:
 
 def profiles(bench: Bench) -> None:
     """Where the time of a training step goes, in the naive and in our trainings."""
+    on_gpu = bench.device.type == "cuda"
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
     for side, batch in ((32, 128), (16, 64)):
         splits = bench.splits(side, 3 * batch)
+        ours = {p: bench.ours(splits, batch, p) for p in (FP32, BF16)}
+        for training in ours.values():
+            training._graph = None  # the operators of a graph have no names
         calls: dict[str, Callable[[], object]] = {
             "naive": bench.naive(splits, batch).run_epoch,
-            FP32: bench.ours(splits, batch, "fp32").run_epoch,
-            BF16: bench.ours(splits, batch, "bf16").run_epoch,
         }
+        calls |= {name: training.run_epoch for name, training in ours.items()}
         columns = {}
         for name, call in calls.items():
             for _ in range(3):
                 call()
-            with profile(activities=[ProfilerActivity.CPU]) as measured:
+            with profile(activities=activities) as measured:
                 call()
             times = dict.fromkeys([*KINDS, "data and the rest"], 0.0)
             for event in measured.key_averages():
                 kind = next((k for k, words in KINDS.items() if has(event.key, words)), None)
-                times[kind or "data and the rest"] += event.self_cpu_time_total / 3000
+                time_us = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+                if not on_gpu or event.device_type == DeviceType.CPU:  # not each kernel once more
+                    times[kind or "data and the rest"] += time_us / 3000
             columns[name] = times
         print(f"\nprofile {side}x{side}, batch {batch}: ms of a step (share)")
         print(f"{'':32}" + "".join(f"{name:>16}" for name in columns))
         for kind in next(iter(columns.values())):
-            cells = (f"{t[kind]:8.0f} ({t[kind] / sum(t.values()):4.0%})" for t in columns.values())
+            cells = (f"{t[kind]:8.2f} ({t[kind] / sum(t.values()):4.0%})" for t in columns.values())
             print(f"{kind:32}" + "".join(f"{cell:>16}" for cell in cells))
-        print(f"{'sum':32}" + "".join(f"{sum(t.values()):9.0f}       " for t in columns.values()))
+        print(f"{'sum':32}" + "".join(f"{sum(t.values()):8.2f}        " for t in columns.values()))
 
 
 def has(name: str, words: tuple[str, ...]) -> bool:
@@ -323,9 +350,10 @@ def has(name: str, words: tuple[str, ...]) -> bool:
 def limits(bench: Bench) -> None:
     """The machine's own: convolution and copy; and what a training step reaches of the first."""
     print()
-    weight = torch.randn(1024, 1024, 1, 1)
-    x = torch.randn(16, 1024, 16, 16).contiguous(memory_format=torch.channels_last)
-    source, target = torch.randn(2, 2**26)
+    weight = torch.randn(1024, 1024, 1, 1, device=bench.device)
+    x = torch.randn(16, 1024, 16, 16, device=bench.device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    source, target = torch.randn(2, 2**26, device=bench.device)
     x16, weight16 = x.bfloat16(), weight.bfloat16()
     calls: dict[str, Callable[[], object]] = {
         FP32: lambda: functional.conv2d(x, weight),

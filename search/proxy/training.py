@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from hgcnet.architecture import Architecture, Task
 from hgcnet.model import HGCNet
-from search.proxy.augment import crop_batch, crop_padding, draw_crops, pad_images
+from search.proxy.augment import Crops, crop_batch, crop_padding, draw_crops, pad_images
 from search.proxy.config import Precision, ProxyConfig
+from search.proxy.cuda_graph import CudaGraph
 from search.proxy.data import ImageSet, Splits
 from search.proxy.precision import autocast
 
@@ -178,11 +179,13 @@ class ProxyTraining:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self._optimizer = torch.optim.SGD(
             self.model.parameters(),
-            lr=config.learning_rate,
+            lr=torch.tensor(config.learning_rate, device=device),  # a CUDA graph reads it there
             momentum=0.9,
             nesterov=True,
             weight_decay=config.weight_decay,
+            fused=device.type == "cuda",  # elsewhere the rate is read by Python
         )
+        self._graph = CudaGraph() if device.type == "cuda" else None
         self.curve: list[float] = []  # val_accuracy of every finished epoch
         self.train_losses: list[float] = []
         self.seconds = 0.0  # that they took
@@ -242,7 +245,10 @@ class ProxyTraining:
         with _unreadable_state():
             values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
             self.model.load_state_dict(values["model"])
-            self._optimizer.load_state_dict(values["optimizer"])
+            # Its momentum alone: the rest goes by the device, which may be another one.
+            own = self._optimizer.state_dict()["param_groups"]
+            self._optimizer.load_state_dict(values["optimizer"] | {"param_groups": own})
+            self._graph = CudaGraph() if self._graph else None  # the momentum has a new place
             self._generator.set_state(values["generator"])
             self.curve, self.seconds = list(values["curve"]), values["seconds"]
             self.train_losses = list(values["train_losses"])
@@ -261,18 +267,24 @@ class ProxyTraining:
         total = torch.zeros((), device=device)
         for step in range(steps):
             part = slice(step * batch_size, (step + 1) * batch_size)
-            batch = order[part]
-            pixels = crop_batch(self._train.pixels, batch, crops[part], self._resolution)
-            with autocast(self._config.precision, device):
-                logits = self.model(self._train.normalise(pixels))
-            loss = functional.cross_entropy(logits.float(), self._train.labels[batch])
-            self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            cropped = crops[part]
+            inputs = (order[part], cropped.top, cropped.left, cropped.mirrored)
             for group in self._optimizer.param_groups:
-                group["lr"] = self._learning_rate(self.epoch * steps + step, steps)
-            self._optimizer.step()
-            total += loss.detach()
+                group["lr"].fill_(self._learning_rate(self.epoch * steps + step, steps))
+            total += self._graph.run(self._step, *inputs) if self._graph else self._step(*inputs)
         return float(total) / steps
+
+    def _step(self, batch: Tensor, top: Tensor, left: Tensor, mirrored: Tensor) -> Tensor:
+        """One step on the images `batch` (B,), cropped so; the loss before it."""
+        crops = Crops(top=top, left=left, mirrored=mirrored)
+        pixels = crop_batch(self._train.pixels, batch, crops, self._resolution)
+        with autocast(self._config.precision, pixels.device):
+            logits = self.model(self._train.normalise(pixels))
+        loss = functional.cross_entropy(logits.float(), self._train.labels[batch])
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return loss.detach()
 
     def _learning_rate(self, step: int, steps_per_epoch: int) -> float:
         progress = step / (self._config.epochs * steps_per_epoch)

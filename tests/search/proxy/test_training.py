@@ -110,7 +110,7 @@ def test_the_learning_rate_falls_as_a_cosine_by_steps(digit_splits: Splits) -> N
     training = train(small(digit_splits, 128), config)
     rates: list[float] = []
     training._optimizer.register_step_post_hook(
-        lambda optimizer, args, kwargs: rates.append(optimizer.param_groups[0]["lr"])
+        lambda optimizer, args, kwargs: rates.append(float(optimizer.param_groups[0]["lr"]))
     )
     curve(training)
     assert rates == pytest.approx([0.1 * (1 + math.cos(math.pi * t / 8)) for t in range(8)])
