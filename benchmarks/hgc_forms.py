@@ -91,7 +91,12 @@ def recorded(step: Callable[[], None], device: torch.device) -> Callable[[], Non
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
         step()
-    return graph.replay
+
+    def replay() -> None:
+        assert step  # whose tensors the graph reads
+        graph.replay()
+
+    return replay
 
 
 def layer_step(
