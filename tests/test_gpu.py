@@ -1,7 +1,6 @@
 """Networks, trainings and studies on a real GPU."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,8 +118,7 @@ def test_a_training_takes_about_the_memory_that_was_foretold(precision: Precisio
 
     peak = torch.cuda.max_memory_allocated() - before
     foretold = training_bytes(architecture, splits, config, GPU)
-    print(f"{precision}: {peak / 2**20:.0f} MiB, foretold {foretold / 2**20:.0f}")
-    assert 0.5 < peak / foretold < 2
+    assert peak == pytest.approx(foretold, rel=0.2)
 
 
 def test_latency_is_measured_there() -> None:
@@ -128,8 +126,8 @@ def test_latency_is_measured_there() -> None:
     assert 0 < merged.median < reference.median
 
 
-def run_study(folder: Path, changes: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What `hgcnas run` says of a study of the digits, and its trials."""
+def run_study(folder: Path, changes: dict[str, Any]) -> list[dict[str, Any]]:
+    """The trials of a study of the digits."""
     document: dict[str, Any] = {
         "name": "small",
         "budget": {"trials": 8},
@@ -146,39 +144,37 @@ def run_study(folder: Path, changes: dict[str, Any]) -> tuple[dict[str, Any], li
     for key, values in changes.items():
         document[key] = document.get(key, {}) | values
     (folder / "small.toml").write_text(tomli_w.dumps(document))
-    said = call(folder, "run", "small.toml", "--json")
+    call(folder, "run", "small.toml", "--json")
     code = "import search; print(search.load_trials('small').to_json(orient='records'))"
     table = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
     )
-    return json.loads(said), json.loads(table.stdout)
+    trials: list[dict[str, Any]] = json.loads(table.stdout)
+    return trials
 
 
 def call(folder: Path, *arguments: str) -> str:
     """What the command prints."""
     code = f"from search.cli import main; main({list(arguments)!r})"
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=os.environ
-    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
 @pytest.mark.slow
 def test_a_study_trains_several_networks_at_once_on_one_gpu(tmp_path: Path) -> None:
-    said, trials = run_study(tmp_path, {"workers": {"cpus": 1, "gpus": 0.25}})
+    trials = run_study(tmp_path, {"workers": {"cpus": 1, "gpus": 0.25}})
 
     assert [trial["state"] for trial in trials] == ["finished"] * 8
     assert max(trial["val_accuracy"] for trial in trials) > 0.8
     forecast = json.loads(call(tmp_path, "run", "small.toml", "--dry-run", "--json"))
     assert forecast["trials_at_once"] == 4 * forecast["gpus_here"]
-    print(said)
 
 
 @pytest.mark.slow
 def test_what_is_out_of_memory_in_its_share_gets_the_gpu_alone(tmp_path: Path) -> None:
     gib = torch.cuda.mem_get_info()[1] / 2**30
-    said, trials = run_study(
+    trials = run_study(
         tmp_path,
         {
             "budget": {"trials": 3},
@@ -190,7 +186,6 @@ def test_what_is_out_of_memory_in_its_share_gets_the_gpu_alone(tmp_path: Path) -
         },
     )
 
-    print(said, trials)
     finished = [trial for trial in trials if trial["state"] == "finished"]
     failed = [trial for trial in trials if trial["state"] == "failed"]
     assert len(finished) == 3
