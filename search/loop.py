@@ -170,7 +170,10 @@ class SearchLoop:
         goes_on = self._decide(number, proposal.architecture, epoch, accuracy)
         if self._belief is not None and epoch in self._file.rung_epochs:
             goes_on = self._belief.goes_on(
-                self._writer.trials(), proposal.architecture, self._curves[number]
+                self._writer.trials(),
+                proposal.architecture,
+                self._curves[number],
+                self._to_come() - 1,
             )
         self._changed()
         # What people asked for is trained to the end: it is what the others are compared with.
@@ -269,6 +272,19 @@ class SearchLoop:
     def _trained(self) -> int:
         return len(self._results) + self._stopped
 
+    def _to_come(self) -> int:
+        """About how many more networks the budget lets end, those that run included."""
+        budget = self._file.budget
+        to_come = budget.trials - self._trained
+        if budget.hours is not None:
+            used = self._used()
+            to_come = min(to_come, int(self._trained * (3600 * budget.hours / used - 1)))
+        return max(to_come, 1)
+
+    def _used(self) -> float:
+        """Seconds, of earlier drivers too."""
+        return self._used_before + time.monotonic() - self._begin
+
     def _ask(self) -> Proposal | None:
         """The next proposal. What has to be alone comes last: then nothing waits for its sake."""
         crowded = len(self._writer.owed(Again.ALONE))
@@ -308,8 +324,7 @@ class SearchLoop:
         budget = self._file.budget
         if self._stop_requested:
             return "stopped on request"
-        used = self._used_before + time.monotonic() - self._begin
-        if budget.hours is not None and used > 3600 * budget.hours:
+        if budget.hours is not None and self._used() > 3600 * budget.hours:
             return f"its {budget.hours:g} hours are used"
         if self._trained + len(self._running) >= budget.trials:
             return f"its budget of {budget.trials} trials is used"

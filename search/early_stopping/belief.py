@@ -1,9 +1,10 @@
 """Stopping what a model of all trainings believes to be beaten: the early stopping kind "belief".
 
-A training stops at a rung where its chance of the front is not worth the epochs that it has left: the
-chance, by what the model makes of its curve and of all other networks, that no finished network of at most
-its cost is more accurate. So a search that proposes at random stops half of its trainings, and one that
-knows what it does hardly any.
+A training stops at a rung where its chance of the front that the study will end with is not worth the epochs
+that it has left: the chance, by what the model makes of its curve and of all other networks, that no network
+of at most its cost is more accurate, of those that finished and of as many random ones as the budget still
+lets come. So a search that proposes at random stops half of its trainings, and one that knows what it does
+hardly any.
 """
 
 from collections.abc import Sequence
@@ -20,11 +21,12 @@ from search.samplers.accuracy_model import create_model, features_of
 from search.samplers.observations import Observer, learn
 from search.samplers.parameters import OptunaSpace
 
-LEAST_FINISHED = 8  # networks before anything is stopped: fewer do not tell how curves go on
+LEAST_FINISHED = 16  # networks before anything is stopped: fewer do not tell how curves go on
 # The chance for which a whole training would be worth its epochs; half of it for half of them.
-_LEAST_CHANCE = 0.07
+_LEAST_CHANCE = 0.012
 _DRAWS = 2000  # of what the accuracies may be: a chance of 0.01 errs by 0.002
-_RIVALS = 50  # the finished networks that a training is compared with: a bound on the cost
+_RIVALS = 50  # of what finished, and of what is to come, that a training is compared with: a bound on the cost
+_TO_COME = 1000  # random networks that stand for what is to come, however much that is
 
 
 class BeliefRule:
@@ -41,18 +43,32 @@ class BeliefRule:
         self._epochs = epochs
         self._model = create_model(space.space, np.random.default_rng(0))
         self._observer = Observer(space)
+        others = space.space.draw_points(np.random.default_rng(0), _TO_COME)
+        self._others, self._costs_of_others = (
+            features_of(space.space, others),
+            self._costs_of(others),
+        )
 
     def goes_on(
-        self, trials: Sequence[FrozenTrial], network: Architecture, curve: Sequence[float]
+        self,
+        trials: Sequence[FrozenTrial],
+        network: Architecture,
+        curve: Sequence[float],
+        to_come: int,
     ) -> bool:
-        """Whether to train a network on, after the epochs (one or more) of its curve."""
+        """Whether to train a network on, after the epochs (one or more) of its curve.
+
+        Args:
+            to_come: how many more networks will be trained.
+        """
         ended = (TrialState.COMPLETE, TrialState.PRUNED)
         seen = self._observer.observe(trial for trial in trials if trial.state in ended)
         if len(seen.finished) < LEAST_FINISHED:
             return True
         space = self._space.space
         point = space.point_of(network)[None]
-        cheaper = (self._costs_of(seen.finished) <= self._costs_of(point)).all(axis=1)
+        costs = self._costs_of(point)
+        cheaper = (self._costs_of(seen.finished) <= costs).all(axis=1)
         if not cheaper.any():
             return True
         so_far = replace(
@@ -61,14 +77,22 @@ class BeliefRule:
             cut_curves=[*seen.cut_curves, np.array(curve)],
         )
         learn(self._model, space, so_far)
-        features = features_of(space, seen.finished[cheaper])
-        believed, _ = self._model.predict(features)
-        rivals = features[np.argsort(-believed, kind="stable")[:_RIVALS]]
-        together = np.concatenate([features_of(space, point), rivals])
+        own, finished = features_of(space, point), features_of(space, seen.finished[cheaper])
+        others = self._others[:to_come]
+        no_dearer = (self._costs_of_others[:to_come] <= costs).all(axis=1)
+        others = others[no_dearer & (others != own).any(axis=1)]
+        together = np.concatenate([own, self._most_accurate(finished), self._most_accurate(others)])
         # The same numbers each time: a decision depends on the trainings alone.
         drawn = self._model.draw(together, _DRAWS, np.random.default_rng(0))
         chance = float(np.mean(drawn[:, 0] >= drawn[:, 1:].max(axis=1)))
         return chance >= _LEAST_CHANCE * (self._epochs - len(curve)) / self._epochs
+
+    def _most_accurate(self, features: Floats) -> Floats:
+        """At most `_RIVALS` of these networks, by belief."""
+        if len(features) <= _RIVALS:
+            return features
+        believed, _ = self._model.predict(features)
+        return features[np.argsort(-believed, kind="stable")[:_RIVALS]]
 
     def _costs_of(self, points: Ints) -> Floats:
         """(N, costs)."""

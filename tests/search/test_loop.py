@@ -287,6 +287,9 @@ def test_hours_used_by_earlier_drivers_count() -> None:
         )
         loop._writer.study.add_trial(row)
     assert open_loop(storage, study_file(budget={"trials": 12, "hours": 1.01})).has_work
+    for hours, to_come in ((None, 10), (3.01, 4), (99, 10)):  # two were trained in an hour
+        budget = {"trials": 12} | ({} if hours is None else {"hours": hours})
+        assert open_loop(storage, study_file(budget=budget))._to_come() == to_come
     used = open_loop(storage, study_file(budget={"trials": 12, "hours": 1.0}))
     assert not used.has_work
     assert used.next() is Wait.DONE

@@ -71,8 +71,8 @@ def network(first: int, middle: int, last: int) -> Architecture:
 def test_it_stops_what_is_beaten_at_no_more_cost_and_nothing_else(writer: StudyWriter) -> None:
     rule, rng = BeliefRule(SPACE, ["flops"], EPOCHS), np.random.default_rng(1)
     bad, good = network(4, 2, 1), network(1, 2, 4)
-    assert not rule.goes_on(writer.trials(), bad, curve_of(bad, rng)[:2])
-    assert rule.goes_on(writer.trials(), good, curve_of(good, rng)[:2])
+    assert not rule.goes_on(writer.trials(), bad, curve_of(bad, rng)[:2], 0)
+    assert rule.goes_on(writer.trials(), good, curve_of(good, rng)[:2], 0)
 
 
 def test_the_less_is_left_to_train_the_smaller_a_chance_is_enough(writer: StudyWriter) -> None:
@@ -83,12 +83,27 @@ def test_the_less_is_left_to_train_the_smaller_a_chance_is_enough(writer: StudyW
         """Of worse and worse curves, how many go on."""
         rule = BeliefRule(SPACE, ["flops"], epochs)
         return sum(
-            rule.goes_on(writer.trials(), good, list(curve - loss))
+            rule.goes_on(writer.trials(), good, list(curve - loss), 0)
             for loss in np.linspace(0.03, 0.07, 21)
         )
 
     much_left, little_left = going(40), going(3)
     assert 0 < much_left < little_left < 21
+
+
+def test_the_more_is_to_come_the_better_it_has_to_be(writer: StudyWriter) -> None:
+    good = network(1, 2, 4)
+    curve = np.array(curve_of(good, np.random.default_rng(1))[:2])
+    rule = BeliefRule(SPACE, ["flops"], EPOCHS)
+
+    def going(to_come: int) -> int:
+        """Of worse and worse curves, how many go on."""
+        return sum(
+            rule.goes_on(writer.trials(), good, list(curve - loss), to_come)
+            for loss in np.linspace(-0.02, 0.1, 25)
+        )
+
+    assert 0 < going(1000) < going(0) < 25
 
 
 def test_a_network_cheaper_than_all_others_goes_on_however_badly_it_trains(
@@ -98,13 +113,13 @@ def test_a_network_cheaper_than_all_others_goes_on_however_badly_it_trains(
     cheapest = SPACE.space.cheapest()
     if count(cheapest, TASK).flops >= min(finished):
         pytest.fail("the draws of this seed hold the cheapest network; take another seed")
-    assert BeliefRule(SPACE, ["flops"], EPOCHS).goes_on(writer.trials(), cheapest, [0.01, 0.01])
+    assert BeliefRule(SPACE, ["flops"], EPOCHS).goes_on(writer.trials(), cheapest, [0.01, 0.01], 0)
 
 
 def test_nothing_stops_before_there_is_something_to_learn_from(writer: StudyWriter) -> None:
     bad = network(4, 2, 1)
     few = writer.trials()[: LEAST_FINISHED - 1]
-    assert BeliefRule(SPACE, ["flops"], EPOCHS).goes_on(few, bad, [0.01])
+    assert BeliefRule(SPACE, ["flops"], EPOCHS).goes_on(few, bad, [0.01], 0)
 
 
 def test_a_network_is_beaten_only_by_one_that_costs_no_more_in_any_objective(
@@ -125,5 +140,5 @@ def test_a_network_is_beaten_only_by_one_that_costs_no_more_in_any_objective(
     else:
         pytest.fail("no network is cheaper in one count alone; take another seed")
     assert BeliefRule(SPACE, ["flops", "num_params"], EPOCHS).goes_on(
-        trials, candidate, [0.01, 0.01]
+        trials, candidate, [0.01, 0.01], 0
     )
