@@ -23,7 +23,7 @@ from search.samplers.parameters import OptunaSpace
 
 LEAST_FINISHED = 16  # networks before anything is stopped: fewer do not tell how curves go on
 # The chance for which a whole training would be worth its epochs; half of it for half of them.
-_LEAST_CHANCE = 0.012
+_LEAST_CHANCE = 0.01
 _DRAWS = 2000  # of what the accuracies may be: a chance of 0.01 errs by 0.002
 _RIVALS = 50  # of what finished, and of what is to come, that a training is compared with: a bound on the cost
 _TO_COME = 1000  # random networks that stand for what is to come, however much that is
