@@ -252,16 +252,15 @@ def workers(bench: Bench) -> None:
     """Processes of one thread over one of two threads, 32x32 and 16x16; on a GPU several over one."""
     cases = [(32, 128), (16, 64)]
     if bench.device.type == "cuda":
-        for side, batch in ((32, 128),):
-            one = 0.0
-            for processes in (1, 4):
-                total = sum(run_workers(bench, side, batch, processes=processes, threads=1))
-                one = one or total
-                print(
-                    f"workers {side}x{side}, batch {batch}, {processes:2} on one GPU "
-                    f"{total:12.0f} images/s  {total / one:.2f}x",
-                    flush=True,
-                )
+        one = 0.0
+        for processes in (1, 2, 4):
+            total = sum(run_workers(bench, *cases[0], processes=processes, threads=1))
+            one = one or total
+            print(
+                f"workers 32x32, batch 128, {processes} on one GPU {total:9.0f} images/s  "
+                f"{total / one:.2f}x",
+                flush=True,
+            )
         return
     for side, batch in cases:
         pairs = []

@@ -44,10 +44,8 @@ class BeliefRule:
         self._model = create_model(space.space, np.random.default_rng(0))
         self._observer = Observer(space)
         others = space.space.draw_points(np.random.default_rng(0), _TO_COME)
-        self._others, self._costs_of_others = (
-            features_of(space.space, others),
-            self._costs_of(others),
-        )
+        self._others = features_of(space.space, others)
+        self._costs_of_others = self._costs_of(others)
 
     def goes_on(
         self,
