@@ -60,6 +60,7 @@ from torch.nn import functional
 
 from hgcnet.layers import Form, HierarchicalGroupConv2d, prefers_composed
 from hgcnet.model import create_model
+from search.proxy.cuda_graph import CudaGraph
 
 # I, O, G, images, side: layers of hgcnet_42_g4 in training, and then ever wider ones.
 LAYERS = [
@@ -94,25 +95,14 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return nullcontext() if dtype is torch.float32 else torch.autocast(device.type, dtype)
 
 
-def recorded(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
+def recorded(step: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:
     """On a GPU the step as a CUDA graph, as trainings launch it: else the launches are what is timed."""
     if device.type != "cuda":
         return step
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        step()
-
-    def replay() -> None:
-        assert step  # whose tensors the graph reads
-        graph.replay()
-
-    return replay
+    graph = CudaGraph()
+    for _ in range(4):  # the fourth records it
+        graph.run(step)
+    return lambda: graph.run(step)
 
 
 def layer_step(
@@ -121,7 +111,7 @@ def layer_step(
     layout: torch.memory_format,
     dtype: torch.dtype,
     device: torch.device,
-) -> Callable[[], None]:
+) -> Callable[[], Tensor]:
     """Forward and backward of one layer, repeated until it takes some milliseconds."""
     inputs, outputs, groups, images, side = shape
     layer = HierarchicalGroupConv2d(inputs, outputs, groups, form=form).to(device)
@@ -134,13 +124,14 @@ def layer_step(
     x.requires_grad_()
     repeats = max(1, round(3e8 / (images * side**2 * inputs * outputs)))
 
-    def step() -> None:
+    def step() -> Tensor:
         for _ in range(repeats):
             with autocast(device, dtype):
                 y = layer(x)
             y.backward(gradient)
             x.grad = None
             layer.zero_grad()
+        return y.detach()
 
     return recorded(step, device)
 
@@ -152,18 +143,19 @@ def network_step(
     device: torch.device,
     images: Tensor,
     labels: Tensor,
-) -> Callable[[], None]:
+) -> Callable[[], Tensor]:
     """One training step of hgcnet_42_g4, without its data."""
     model = create_model("hgcnet_42_g4", form=form).to(device).to(memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     images = images.to(memory_format=layout)
 
-    def step() -> None:
+    def step() -> Tensor:
         with autocast(device, dtype):
             logits = model(images)
         optimizer.zero_grad()
         functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        return logits.detach()
 
     return recorded(step, device)
 
