@@ -19,11 +19,11 @@ from interleaved import describe_machine
 from scipy import stats
 
 from hgcnet.complexity import count
-from search.preparation import prepare
-from search.proxy.config import Precision
-from search.proxy.data import load_splits
-from search.proxy.training import ProxyTraining
-from search.study_file import read_study_file
+from search.data.splits import load_splits
+from search.prepare import prepare
+from search.study_file.reading import read_study_file
+from search.training.proxy_config import Precision
+from search.training.proxy_training import ProxyTraining
 
 STUDIES = Path(__file__).resolve().parents[1] / "studies"
 

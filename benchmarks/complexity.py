@@ -21,7 +21,7 @@ from interleaved import CPU_TIME, Timing, choose_clock, describe_machine, measur
 
 from hgcnet.architecture import Task
 from hgcnet.complexity import count, count_many
-from search.study_file import read_study_file
+from search.study_file.reading import read_study_file
 from space.decode import decode, to_arrays
 from space.parameters import build_axes
 

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from search.pareto import Floats
-from search.preparation import prepare
-from search.samplers.accuracy_model import create_model
-from search.samplers.curves import read_curves
-from search.study_file import read_study_file
-from search.surrogate import to_arrays
-from search.tabulation import read_table, tabulate
+from hgcnet.arrays import Floats
+from search.estimation.curve_reading import read_curves
+from search.estimation.gaussian_process import create_accuracy_model
+from search.prepare import prepare
+from search.simulation.surrogate import training_arrays
+from search.simulation.table import read_table, train_table
+from search.study_file.reading import read_study_file
 from space.search_space import SearchSpace
 
 STUDIES = Path(__file__).parents[1] / "studies"
@@ -40,7 +40,7 @@ def main() -> None:
     prepared = prepare(
         replace(read_study_file(STUDIES / "quickstart.toml"), name="converged-table")
     )
-    table, is_complete = tabulate(
+    table, is_complete = train_table(
         prepared,
         arguments.runs / prepared.file.name,
         uniform=80,
@@ -60,7 +60,7 @@ def print_errors(name: str, table: pd.DataFrame, space: SearchSpace) -> None:
     """Of the networks that were trained twice."""
     twice = table.groupby("fingerprint").filter(lambda rows: len(rows) > 1)
     by_seed = [rows.sort_values("fingerprint") for _, rows in twice.groupby("repetition")]
-    features, _ = to_arrays(by_seed[0], space)
+    features, _ = training_arrays(by_seed[0], space)
     seeds = [np.array(rows["curve"].tolist(), dtype=np.float64) for rows in by_seed]
     networks, epochs = seeds[0].shape
     early, half = max(epochs // 4, 1), epochs // 2
@@ -76,13 +76,13 @@ def print_errors(name: str, table: pd.DataFrame, space: SearchSpace) -> None:
         for draw in range(DRAWS):
             rows = rng.permutation(networks)[:size]
             curves, truth = seeds[draw % 2][rows], seeds[1 - draw % 2][rows, -1]
-            model = create_model(space, np.random.default_rng(draw))
+            model = create_accuracy_model(space, np.random.default_rng(draw))
             model.learn(features[rows], curves[:, -1], features[:0])
-            believed = model.smooth(features[rows], curves[:, -1])
-            whole, _ = read_curves(list(curves), believed, [])
+            estimated = model.smooth(features[rows], curves[:, -1])
+            whole, _ = read_curves(list(curves), estimated, [])
             kept = size - size // 2
             cut = [
-                read_curves(list(curves[:kept]), believed[:kept], list(curves[kept:, :length]))[0]
+                read_curves(list(curves[:kept]), estimated[:kept], list(curves[kept:, :length]))[0]
                 for length in (early, half)
             ]
             found[columns[0]].append(_judge(curves[:, -1], truth))

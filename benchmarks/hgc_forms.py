@@ -60,7 +60,7 @@ from torch.nn import functional
 
 from hgcnet.layers import Form, HierarchicalGroupConv2d, prefers_composed
 from hgcnet.model import create_model
-from search.proxy.cuda_graph import CudaGraph
+from search.training.cuda_graph import CudaGraph
 
 # I, O, G, images, side: layers of hgcnet_42_g4 in training, and then ever wider ones.
 LAYERS = [

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from search.proxy.data import Splits
+from search.data.splits import Splits
 
 
 class NaiveHGC(nn.Module):

@@ -86,11 +86,12 @@ from hgcnet.architecture import Task
 from hgcnet.complexity import count
 from hgcnet.fusion import fused
 from hgcnet.presets import preset
-from search.proxy.augment import crop_batch, crop_padding, draw_crops
-from search.proxy.config import Precision, ProxyConfig
-from search.proxy.data import DataConfig, Splits, load_splits
-from search.proxy.precision import autocast
-from search.proxy.training import ProxyTraining, to_device
+from search.data.data_config import DataConfig
+from search.data.splits import Splits, load_splits
+from search.training.augment import crop_batch, crop_padding, draw_crops
+from search.training.precision import autocast
+from search.training.proxy_config import Precision, ProxyConfig
+from search.training.proxy_training import ProxyTraining, to_device
 
 ARCHITECTURE = preset("hgcnet_42_g4")
 BF16, FP32 = "bf16", "fp32"

@@ -29,11 +29,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.presets import PRESETS
+from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.report.page import write_page
-from search.results import to_frame, write_csv, write_parquet
-from search.samplers.parameters import OptunaSpace
-from search.study_file import StudyFile, read_study_file
+from search.results.trials import to_frame, write_csv, write_parquet
+from search.study_file.reading import read_study_file
+from search.study_file.schema import StudyFile
 from space.search_space import SearchSpace
 
 SLOTS = 8

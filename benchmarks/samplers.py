@@ -7,7 +7,7 @@ Sections:
     quality   what the surrogate of each table can be trusted with, and what an epoch is worth
     reach     trained networks until random search's hypervolume after 200, one at a time, 16 and 64 at once
     stopping  epochs until the same hypervolume, with early stopping and without
-    front     the front as the model believes it against that of raw values, on the truth
+    front     the front as the model estimates it against that of raw values, on the truth
     ask       seconds a proposal after 100, 1,000 and 10,000 finished trials
 
 Medians over seeds with 90 % bands; searches of the same seed see the same noise.
@@ -26,17 +26,17 @@ import pandas as pd
 from optuna.storages import InMemoryStorage
 
 from hgcnet.complexity import count
-from search.belief import believe
-from search.console import duration
+from search.estimation.curve_reading import read_curves
+from search.estimation.estimate import estimate_accuracy
+from search.estimation.observations import Observations
+from search.optuna_space import OptunaSpace
 from search.pareto import non_dominated, normalised_hypervolume
-from search.samplers.curves import read_curves
-from search.samplers.observations import Observations
-from search.samplers.parameters import OptunaSpace
-from search.simulation import World, simulate_all, trials_to_reach
-from search.study import StudyWriter
-from search.study_file import EarlyStopping
-from search.surrogate import Surrogate, cross_validate
-from search.tabulation import read_table
+from search.simulation.surrogate import Surrogate, cross_validate
+from search.simulation.table import read_table
+from search.simulation.virtual_clock import TabulatedSpace, simulate_searches, trials_to_reach
+from search.study.writer import StudyWriter
+from search.study_file.schema import EarlyStopping
+from search.units import duration
 from space.search_space import SearchSpace
 
 TABLES = Path(__file__).parents[1] / "studies" / "tables"
@@ -64,7 +64,7 @@ def main() -> None:
     for path in arguments.tables:
         table, file, task = read_table(path)
         space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
-        world = World(file=file, space=space, surrogate=Surrogate(table, space.space))
+        world = TabulatedSpace(file=file, space=space, surrogate=Surrogate(table, space.space))
         print(f"\n{path.stem}: {len(table)} trainings, {space.space.size:,} points")
         if "quality" in arguments.sections:
             print_quality(table, space.space)
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def print_quality(table: pd.DataFrame, space: SearchSpace) -> None:
-    """What the surrogate foretells of networks that it has not seen."""
+    """What the surrogate predicts of networks that it has not seen."""
     found = cross_validate(table, space)
     print(
         f"surrogate of {found.networks} networks: tau {found.tau:.3f}, residual {found.residual:.4f}, "
@@ -88,7 +88,7 @@ def print_quality(table: pd.DataFrame, space: SearchSpace) -> None:
     )
 
 
-def print_worth_of_epochs(world: World, networks: int = 600) -> None:
+def print_worth_of_epochs(world: TabulatedSpace, networks: int = 600) -> None:
     """How far curves err that were cut after so many epochs, and what an epoch of them is worth.
 
     Worth: knowledge (1 / variance) for an epoch, against that for an epoch of a whole training. Above 1
@@ -115,7 +115,7 @@ def print_worth_of_epochs(world: World, networks: int = 600) -> None:
     print("worth  " + "".join(f"{value:8.2f}" for value in worth), flush=True)
 
 
-def print_reach(world: World, samplers: Sequence[str], seeds: int) -> None:
+def print_reach(world: TabulatedSpace, samplers: Sequence[str], seeds: int) -> None:
     """Trained networks until the median that random search, which always runs, has after 200."""
     goal = float("nan")
     for workers, kinds in SEARCHES.items():
@@ -127,7 +127,7 @@ def print_reach(world: World, samplers: Sequence[str], seeds: int) -> None:
         for kind, trials in kinds.items():
             if kind not in ("random", *samplers):
                 continue
-            frame = simulate_all(
+            frame = simulate_searches(
                 world,
                 samplers=[kind],
                 workers=workers,
@@ -166,7 +166,7 @@ def _print_against_gp(ours: list[pd.DataFrame], gp: list[pd.DataFrame], goal: fl
     print(f"gp's hypervolume at 50 is reached by known_cost at {reached:.0f}", flush=True)
 
 
-def print_stopping(world: World, seeds: int) -> None:
+def print_stopping(world: TabulatedSpace, seeds: int) -> None:
     """Epochs until the median hypervolume of whole trainings alone, 4 at once."""
     early = {
         kind: replace(world, file=replace(world.file, early_stopping=early_stopping))
@@ -185,7 +185,9 @@ def print_stopping(world: World, seeds: int) -> None:
         )
         goal = whole = float("nan")
         for kind, of_kind in early.items():
-            frame = simulate_all(of_kind, samplers=[sampler], workers=4, trials=budget, seeds=seeds)
+            frame = simulate_searches(
+                of_kind, samplers=[sampler], workers=4, trials=budget, seeds=seeds
+            )
             if kind == "none":
                 goal = float(frame.loc[frame["trained"] == trials, "hypervolume"].median())
             epochs = [_epochs_to(search, goal) for _, search in frame.groupby("seed")]
@@ -204,7 +206,7 @@ def _epochs_to(search: pd.DataFrame, goal: float) -> float:
     return float(reached.iloc[0]) if len(reached) else float("inf")
 
 
-def _lost(world: World, early: pd.DataFrame) -> tuple[float, float]:
+def _lost(world: TabulatedSpace, early: pd.DataFrame) -> tuple[float, float]:
     """Of the true fronts of all that was started: the share of their networks that was stopped, and of
     their hypervolume what is lost with those."""
     lost = members = 0
@@ -221,18 +223,18 @@ def _lost(world: World, early: pd.DataFrame) -> tuple[float, float]:
     return lost / members, float(np.mean(volumes))
 
 
-def print_front(world: World, samplers: Sequence[str], seeds: int) -> None:
+def print_front(world: TabulatedSpace, samplers: Sequence[str], seeds: int) -> None:
     """The true hypervolume of the front that people would be shown."""
     print(
         "\nthe front that is shown, scored on the truth (median), and how often belief is the better"
     )
     print(
-        f"{'':12}{'trials':>8}{'measured':>10}{'believed':>10}{'everything':>12}{'better':>8}{'worse':>7}"
+        f"{'':12}{'trials':>8}{'measured':>10}{'estimated':>10}{'everything':>12}{'better':>8}{'worse':>7}"
     )
     for kind, trials in (("known_cost", 15), ("known_cost", 50), ("tpe", 100), ("random", 200)):
         if kind not in samplers:
             continue
-        frame = simulate_all(
+        frame = simulate_searches(
             world, samplers=[kind], workers=1, trials=trials, seeds=seeds, early_stopping=False
         )
         found = np.array(
@@ -247,8 +249,8 @@ def print_front(world: World, samplers: Sequence[str], seeds: int) -> None:
         )
 
 
-def _shown(world: World, search: pd.DataFrame, seed: int) -> tuple[float, float, float]:
-    """True hypervolumes of the measured front, of the believed one, and of everything trained."""
+def _shown(world: TabulatedSpace, search: pd.DataFrame, seed: int) -> tuple[float, float, float]:
+    """True hypervolumes of the measured front, of the estimated one, and of everything trained."""
     space = world.space.space
     points = np.array(search["point"].tolist())
     seen = Observations(
@@ -260,13 +262,13 @@ def _shown(world: World, search: pd.DataFrame, seed: int) -> tuple[float, float,
     )
     flops, truth = search["flops"].to_numpy("float64"), search["accuracy"].to_numpy()
     volumes = []
-    for values in (search["observed"].to_numpy(), believe(space, seen)):
+    for values in (search["observed"].to_numpy(), estimate_accuracy(space, seen)):
         front = non_dominated(np.column_stack([-values, flops]))
         volumes.append(normalised_hypervolume(truth[front], flops[front], world.bounds))
     return volumes[0], volumes[1], float(search["hypervolume"].iloc[-1])
 
 
-def print_seconds_per_ask(world: World, samplers: Sequence[str]) -> None:
+def print_seconds_per_ask(world: TabulatedSpace, samplers: Sequence[str]) -> None:
     """With so many finished trials in memory; a sampler that took too long is not asked again."""
     print("\nseconds a proposal, median of 5, after so many finished trials")
     print(f"{'':8}" + "".join(f"{kind:>13}" for kind in samplers))
@@ -286,12 +288,12 @@ def print_seconds_per_ask(world: World, samplers: Sequence[str]) -> None:
         print()
 
 
-def _writer(world: World, storage: InMemoryStorage, kind: str) -> StudyWriter:
+def _writer(world: TabulatedSpace, storage: InMemoryStorage, kind: str) -> StudyWriter:
     sampler = replace(world.file.sampler, kind=kind)
     return StudyWriter(storage, replace(world.file, sampler=sampler), world.space)
 
 
-def _filled_storage(world: World, number: int) -> InMemoryStorage:
+def _filled_storage(world: TabulatedSpace, number: int) -> InMemoryStorage:
     """A study of so many finished networks."""
     storage, rng = InMemoryStorage(), np.random.default_rng(0)
     writer = _writer(world, storage, "random")
@@ -305,7 +307,7 @@ def _filled_storage(world: World, number: int) -> InMemoryStorage:
     return storage
 
 
-def _seconds_per_ask(world: World, storage: InMemoryStorage, kind: str) -> float:
+def _seconds_per_ask(world: TabulatedSpace, storage: InMemoryStorage, kind: str) -> float:
     """The median of five; infinite where one takes longer than PATIENCE."""
     writer = _writer(world, storage, kind)
     seconds: list[float] = []

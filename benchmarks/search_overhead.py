@@ -40,15 +40,17 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from hgcnet.architecture import Task
-from search.cluster import joined_ray
-from search.dashboard_content import DashboardContent
-from search.loop import SearchLoop, Wait
-from search.samplers.parameters import OptunaSpace
-from search.storage import open_storage, sqlite_url
-from search.study import StudyWriter
-from search.study_file import StudyFile, parse_study_file
-from search.tuning import fit_trials
-from search.worker import ACCURACY, EPOCH, SECONDS
+from search.dashboard.content import DashboardContent
+from search.optuna_space import OptunaSpace
+from search.study.search_loop import SearchLoop
+from search.study.storage import open_storage, sqlite_url
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file
+from search.study_file.schema import StudyFile
+from search.workers.protocol import Wait
+from search.workers.ray_cluster import joined_ray
+from search.workers.ray_tune import fit_trials
+from search.workers.ray_worker import ACCURACY, EPOCH, SECONDS
 from space.search_space import SearchSpace
 
 OBJECTIVES: Mapping[str, Literal["maximize", "minimize"]] = {

@@ -23,23 +23,24 @@ import optuna
 import pandas as pd
 import tomli_w
 
-# search.cluster comes before Ray: only then is all of Ray silent.
-from search.cluster import joined_ray  # isort: skip
+# search.workers.ray_cluster comes before Ray: only then is all of Ray silent.
+from search.workers.ray_cluster import joined_ray  # isort: skip
 from optuna.storages import InMemoryStorage
 from ray import tune
 
-from search.console import duration
-from search.loop import SearchLoop
-from search.notebook import export_architecture, run_study
+from search.api import export_architecture, run_study
+from search.optuna_space import OptunaSpace
 from search.pareto import normalised_hypervolume
-from search.samplers.parameters import OptunaSpace
-from search.simulation import World, simulate
-from search.study import StudyWriter
-from search.study_file import StudyFile, parse_study_file
-from search.surrogate import Surrogate
-from search.tabulation import read_table
-from search.tuning import fit_trials
-from search.worker import ACCURACY, EPOCH, SECONDS
+from search.simulation.surrogate import Surrogate
+from search.simulation.table import read_table
+from search.simulation.virtual_clock import TabulatedSpace, simulate_search
+from search.study.search_loop import SearchLoop
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file
+from search.study_file.schema import StudyFile
+from search.units import duration
+from search.workers.ray_tune import fit_trials
+from search.workers.ray_worker import ACCURACY, EPOCH, SECONDS
 from space.search_space import SearchSpace
 
 TABLE = Path(__file__).parents[1] / "studies" / "tables" / "digits.parquet"
@@ -58,13 +59,13 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     table, file, task = read_table(TABLE)
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
-    world = World(file=file, space=space, surrogate=Surrogate(table, space.space))
+    world = TabulatedSpace(file=file, space=space, surrogate=Surrogate(table, space.space))
     volumes: dict[str, list[float]] = {"simulated": [], "replayed": [], "trained": []}
     errors: list[float] = []
     with TemporaryDirectory() as folder, joined_ray(None, num_cpus=WORKERS):
         for seed in range(arguments.seeds):
             study = _study(world, seed, arguments.sampler, arguments.trials)
-            simulated = simulate(
+            simulated = simulate_search(
                 replace(world, file=study),
                 sampler=arguments.sampler,
                 workers=WORKERS,
@@ -88,7 +89,7 @@ def main() -> None:
     print(f"the surrogate's accuracy less the one trained: {np.mean(errors):+.4f}")
 
 
-def _study(world: World, seed: int, sampler: str, trials: int) -> StudyFile:
+def _study(world: TabulatedSpace, seed: int, sampler: str, trials: int) -> StudyFile:
     """The table's study with another seed, whole trainings alone."""
     document = {
         **world.file.document,
@@ -101,7 +102,7 @@ def _study(world: World, seed: int, sampler: str, trials: int) -> StudyFile:
     return parse_study_file(document, source=__file__)
 
 
-def _replay(world: World, speed: float) -> tuple[pd.Series, pd.Series]:
+def _replay(world: TabulatedSpace, speed: float) -> tuple[pd.Series, pd.Series]:
     """A study on Ray whose trainings show what the surrogate says; accuracies and FLOPs."""
     writer = StudyWriter(InMemoryStorage(), world.file, world.space)
     loop = SearchLoop(world.file, world.space, writer, {})
@@ -115,7 +116,7 @@ def _replay(world: World, speed: float) -> tuple[pd.Series, pd.Series]:
 class _Replayed(tune.Trainable):
     """Sleeps instead of training, and gives the keys of the real worker."""
 
-    def setup(self, config: dict[str, Any], world: World, speed: float) -> None:  # type: ignore[override]
+    def setup(self, config: dict[str, Any], world: TabulatedSpace, speed: float) -> None:  # type: ignore[override]
         self._world, self._speed = world, speed
         self.reset_config(config)
 
@@ -137,12 +138,12 @@ class _Replayed(tune.Trainable):
         }
 
 
-def _volume(world: World, accuracy: pd.Series, flops: pd.Series) -> float:
+def _volume(world: TabulatedSpace, accuracy: pd.Series, flops: pd.Series) -> float:
     """The hypervolume of what was measured: nobody knows a real network's accuracy without noise."""
     return normalised_hypervolume(accuracy, flops.to_numpy("float64"), world.bounds)
 
 
-def _surrogate_error(world: World, run: str, folder: str, trained: pd.DataFrame) -> float:
+def _surrogate_error(world: TabulatedSpace, run: str, folder: str, trained: pd.DataFrame) -> float:
     """The mean of its accuracies of really trained networks less those that they had."""
     networks = [
         export_architecture(run, trial=number, runs=folder).architecture

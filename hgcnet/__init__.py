@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from hgcnet.complexity import layer_table as layer_table
     from hgcnet.model import HGCNet as HGCNet
     from hgcnet.model import create_model as create_model
+    from hgcnet.model_folder import load as load
+    from hgcnet.model_folder import read_record as read_record
+    from hgcnet.model_folder import save_model as save_model
     from hgcnet.onnx_graph import export_onnx as export_onnx
-    from hgcnet.portable import load as load
-    from hgcnet.portable import read_record as read_record
-    from hgcnet.portable import save_model as save_model
     from hgcnet.presets import PRESETS as PRESETS
     from hgcnet.presets import preset as preset
 
@@ -42,9 +42,9 @@ _HOMES = {
     "HGCNet": "hgcnet.model",
     "create_model": "hgcnet.model",
     "export_onnx": "hgcnet.onnx_graph",
-    "load": "hgcnet.portable",
-    "read_record": "hgcnet.portable",
-    "save_model": "hgcnet.portable",
+    "load": "hgcnet.model_folder",
+    "read_record": "hgcnet.model_folder",
+    "save_model": "hgcnet.model_folder",
     "PRESETS": "hgcnet.presets",
     "preset": "hgcnet.presets",
 }

@@ -8,8 +8,8 @@ from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from hgcnet.errors import ArchitectureError, join_mistakes, one_line, shown, shown_key
-from hgcnet.files import replace_file
+from hgcnet.atomic_write import replace_file
+from hgcnet.errors import ArchitectureError, join_errors, one_line, shown, shown_key
 from hgcnet.structure import build_structure
 
 FORMAT = 1
@@ -87,7 +87,7 @@ def read_architecture(path: str | Path) -> ArchitectureFile:
     """Reads an architecture file.
 
     Raises:
-        ArchitectureError: one line for each mistake, with the file, the key and what would be right.
+        ArchitectureError: one line for each error, with the file, the key and what would be right.
     """
     try:
         document = parse_toml(read_bytes(path))
@@ -102,61 +102,61 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
     """Checks a TOML document and turns it into values; `source` names it in messages.
 
     Raises:
-        ArchitectureError: one line for each mistake. A fingerprint under provenance that is not the
+        ArchitectureError: one line for each error. A fingerprint under provenance that is not the
             architecture's is one: the file was edited after it was written.
     """
     if "architecture" not in document:
         raise ArchitectureError(
             f"{source}: is not an architecture file: it has no [architecture] table"
         )
-    mistakes: list[str] = []
+    errors: list[str] = []
     if document.get("format") != FORMAT:
         given = shown(document.get("format"))
-        mistakes.append(f"format: {given} is not {FORMAT}, the format read here")
-    table = _table(document, "architecture", mistakes)
-    _check_keys(document, {"format", "architecture", "task", "provenance"}, "", mistakes)
-    _check_keys(table, {f.name for f in fields(Architecture)}, "architecture.", mistakes)
-    task = _table(document, "task", mistakes) if "task" in document else {}
-    _check_keys(task, {f.name for f in fields(Task)}, "task.", mistakes)
+        errors.append(f"format: {given} is not {FORMAT}, the format read here")
+    table = _table(document, "architecture", errors)
+    _check_keys(document, {"format", "architecture", "task", "provenance"}, "", errors)
+    _check_keys(table, {f.name for f in fields(Architecture)}, "architecture.", errors)
+    task = _table(document, "task", errors) if "task" in document else {}
+    _check_keys(task, {f.name for f in fields(Task)}, "task.", errors)
 
-    _check_member(table, "operator", get_args(Operator), "architecture.", mistakes)
+    _check_member(table, "operator", get_args(Operator), "architecture.", errors)
     for key in ("stem_channels", "bottleneck", "se_reduction"):
-        _check_positive(table, key, "architecture.", mistakes)
+        _check_positive(table, key, "architecture.", errors)
     compression = table.get("compression", 0.5)
     if isinstance(compression, bool) or not isinstance(compression, int | float):
-        mistakes.append(f"architecture.compression: {shown(compression)} is not a number")
+        errors.append(f"architecture.compression: {shown(compression)} is not a number")
     elif not 0 < compression <= 1:
-        mistakes.append(f"architecture.compression: {shown(compression)} is not in (0, 1]")
+        errors.append(f"architecture.compression: {shown(compression)} is not in (0, 1]")
     for key in task:
         most = MAX_CLASSES if key == "num_classes" else MAX_VALUE
-        _check_positive(task, key, "task.", mistakes, most)
+        _check_positive(task, key, "task.", errors, most)
 
     stages = table.get("stages")
     if not isinstance(stages, list) or not stages:
         if isinstance(document.get("architecture"), dict):
-            mistakes.append("architecture.stages: must be a list of at least one stage")
+            errors.append("architecture.stages: must be a list of at least one stage")
         stages = []
     for index, stage in enumerate(stages):
         where = f"architecture.stages[{index}]"
         if not isinstance(stage, dict):
-            mistakes.append(f"{where}: {shown(stage)} is not a table")
+            errors.append(f"{where}: {shown(stage)} is not a table")
             continue
-        _check_keys(stage, {f.name for f in fields(Stage)}, f"{where}.", mistakes)
+        _check_keys(stage, {f.name for f in fields(Stage)}, f"{where}.", errors)
         for key in ("depth", "growth", "groups"):
             if key not in stage:
-                mistakes.append(f"{where}.{key}: is missing")
-            _check_positive(stage, key, f"{where}.", mistakes)
-        _check_member(stage, "se", get_args(SEPlacement), f"{where}.", mistakes)
+                errors.append(f"{where}.{key}: is missing")
+            _check_positive(stage, key, f"{where}.", errors)
+        _check_member(stage, "se", get_args(SEPlacement), f"{where}.", errors)
 
     provenance = document.get("provenance", {})
     if not isinstance(provenance, dict):
-        mistakes.append(f"provenance: {shown(provenance)} is not a table")
-    if mistakes:
-        raise ArchitectureError(join_mistakes(source, mistakes))
+        errors.append(f"provenance: {shown(provenance)} is not a table")
+    if errors:
+        raise ArchitectureError(join_errors(source, errors))
     values = {**table, "stages": tuple(Stage(**stage) for stage in stages)}
     architecture = Architecture(**values)
-    if (mistake := size_mistake(architecture, Task(**task))) is not None:
-        raise ArchitectureError(f"{source}: architecture: {mistake}")
+    if (error := size_error(architecture, Task(**task))) is not None:
+        raise ArchitectureError(f"{source}: architecture: {error}")
     written = provenance.get("fingerprint", architecture.fingerprint)
     if written != architecture.fingerprint:
         raise ArchitectureError(
@@ -167,7 +167,7 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
     return ArchitectureFile(architecture=architecture, task=Task(**task), provenance=provenance)
 
 
-def size_mistake(architecture: Architecture, task: Task) -> str | None:
+def size_error(architecture: Architecture, task: Task) -> str | None:
     """What makes a network larger than anybody can mean; None for every other one.
 
     Counted are the weights that it has when its grouped convolutions are composed.
@@ -198,7 +198,7 @@ def write_architecture(path: str | Path, file: ArchitectureFile) -> None:
     """
     import tomli_w  # here, so that networks can be built where only torch and numpy are installed
 
-    text = tomli_w.dumps(to_document(file))
+    text = tomli_w.dumps(architecture_document(file))
     try:
         replace_file(path, text.encode())
     except OSError as error:
@@ -239,7 +239,7 @@ def parse_toml(content: bytes) -> dict[str, Any]:
     return document
 
 
-def to_document(file: ArchitectureFile) -> dict[str, Any]:
+def architecture_document(file: ArchitectureFile) -> dict[str, Any]:
     """The TOML document of an architecture file; `parse_architecture` reads it back."""
     architecture = asdict(file.architecture)
     document = {
@@ -250,37 +250,35 @@ def to_document(file: ArchitectureFile) -> dict[str, Any]:
     return document | ({"provenance": dict(file.provenance)} if file.provenance else {})
 
 
-def _table(document: Mapping[str, Any], key: str, mistakes: list[str]) -> dict[str, Any]:
+def _table(document: Mapping[str, Any], key: str, errors: list[str]) -> dict[str, Any]:
     table = document.get(key)
     if isinstance(table, dict):
         return table
-    mistakes.append(
+    errors.append(
         f"{key}: " + ("is missing" if table is None else f"{shown(table)} is not a table")
     )
     return {}
 
 
-def _check_keys(
-    table: Mapping[str, Any], known: set[str], prefix: str, mistakes: list[str]
-) -> None:
+def _check_keys(table: Mapping[str, Any], known: set[str], prefix: str, errors: list[str]) -> None:
     for key in table:
         if key not in known:
             names = ", ".join(sorted(known))
-            mistakes.append(f"{prefix}{shown_key(key)}: unknown key; known are {names}")
+            errors.append(f"{prefix}{shown_key(key)}: unknown key; known are {names}")
 
 
 def _check_positive(
-    table: Mapping[str, Any], key: str, prefix: str, mistakes: list[str], most: int = MAX_VALUE
+    table: Mapping[str, Any], key: str, prefix: str, errors: list[str], most: int = MAX_VALUE
 ) -> None:
     value = table.get(key, 1)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        mistakes.append(f"{prefix}{shown_key(key)}: {shown(value)} is not a positive integer")
+        errors.append(f"{prefix}{shown_key(key)}: {shown(value)} is not a positive integer")
     elif value > most:
-        mistakes.append(f"{prefix}{shown_key(key)}: {shown(value)} is more than {most}")
+        errors.append(f"{prefix}{shown_key(key)}: {shown(value)} is more than {most}")
 
 
 def _check_member(
-    table: Mapping[str, Any], key: str, known: tuple[str, ...], prefix: str, mistakes: list[str]
+    table: Mapping[str, Any], key: str, known: tuple[str, ...], prefix: str, errors: list[str]
 ) -> None:
     if key in table and table[key] not in known:
-        mistakes.append(f"{prefix}{key}: {shown(table[key])} is not one of {', '.join(known)}")
+        errors.append(f"{prefix}{key}: {shown(table[key])} is not one of {', '.join(known)}")

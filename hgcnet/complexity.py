@@ -10,13 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hgcnet.architecture import Architecture, Task
-from hgcnet.structure import (
-    ArchitectureArrays,
-    Ints,
-    ModuleShape,
-    build_structure,
-    build_structures,
-)
+from hgcnet.arrays import Ints
+from hgcnet.structure import ArchitectureArrays, ModuleShape, build_structure, build_structures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""Mistakes that a person can mend. The command line prints them in one line and exits with 2.
+"""Errors that a person can mend. The command line prints them in one line and exits with 2.
 
 UserError
 ├── ArchitectureError   an architecture file or preset name that cannot be used
-├── StudyFileError      a study file with one or more mistakes
+├── StudyFileError      a study file with one or more errors
 ├── SpaceError          a search space in which nothing meets the limits, or an architecture outside it
 ├── DataError           a data set that is absent, unreadable or too small
 ├── RunError            a run folder, storage or study in the wrong state for what was asked
@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 
 _LONGEST = 200  # characters of a value
-_MOST = 30  # mistakes of one file
+_MOST = 30  # errors of one file
 
 
 class UserError(Exception):
@@ -28,7 +28,7 @@ class ArchitectureError(UserError):
 
 
 class StudyFileError(UserError):
-    """A study file with one or more mistakes, one a line."""
+    """A study file with one or more errors, one a line."""
 
 
 class SpaceError(UserError):
@@ -74,9 +74,9 @@ def one_line(text: object) -> str:
     return line if cut <= 0 else f"{line[:120]} ... ({cut} characters) ... {line[120 + cut :]}"
 
 
-def join_mistakes(source: object, mistakes: Sequence[str]) -> str:
-    """One line for each mistake of a file; of very many, the first ones."""
-    lines = [f"{source}: {mistake}" for mistake in mistakes[:_MOST]]
-    if (more := len(mistakes) - _MOST) > 0:
-        lines.append(f"{source}: {more:,} more mistakes follow")
+def join_errors(source: object, errors: Sequence[str]) -> str:
+    """One line for each error of a file; of very many, the first ones."""
+    lines = [f"{source}: {error}" for error in errors[:_MOST]]
+    if (more := len(errors) - _MOST) > 0:
+        lines.append(f"{source}: {more:,} more errors follow")
     return "\n".join(lines)

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hgcnet.atomic_write import replace_file
 from hgcnet.blocks import HGCModule, Transition
 from hgcnet.errors import ArchitectureError, MissingPackageError
-from hgcnet.files import replace_file
 from hgcnet.fusion import FusedModule, FusedTransition, fused
 from hgcnet.layers import HierarchicalGroupConv2d, SqueezeExcite
 from hgcnet.model import HGCNet

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from hgcnet.arrays import Floats, Ints
+
 if TYPE_CHECKING:
     from hgcnet.architecture import Architecture
 
-Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 _SLACK = 1 - 1e-12  # so that 0.1 * 30 = 3.0000000000000004 channels are 3, not 4
 

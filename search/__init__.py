@@ -14,18 +14,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from search.console import progress_line as progress_line
-    from search.loop import Progress as Progress
-    from search.notebook import export_architecture as export_architecture
-    from search.notebook import load_trials as load_trials
-    from search.notebook import run_study as run_study
+    from search.api import export_architecture as export_architecture
+    from search.api import load_trials as load_trials
+    from search.api import run_study as run_study
+    from search.study.progress import Progress as Progress
+    from search.study.progress import progress_line as progress_line
 
 _HOMES = {
-    "run_study": "search.notebook",
-    "load_trials": "search.notebook",
-    "export_architecture": "search.notebook",
-    "Progress": "search.loop",
-    "progress_line": "search.console",
+    "run_study": "search.api",
+    "load_trials": "search.api",
+    "export_architecture": "search.api",
+    "Progress": "search.study.progress",
+    "progress_line": "search.study.progress",
 }
 
 

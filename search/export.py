@@ -1,8 +1,6 @@
 """A trial of a study -> the architecture file that rebuilds its network anywhere."""
 
-import platform
 from dataclasses import replace
-from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -10,23 +8,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import RunError
+from search.optuna_space import OptunaSpace
 from search.pareto import choose
-from search.results import STATE_NAMES, shown_accuracy
-from search.samplers.parameters import OptunaSpace
-from search.stored_study import StoredStudy
-from search.study_file import StudyFile
-
-
-def versions() -> dict[str, str]:
-    """What a result was made with."""
-    packages = ("hgcnas", "torch", "optuna", "ray")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+from search.results.stored_study import StoredStudy
+from search.results.trials import STATE_NAMES, shown_accuracy
+from search.study_file.schema import StudyFile
+from search.versions import versions
 
 
 def select_trial(frame: pd.DataFrame, rule: str) -> int:
     """The number of the finished trial that a rule ("knee", "best", "max-flops=60e6") chooses.
 
-    Where the frame knows what is believed of the accuracies, that decides.
+    Where the frame knows what is estimated of the accuracies, that decides.
 
     Raises:
         RunError: the rule is unknown, or nothing meets it.
@@ -51,10 +44,10 @@ def export_trial(stored: StoredStudy, number: int) -> ArchitectureFile:
         state = STATE_NAMES[trial.state]
         raise RunError(f"trial {number}: it is {state}; only finished trials are exported")
     file = architecture_file(trial, stored.file, stored.space)
-    believed = stored.believed_trials()["believed_accuracy"].iloc[number]
-    if np.isnan(believed):
+    estimated = stored.estimated_trials()["estimated_accuracy"].iloc[number]
+    if np.isnan(estimated):
         return file
-    provenance = {**file.provenance, "believed_accuracy": round(float(believed), 4)}
+    provenance = {**file.provenance, "estimated_accuracy": round(float(estimated), 4)}
     return replace(file, provenance=provenance)
 
 

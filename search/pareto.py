@@ -11,11 +11,8 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
+from hgcnet.arrays import Bools, Floats, Ints
 from hgcnet.errors import RunError
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 _MAX_FLOPS = "max-flops="
 

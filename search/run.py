@@ -6,21 +6,22 @@ from dataclasses import dataclass
 
 from optuna.storages import RDBStorage
 
-from search.checkpoints import Checkpoints
-from search.cluster import check_resources, joined_ray
-from search.dashboard_content import DashboardContent
-from search.export import versions
-from search.loop import Progress, SearchLoop
-from search.preparation import PreparedStudy
-from search.proxy.data import load_splits
-from search.run_folder import RunFolder
-from search.storage import open_writer
-from search.study import StudyWriter
-from search.tuning import run_trials
+from search.dashboard.content import DashboardContent
+from search.data.splits import load_splits
+from search.prepare import PreparedStudy
+from search.study.progress import Progress
+from search.study.run_folder import RunFolder
+from search.study.search_loop import SearchLoop
+from search.study.storage import open_writer
+from search.study.writer import StudyWriter
+from search.training.checkpoints import Checkpoints
+from search.versions import versions
+from search.workers.ray_cluster import check_resources, joined_ray
+from search.workers.ray_tune import run_trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunOutcome:
     """How a run ended."""
 
     progress: Progress
@@ -35,7 +36,7 @@ def drive(
     storage_url: str | None = None,
     ray_address: str | None = None,
     observe: Callable[[Progress], None] = lambda progress: None,
-) -> Outcome:
+) -> RunOutcome:
     """Starts a study, or continues it; returns when its budget is used or it was stopped.
 
     Nothing is written before everything that can be checked was checked.
@@ -85,7 +86,7 @@ def drive(
         database = open_database() if is_new and storage_url is not None else None
         opened = None if is_new else open_loop()
         if opened is not None and not (loop := opened[0]).has_work:
-            return Outcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=True)
+            return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=True)
         resources = stack.enter_context(joined_ray(ray_address))
         check_resources(resources, file.workers, file.source)
         splits = load_splits(
@@ -97,4 +98,4 @@ def drive(
         loop, content = opened or open_loop()
         run_trials(loop, splits, file.proxy, file.workers)
         content.write(is_last=True)
-        return Outcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)
+        return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)

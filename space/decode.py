@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from hgcnet.architecture import Architecture, Stage
+from hgcnet.arrays import Ints
 from hgcnet.errors import SpaceError
-from hgcnet.structure import ArchitectureArrays, Ints, build_structure
+from hgcnet.structure import ArchitectureArrays, build_structure
 from space.parameters import NUM_STAGES, SCHEDULES, Axis, Value
 
 _SE_CODES = {"none": 0, "last": 1, "all": 2}

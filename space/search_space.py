@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from hgcnet.architecture import Architecture, Task
+from hgcnet.arrays import Ints
 from hgcnet.complexity import count, count_many
 from hgcnet.errors import SpaceError
-from hgcnet.structure import ArchitectureArrays, Ints, build_structures
+from hgcnet.structure import ArchitectureArrays, build_structures
 from space.decode import decode, encode, to_arrays
 from space.parameters import Axis, Parameters, Value, build_axes
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import pytest
 
-from search.cli import COMMANDS
-from search.study_file import SamplerConfig, StudyFile, _Tables
+from search.cli.app import COMMANDS
+from search.study_file.schema import SamplerConfig, StudyFile, Tables
 from space.parameters import SCHEDULES, Choice, Growth, Parameters, Range
 
 ROOT = Path(__file__).parents[1]
@@ -32,8 +32,8 @@ def parts_of(annotation: Any) -> list[Any]:
 
 def tables() -> dict[str, type]:
     """The dataclass of every table of a study file; "" is the file itself."""
-    found: dict[str, type] = {"": _Tables, "space": Parameters}
-    for key, annotation in get_type_hints(_Tables, include_extras=True).items():
+    found: dict[str, type] = {"": Tables, "space": Parameters}
+    for key, annotation in get_type_hints(Tables, include_extras=True).items():
         found.update((key, part) for part in parts_of(annotation) if is_dataclass(part))
     return found
 

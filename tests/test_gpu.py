@@ -16,10 +16,11 @@ from hgcnet.latency import measure_latency
 from hgcnet.layers import Form
 from hgcnet.model import HGCNet
 from hgcnet.presets import preset
-from search.proxy.config import Precision, ProxyConfig
-from search.proxy.data import DataConfig, Splits, load_splits
-from search.proxy.memory import training_bytes
-from search.proxy.training import ProxyTraining, evaluate, to_device
+from search.data.data_config import DataConfig
+from search.data.splits import Splits, load_splits
+from search.training.memory import training_bytes
+from search.training.proxy_config import Precision, ProxyConfig
+from search.training.proxy_training import ProxyTraining, evaluate, to_device
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -117,8 +118,8 @@ def test_a_training_takes_about_the_memory_that_was_foretold(precision: Precisio
     ProxyTraining(architecture, splits, config, seed=0, device=GPU).run_epoch()
 
     peak = torch.cuda.max_memory_allocated() - before
-    foretold = training_bytes(architecture, splits, config, GPU)
-    assert peak == pytest.approx(foretold, rel=0.2)
+    predicted = training_bytes(architecture, splits, config, GPU)
+    assert peak == pytest.approx(predicted, rel=0.2)
 
 
 def test_latency_is_measured_there() -> None:
@@ -155,7 +156,7 @@ def run_study(folder: Path, changes: dict[str, Any]) -> list[dict[str, Any]]:
 
 def call(folder: Path, *arguments: str) -> str:
     """What the command prints."""
-    code = f"from search.cli import main; main({list(arguments)!r})"
+    code = f"from search.cli.app import main; main({list(arguments)!r})"
     ended = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout

@@ -40,16 +40,18 @@ from hgcnet.architecture import (
 from hgcnet.complexity import count
 from hgcnet.errors import ArchitectureError, DataError, StudyFileError, UserError
 from hgcnet.model import HGCNet
-from hgcnet.portable import load, read_record, save_model
+from hgcnet.model_folder import load, read_record, save_model
 from hgcnet.presets import PRESETS
-from search.cli import main
-from search.preparation import prepare
-from search.proxy.data import DataConfig, describe, load_splits, load_test
-from search.run_folder import RunFolder
-from search.samplers.parameters import OptunaSpace
-from search.storage import open_storage, sqlite_url
-from search.study import StudyWriter
-from search.study_file import StudyFile, parse_study_file, read_study_file
+from search.cli.app import main
+from search.data.data_config import DataConfig
+from search.data.splits import load_splits, load_test, summarise_data
+from search.optuna_space import OptunaSpace
+from search.prepare import prepare
+from search.study.run_folder import RunFolder
+from search.study.storage import open_storage, sqlite_url
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file, read_study_file
+from search.study_file.schema import StudyFile
 from space.search_space import SearchSpace
 
 Table = dict[str, Any]
@@ -120,7 +122,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @st.composite
 def mutated(draw: st.DrawFn, document: Table) -> Table:
-    """The document after one to four mistakes."""
+    """The document after one to four errors."""
     document = deepcopy(document)
     for _ in range(draw(st.sampled_from([1, 1, 1, 2, 4]))):
         everywhere = list(places(document))
@@ -275,7 +277,7 @@ def test_a_study_file_is_read_or_refused_clearly(tmp_path: Path, num_mutations: 
         (b'"a\\n\\u001b[2J" = 1', r"'a\n\x1b[2J': unknown key"),
         (b'name = "' + b"x" * 100_000 + b'"', "xxx' is not 1 to 100 letters"),
         (b"x = [" + b"1," * 60_000 + b"]", "x: unknown key"),
-        (b"[[sampler.start_with]]\n" * 500, "476 more mistakes follow"),
+        (b"[[sampler.start_with]]\n" * 500, "476 more errors follow"),
     ],
     ids=lambda value: value[:20] if isinstance(value, bytes) else value,
 )
@@ -325,7 +327,7 @@ def test_a_space_that_nobody_can_mean_is_refused_at_once(space: Table, message: 
 def architecture_file(architecture: Architecture, task: Task) -> Table:
     provenance = {"study": "s", "fingerprint": architecture.fingerprint, "versions": {"torch": "2"}}
     file = ArchitectureFile(architecture=architecture, task=task, provenance=provenance)
-    return hgcnet.architecture.to_document(file)
+    return hgcnet.architecture.architecture_document(file)
 
 
 SMALL_TASK = Task(in_channels=1, num_classes=5, resolution=8)
@@ -466,7 +468,7 @@ ARRAYS = {"images": IMAGES, "labels": LABELS, "test_images": IMAGES[:6], "test_l
 
 def read_data(dataset: Any, root: Path) -> None:
     config = DataConfig(dataset=dataset, root=str(root), resolution=8)
-    summary = describe(config)
+    summary = summarise_data(config)
     splits, test = load_splits(config, resolution=8), load_test(config, resolution=8)
     assert len(splits.train.labels) == summary.train_images > 0
     for part in (splits.train, splits.validation, test):

@@ -1,4 +1,4 @@
-"""The layout that DESIGN.md lays down: which package imports which, and what each file says first."""
+"""The layout: which room imports which, what loads with what, and what each file says first."""
 
 import ast
 import sys
@@ -10,6 +10,33 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = ("hgcnet", "space", "search")
 FILES = sorted(path for package in OURS for path in (ROOT / package).rglob("*.py"))
+
+# What the rooms of `search` may import of each other, in the order of the data. Everybody may
+# import the files of SHARED; `api`, `run` and `cli` may import everything.
+SHARED = {"optuna_space", "pareto", "units", "versions"}
+ROOMS: dict[str, set[str]] = {
+    "data": set(),
+    "training": {"data"},
+    "study_file": {"data", "training"},
+    "estimation": set(),
+    "samplers": {"estimation"},
+    "early_stopping": {"estimation"},
+    "workers": {"data", "training", "study_file"},
+    "study": {"training", "study_file", "samplers", "early_stopping", "workers"},
+    "prepare": {"data", "study_file"},
+    "forecast": {"data", "training", "prepare"},
+    "results": {"study_file", "estimation", "study"},
+    "export": {"study_file", "results"},
+    "retraining": {
+        *("data", "training", "study_file", "workers", "prepare", "results", "export"),
+    },
+    "simulation": {
+        *("training", "study_file", "estimation", "workers", "study", "prepare", "retraining"),
+    },
+    "report": {"study", "results"},
+    "dashboard": {"study_file", "study", "results", "export", "report"},
+}
+FREE = {"api", "run", "cli"}
 
 
 def path_of(file: Path) -> str:
@@ -51,6 +78,17 @@ def files_in(folder: str) -> list[Path]:
     return found
 
 
+def room_of(file: Path) -> str:
+    """A folder of `search`, or a file that lies directly in it."""
+    return file.relative_to(ROOT / "search").parts[0].removesuffix(".py")
+
+
+def rooms_imported(file: Path) -> set[str]:
+    """The rooms of `search` that a file imports from, also inside functions."""
+    names = imports_of(parse(file), at_load=False)
+    return {name.split(".")[1] for name in names if name.startswith("search.")} - {room_of(file)}
+
+
 def reached(start: Path) -> dict[str, set[str]]:
     """Our files that are loaded with one file, and the foreign packages that each loads."""
     files = {path_of(file): file for file in FILES}
@@ -83,6 +121,24 @@ def test_dependencies_point_one_way(package: str, others: set[str]) -> None:
         assert not tops(imports_of(parse(file), at_load=False)) & others, path_of(file)
 
 
+@pytest.mark.parametrize("file", files_in("search"), ids=path_of)
+def test_a_room_imports_what_the_table_allows_it(file: Path) -> None:
+    room = room_of(file)
+    if room in FREE or room == "__init__":
+        return
+    allowed = set() if room in SHARED else ROOMS[room]
+    assert rooms_imported(file) - SHARED <= allowed
+
+
+def test_the_table_of_rooms_has_no_circle_and_nothing_too_much() -> None:
+    order = list(ROOMS)
+    for room, allowed in ROOMS.items():
+        assert allowed <= set(order[: order.index(room)]), room
+        files = [file for file in files_in("search") if room_of(file) == room]
+        assert files, room
+        assert allowed == set().union(*map(rooms_imported, files)) - SHARED, room
+
+
 def test_the_networks_need_torch_and_numpy_only() -> None:
     for file in files_in("hgcnet"):
         at_load = tops(imports_of(parse(file), at_load=True))
@@ -105,13 +161,16 @@ def test_counting_loads_without_torch(path: str) -> None:
         assert not foreign - sys.stdlib_module_names - {"numpy"}, loaded
 
 
-@pytest.mark.parametrize("file", files_in("search/proxy"), ids=path_of)
+@pytest.mark.parametrize(
+    "file", [*files_in("search/data"), *files_in("search/training")], ids=path_of
+)
 def test_a_training_needs_no_ray_optuna_or_pydantic(file: Path) -> None:
     """A worker may have torch and numpy alone; what reads a data set is imported where it is read."""
     unwanted = {"ray", "optuna", "pydantic", "space"}
     assert not tops(imports_of(parse(file), at_load=False)) & unwanted
     for path, foreign in reached(file).items():
-        assert path.startswith(("hgcnet/", "search/proxy/")) or path == "search/__init__.py"
+        rooms = ("hgcnet/", "search/data/", "search/training/")
+        assert path.startswith(rooms) or path == "search/__init__.py"
         assert not foreign - sys.stdlib_module_names - {"torch", "numpy"}, path
 
 
@@ -119,12 +178,34 @@ def test_ray_is_imported_where_ray_is_spoken_to_only() -> None:
     with_ray = {
         path_of(file) for file in FILES if "ray" in tops(imports_of(parse(file), at_load=False))
     }
-    assert with_ray <= {"search/cluster.py", "search/tuning.py", "search/worker.py"}
+    assert all(path.startswith("search/workers/ray_") for path in with_ray)
 
 
 def test_the_loop_knows_no_ray() -> None:
-    for path, foreign in reached(ROOT / "search/loop.py").items():
+    for path, foreign in reached(ROOT / "search/study/search_loop.py").items():
         assert "ray" not in foreign, path
+
+
+def test_no_two_files_of_search_have_the_same_name() -> None:
+    names = [file.name for file in files_in("search") if file.name != "__init__.py"]
+    assert len(names) == len(set(names))
+
+
+def test_no_public_name_is_defined_twice() -> None:
+    """One word, one thing; a command is named after the function of `search.api` that it words."""
+    found: dict[str, list[str]] = {}
+    for file in FILES:
+        if room_of_or_package(file) in ("cli", "api"):
+            continue
+        for node in parse(file).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(path_of(file))
+    twice = {name: sorted(set(paths)) for name, paths in found.items() if len(set(paths)) > 1}
+    assert not twice
+
+
+def room_of_or_package(file: Path) -> str:
+    return room_of(file) if path_of(file).startswith("search/") else path_of(file).split("/")[0]
 
 
 def test_every_package_is_listed_to_be_installed() -> None:

@@ -13,7 +13,8 @@ from hgcnet.complexity import count
 from hgcnet.layers import HierarchicalGroupConv2d
 from hgcnet.model import HGCNet
 from hgcnet.presets import preset
-from search.study_file import StudyFile, read_study_file
+from search.study_file.reading import read_study_file
+from search.study_file.schema import StudyFile
 from space.search_space import SearchSpace
 
 STUDIES = sorted((Path(__file__).parents[1] / "studies").rglob("*.toml"))

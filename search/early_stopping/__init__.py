@@ -1,1 +1,1 @@
-"""Stopping trainings early: the rungs, free of Ray, and the Tune scheduler over them."""
+"""Which trainings are cut short."""

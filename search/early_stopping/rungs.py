@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from search.pareto import Floats, non_dominated_rank
+from hgcnet.arrays import Floats
+from search.pareto import non_dominated_rank
 
 
 class Rungs:
     """Remembers what every trial had reached at each rung, and says at a rung which trials go on.
 
-    The rungs are the epochs min_epochs * reduction_factor^k below max_epochs. At a rung reached by n
-    trials, the best ceil(n / reduction_factor) go on. The order is non-dominated sorting, and within
+    At a rung reached by n trials, the best ceil(n / reduction_factor) go on. The order is non-dominated sorting, and within
     a front an epsilon-net (`spread_order`). While fewer than `reduction_factor` trials have reached the
     rung there is nothing to halve, and all go on. A loss that is not finite never does.
 
@@ -31,27 +31,14 @@ class Rungs:
     curves therefore rebuilds the state: a trial heard of again at the same rung replaces its entry.
 
     Args:
-        min_epochs: the first rung; nothing stops before it.
-        max_epochs: epochs of a whole training; there is no rung there.
+        rung_epochs: after which trials may stop, ascending.
         reduction_factor: one in this many goes on.
     """
 
-    def __init__(self, min_epochs: int, max_epochs: int, reduction_factor: int) -> None:
-        if min_epochs < 1:
-            raise ValueError(f"min_epochs is {min_epochs}, but must be at least 1")
-        if reduction_factor < 2:
-            raise ValueError(f"reduction_factor is {reduction_factor}, but must be at least 2")
+    def __init__(self, rung_epochs: Sequence[int], reduction_factor: int) -> None:
         self._reduction_factor = reduction_factor
-        self._entries: dict[int, dict[int, tuple[float, ...]]] = {}  # epoch -> trial -> losses
-        epoch = min_epochs
-        while epoch < max_epochs:
-            self._entries[epoch] = {}
-            epoch *= reduction_factor
-
-    @property
-    def rung_epochs(self) -> tuple[int, ...]:
-        """The epochs after which trials may stop, ascending."""
-        return tuple(self._entries)
+        # epoch -> trial -> losses
+        self._entries: dict[int, dict[int, tuple[float, ...]]] = {e: {} for e in rung_epochs}
 
     def on_result(self, trial: int, epoch: int, losses: Sequence[float]) -> bool:
         """Notes the losses (m,) of a trial after an epoch; whether it goes on. Always, off a rung.
@@ -63,10 +50,10 @@ class Rungs:
         if rung is None:
             return True
         rung[trial] = tuple(float(loss) for loss in losses)
-        return goes_on(rung, trial, self._reduction_factor)
+        return is_promoted(rung, trial, self._reduction_factor)
 
 
-def goes_on(rung: Mapping[int, Sequence[float]], trial: int, reduction_factor: int) -> bool:
+def is_promoted(rung: Mapping[int, Sequence[float]], trial: int, reduction_factor: int) -> bool:
     """Whether a trial is on the first front of a rung's n entries, or among the best
     ceil(n / reduction_factor) of them."""
     trials = sorted(rung)  # of equal losses, the older trial counts as the better

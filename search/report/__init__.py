@@ -1,1 +1,1 @@
-"""What people see of a study: plotly figures and the HTML page. Works on the frame of `search.results`."""
+"""The report of a study: one HTML page, its figures and its tables."""

@@ -1,4 +1,4 @@
-"""The Pareto plot of a study, drawn from the frame of `search.results`."""
+"""The Pareto plot of a study, drawn from the frame of `search.results.trials.trials`."""
 
 from html import escape
 from typing import Any
@@ -19,7 +19,7 @@ from search.report.style import (
     with_notice,
 )
 from search.report.traits import network_traits
-from search.results import front, shown_accuracy
+from search.results.trials import front, shown_accuracy
 
 _COLOUR_SCALE = "Viridis"
 _COLOUR_TITLES = {
@@ -30,10 +30,10 @@ _COLOUR_TITLES = {
 }
 
 
-def pareto(frame: pd.DataFrame) -> go.Figure:
+def pareto_figure(frame: pd.DataFrame) -> go.Figure:
     """Accuracy against FLOPs: the front as a staircase, and every trial that measured an accuracy.
 
-    The front stands at what is believed of its networks, if the frame knows that, and every trial at
+    The front stands at what is estimated of its networks, if the frame knows that, and every trial at
     what it measured. Stopped and failed trials stand at their last accuracy. Trials that did not come from the sampler
     carry the name of their origin. Every trace has the trials' numbers as its `customdata`.
     """
@@ -42,8 +42,8 @@ def pareto(frame: pd.DataFrame) -> go.Figure:
     if measured.empty:
         return with_notice(figure, "No trial has measured an accuracy yet")
     finished = measured[measured["state"] == "finished"]
-    is_believed = finished["believed_accuracy"].notna()
-    plain = finished[is_believed | ~finished["on_front"]]
+    is_estimated = finished["estimated_accuracy"].notna()
+    plain = finished[is_estimated | ~finished["on_front"]]
     best = front(finished)
     groups = [
         ("stopped early", measured[measured["state"] == "stopped"], "circle-open", STOPPED_COLOUR),
@@ -56,7 +56,7 @@ def pareto(frame: pd.DataFrame) -> go.Figure:
         figure,
         best,
         y=shown_accuracy(best).tolist(),
-        name="Pareto front, as believed" if is_believed.any() else "Pareto front",
+        name="Pareto front, as estimated" if is_estimated.any() else "Pareto front",
         mode="lines+markers",
         # A budget between two points buys the accuracy of the cheaper one.
         line={"shape": "hv", "color": FRONT_COLOUR, "width": 2},
@@ -75,7 +75,7 @@ def pareto(frame: pd.DataFrame) -> go.Figure:
 
 
 def with_colour_selector(figure: go.Figure, frame: pd.DataFrame) -> go.Figure:
-    """Gives the figure of `pareto` buttons that colour its points by a trait of the networks."""
+    """Gives the figure of `pareto_figure` buttons that colour its points by a trait of the networks."""
     if not figure.data:
         return figure
     traits = network_traits(frame.set_index("number"))
@@ -120,8 +120,8 @@ def _hover_text(row: dict[str, Any]) -> str:
         f"<b>trial {row['number']}</b>, {row['state']}{when}",
         escape(str(row["architecture"])) if pd.notna(row["architecture"]) else "",
         f"accuracy {row['last_accuracy']:.4f}, {row['flops'] / 1e6:.2f}M FLOPs",
-        f"believed to be {row['believed_accuracy']:.4f}"
-        if pd.notna(row["believed_accuracy"])
+        f"estimated to be {row['estimated_accuracy']:.4f}"
+        if pd.notna(row["estimated_accuracy"])
         else "",
         f"{row['num_params'] / 1e6:.3f}M params" if pd.notna(row["num_params"]) else "",
         escape(str(row["origin"])) if pd.notna(row["origin"]) else "",

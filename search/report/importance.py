@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from sklearn.ensemble import RandomForestRegressor
 
-from search.pareto import Floats
+from hgcnet.arrays import Floats
 from search.report.style import FINISHED_COLOUR, FRONT_COLOUR, empty_figure, with_notice
 from search.report.traits import stage_values
 
@@ -18,7 +18,7 @@ _NETWORK_COLUMNS = ("stem_channels", "bottleneck", "compression", "se_reduction"
 def parameter_importance(frame: pd.DataFrame) -> pd.DataFrame:
     """The share of the accuracy's variance that each parameter explains; a row a parameter that varies.
 
-    A random forest foretells the accuracy from the parameters. Its mean decrease in impurity (Breiman
+    A random forest predicts the accuracy from the parameters. Its mean decrease in impurity (Breiman
     2001; what Optuna's MeanDecreaseImpurityImportanceEvaluator gives) shares out among the parameters
     what the forest explains of trials that it has not seen (out-of-bag R2, at least 0). So the bars
     add up to that, and noise is given to nobody. Optuna's evaluator keeps its forest to itself, and

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from search.pareto import Bools, Floats
+from hgcnet.arrays import Bools, Floats
 from search.report.style import TEXT_COLOUR
 
 # A page is as wide as its window; names are placed for a common one.

@@ -11,24 +11,24 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from hgcnet.architecture import Task
-from hgcnet.files import replace_file
+from hgcnet.atomic_write import replace_file
 from search.pareto import HypervolumeBounds, choose
-from search.report.curves import learning_curves
-from search.report.figures import pareto, with_colour_selector
+from search.report.figures import pareto_figure, with_colour_selector
 from search.report.hypervolume import hypervolume_history
 from search.report.importance import importance_figure
 from search.report.layers import layer_figure
+from search.report.learning_curves import learning_curves
 from search.report.retrained import accuracies
 from search.report.tables import (
-    confirmation_table,
+    confirmation_html,
     export_command,
-    front_table,
-    paper_table,
-    trials_table,
+    front_html,
+    paper_html,
+    trials_html,
 )
 from search.report.time_use import slots, time_figure
 from search.report.traits import front_traits
-from search.results import architecture_of, shown_accuracy
+from search.results.trials import architecture_of, shown_accuracy
 
 
 def write_page(
@@ -48,24 +48,24 @@ def write_page(
     Args:
         title: the heading.
         facts: what is shown under the heading, by label: the name, the data set, counts, bounds.
-        frame: the trials, as `search.results.to_frame` gives them.
+        frame: the trials, as `search.results.trials.to_frame` gives them.
         bounds: what the hypervolume is measured against.
         run: the study's name or folder, as the export commands name it.
         task: what the networks' FLOPs are counted for.
         rung_epochs: after which trainings could be stopped early.
-        confirmed: what `search.confirmation.read_confirmations` gives.
+        confirmed: what `search.retraining.confirm.read_confirmations` gives.
 
     Raises:
         OSError: it cannot be written.
     """
-    front_figure = with_colour_selector(pareto(frame), frame)
+    front_figure = with_colour_selector(pareto_figure(frame), frame)
     body = [
         section("Study", _facts(facts)),
         section(
             "Pareto front",
-            (_note(_BELIEF) if frame["believed_accuracy"].notna().any() else "")
+            (_note(_ESTIMATE) if frame["estimated_accuracy"].notna().any() else "")
             + figure_html(front_figure, "pareto")
-            + front_table(frame, run),
+            + front_html(frame, run),
         ),
         *(
             section(f"Trained again: {recipe}", _trained_again(networks, f"confirmed-{number}"))
@@ -87,7 +87,7 @@ def write_page(
             _note(_IMPORTANCE) + figure_html(importance_figure(frame), "importance"),
         ),
         section("Where the time went", _time_note(frame) + figure_html(time_figure(frame), "time")),
-        section(f"All trials ({len(frame):,})", trials_table(frame, run)),
+        section(f"All trials ({len(frame):,})", trials_html(frame, run)),
     ]
     replace_file(path, document(title, body).encode())
 
@@ -157,14 +157,14 @@ def _facts(facts: Mapping[str, str]) -> str:
     return f"<dl>{''.join(cells)}</dl>"
 
 
-_BELIEF = (
+_ESTIMATE = (
     "Single trainings are noisy, and the most accurate of many are the luckiest too. So the front is "
-    "decided, and drawn, by what a model of all trainings believes of each network; every network's dot "
+    "decided, and drawn, by what a model of all trainings estimates of each network; every network's dot "
     "stands at what it measured."
 )
 
 _IMPORTANCE = (
-    "A random forest foretells the accuracy of a finished trial from its parameters. The bars say which "
+    "A random forest predicts the accuracy of a finished trial from its parameters. The bars say which "
     "share of the differences in accuracy it explains by which parameter, measured on trials that the "
     "forest has not seen; together they are all that it explains, and the rest is noise or too much for "
     "it. Parameters that go together, as the growths of the stages do, share what they "
@@ -183,11 +183,11 @@ _PAPER = (
 
 
 def _trained_again(networks: pd.DataFrame, identifier: str) -> str:
-    body = figure_html(accuracies(networks), identifier) + confirmation_table(networks)
+    body = figure_html(accuracies(networks), identifier) + confirmation_html(networks)
     in_paper = networks[networks["paper_error"].notna()]
     if in_paper.empty:
         return body
-    return f"{body}<h3>Beside the paper</h3>{_note(_PAPER)}{paper_table(in_paper)}"
+    return f"{body}<h3>Beside the paper</h3>{_note(_PAPER)}{paper_html(in_paper)}"
 
 
 def _chosen(frame: pd.DataFrame, run: str, task: Task) -> str:

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from search.pareto import Floats
+from hgcnet.arrays import Floats
 from search.report import style
 from search.report.labels import add_labels
 
 if TYPE_CHECKING:
-    from search.fidelity import Fidelity
+    from search.retraining.fidelity import Fidelity
 
 
 def accuracies(summary: pd.DataFrame, cost: str = "flops") -> go.Figure:
     """Mean accuracy against FLOPs or `num_params`, with its 95 % interval, the front as a staircase.
 
-    `summary` is what `search.comparison.summarise_networks` gives.
+    `summary` is what `search.retraining.compare.summarise_networks` gives.
     """
     title = style.FLOPS_TITLE if cost == "flops" else "params (weights and biases)"
     figure = style.empty_figure(title, "mean validation accuracy, with its 95 % interval")
@@ -101,7 +101,7 @@ def correlations(fidelity: "Fidelity") -> go.Figure:
 def simulated(frame: pd.DataFrame, against: str, title: str) -> go.Figure:
     """The hypervolume of simulated searches: each sampler's median over seeds, with its 90 % band.
 
-    `frame` is what `search.simulation.simulate_all` gives; `against` the column for the x axis.
+    `frame` is what `search.simulation.virtual_clock.simulate_searches` gives; `against` the column for the x axis.
     """
     figure = style.empty_figure(title, "hypervolume of the noise-free accuracies")
     places = np.linspace(

@@ -7,19 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from search.results import front
+from search.results.trials import front
 
 Row = Mapping[str, Any]
 Column = Callable[[Row], str]
 
 _NUMBERS = {
     *("trial", "accuracy", "last accuracy", "FLOPs", "params", "epochs", "time", "±", "seeds"),
-    *("by the proxy", "believed", "error", "test error", "the paper's test error"),
+    *("by the proxy", "estimated", "error", "test error", "the paper's test error"),
 }
 _CODE = {"architecture", "export"}
 
 
-def front_table(frame: pd.DataFrame, run: str) -> str:
+def front_html(frame: pd.DataFrame, run: str) -> str:
     """The networks of the front, with what exports them."""
     rows = front(frame)
     if rows.empty:
@@ -36,7 +36,7 @@ def front_table(frame: pd.DataFrame, run: str) -> str:
     return _table(columns, rows)
 
 
-def trials_table(frame: pd.DataFrame, run: str) -> str:
+def trials_html(frame: pd.DataFrame, run: str) -> str:
     """All trials, with a text box that filters them; those of the front are marked."""
     if frame.empty:
         return "<p>The study has no trials yet.</p>"
@@ -63,7 +63,7 @@ def trials_table(frame: pd.DataFrame, run: str) -> str:
     return filter_box + _table(columns, frame)
 
 
-def confirmation_table(networks: pd.DataFrame) -> str:
+def confirmation_html(networks: pd.DataFrame) -> str:
     """Networks trained longer, with fresh seeds, by mean accuracy."""
     columns: dict[str, Column] = {
         "network": _text("name"),
@@ -78,7 +78,7 @@ def confirmation_table(networks: pd.DataFrame) -> str:
     return _table(columns, networks.sort_values("mean", ascending=False))
 
 
-def paper_table(networks: pd.DataFrame) -> str:
+def paper_html(networks: pd.DataFrame) -> str:
     """The presets' errors in percent beside the paper's. Rows: those that the paper measured."""
     columns: dict[str, Column] = {
         "network": _text("name"),
@@ -137,11 +137,11 @@ def _accuracy(key: str) -> Column:
 
 
 def _accuracies(frame: pd.DataFrame) -> dict[str, Column]:
-    """What is believed stands first, where it is known: it decides on the front."""
+    """What is estimated stands first, where it is known: it decides on the front."""
     measured = {"accuracy": _accuracy("val_accuracy")}
-    if frame["believed_accuracy"].isna().all():
+    if frame["estimated_accuracy"].isna().all():
         return measured
-    return {"believed": _accuracy("believed_accuracy"), **measured}
+    return {"estimated": _accuracy("estimated_accuracy"), **measured}
 
 
 def _millions(key: str) -> Column:

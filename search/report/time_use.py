@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from search.pareto import Floats
+from hgcnet.arrays import Floats
 from search.report.style import (
     FAILED_COLOUR,
     FINISHED_COLOUR,
@@ -17,7 +17,7 @@ from search.report.style import (
     in_style,
     with_notice,
 )
-from search.study import INTERRUPTED, UNPLANNED
+from search.study.attributes import INTERRUPTED, UNPLANNED
 
 # What `time_use` tells apart, as the figure names and colours it.
 _USES = {

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from search.pareto import Floats
+from hgcnet.arrays import Floats
 from search.report.style import (
     FINISHED_COLOUR,
     FRONT_COLOUR,
@@ -14,7 +14,7 @@ from search.report.style import (
     with_flops_axis,
     with_notice,
 )
-from search.results import front
+from search.results.trials import front
 
 _SE_CODES = {"none": 0.0, "last": 1.0, "all": 2.0}
 

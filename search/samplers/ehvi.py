@@ -8,7 +8,8 @@ term is that of expected improvement (Jones, Schonlau, Welch 1998), so the whole
 import numpy as np
 from scipy.stats import norm
 
-from search.pareto import Floats, HypervolumeBounds
+from hgcnet.arrays import Floats
+from search.pareto import HypervolumeBounds
 
 
 def normalised_cost(flops: Floats, bounds: HypervolumeBounds) -> Floats:

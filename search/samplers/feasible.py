@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import Architecture
-from search.samplers.parameters import OptunaSpace
+from search.optuna_space import OptunaSpace
 
 
 class FeasibleSampler(BaseSampler):

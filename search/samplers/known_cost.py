@@ -3,7 +3,7 @@
 It proposes the network that is expected to enlarge the hypervolume most. The accuracy comes from a
 Gaussian process; the front from its means, as single accuracies are noisy and the best of many are the
 luckiest. It learns from all epochs of a training, also of one that was stopped early. Candidates are some
-thousand feasible networks and, in a few rounds of local search, the neighbours of the believed front and
+thousand feasible networks and, in a few rounds of local search, the neighbours of the estimated front and
 of the best candidates.
 """
 
@@ -15,12 +15,13 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from hgcnet.structure import Ints
-from search.pareto import Floats, HypervolumeBounds
-from search.samplers.accuracy_model import create_model, features_of
+from hgcnet.arrays import Floats, Ints
+from search.estimation.features import features_of
+from search.estimation.gaussian_process import create_accuracy_model
+from search.estimation.observations import Observations, TrialReader, flops_of, learn
+from search.optuna_space import OptunaSpace
+from search.pareto import HypervolumeBounds
 from search.samplers.ehvi import expected_improvement, normalised_cost
-from search.samplers.observations import Observations, Observer, flops_of, learn
-from search.samplers.parameters import OptunaSpace
 from space.search_space import SearchSpace
 
 START = 3  # finished trainings before there is a model
@@ -43,8 +44,8 @@ class KnownCostSampler(BaseSampler):
         self._space = space
         self._seen = seen
         self._rng = np.random.default_rng(seed)
-        self._model = create_model(space.space, self._rng)
-        self._observer = Observer(space)
+        self._model = create_accuracy_model(space.space, self._rng)
+        self._observer = TrialReader(space)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -92,16 +93,16 @@ class KnownCostSampler(BaseSampler):
         space = self._space.space
         learn(self._model, space, seen)
         taken = np.concatenate([seen.finished, seen.pending])
-        believed, _ = self._model.predict(features_of(space, taken))
+        estimated, _ = self._model.predict(features_of(space, taken))
         cost = normalised_cost(flops_of(space, taken), bounds)
         floor = bounds.reference_accuracy or 0.0
 
         def gain(points: Ints) -> Floats:
             mean, std = self._model.predict(features_of(space, points))
             flops = normalised_cost(flops_of(space, points), bounds)
-            return expected_improvement(mean, std, flops, cost, believed, floor)
+            return expected_improvement(mean, std, flops, cost, estimated, floor)
 
-        front = taken[_staircase(cost, believed)][-_FRONT:]
+        front = taken[_staircase(cost, estimated)][-_FRONT:]
         candidates = np.concatenate([candidates, space.neighbour_points(front)])
         gains = gain(candidates)
         for _ in range(_ROUNDS):

@@ -10,18 +10,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-# search.cluster comes before Ray, as in the command line: only then is all of Ray silent.
-from search.cluster import joined_ray  # isort: skip
+# search.workers.ray_cluster comes before Ray, as in the command line: only then is all of Ray silent.
+from search.workers.ray_cluster import joined_ray  # isort: skip
 from ray import tune
 
 from hgcnet.architecture import Task
-from search.loop import Progress, SearchLoop
-from search.samplers.parameters import OptunaSpace
-from search.storage import open_storage, sqlite_url
-from search.study import StudyWriter
-from search.study_file import parse_study_file
-from search.tuning import fit_trials
-from search.worker import ACCURACY, EPOCH, SECONDS
+from search.optuna_space import OptunaSpace
+from search.study.progress import Progress
+from search.study.search_loop import SearchLoop
+from search.study.storage import open_storage, sqlite_url
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file
+from search.workers.ray_tune import fit_trials
+from search.workers.ray_worker import ACCURACY, EPOCH, SECONDS
 from space.search_space import SearchSpace
 
 WORKERS = 4

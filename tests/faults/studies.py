@@ -11,13 +11,14 @@ import tomli_w
 import torch
 from optuna.trial import FrozenTrial, TrialState
 
-from search.loop import SearchLoop
-from search.preparation import prepare
-from search.proxy.data import load_splits
-from search.proxy.training import ProxyTraining
-from search.storage import open_storage, sqlite_url
-from search.study import Proposal, StudyWriter
-from search.study_file import parse_study_file
+from search.data.splits import load_splits
+from search.prepare import prepare
+from search.study.search_loop import SearchLoop
+from search.study.storage import open_storage, sqlite_url
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file
+from search.training.proxy_training import ProxyTraining
+from search.workers.protocol import Proposal
 
 from .processes import Family, wait_until
 

@@ -14,15 +14,16 @@ import optuna
 import pytest
 
 from hgcnet.errors import RunError
-from search.dashboard import create_server, study_address
-from search.dashboard_content import DashboardContent
-from search.loop import SearchLoop
-from search.preparation import prepare
-from search.run_folder import RunFolder
-from search.storage import open_writer
-from search.stored_study import read_study
-from search.study import Proposal, StudyWriter
-from search.study_file import parse_study_file
+from search.dashboard.content import DashboardContent
+from search.dashboard.server import create_server, study_address
+from search.prepare import prepare
+from search.results.stored_study import read_study
+from search.study.run_folder import RunFolder
+from search.study.search_loop import SearchLoop
+from search.study.storage import open_writer
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file
+from search.workers.protocol import Proposal
 
 from .studies import DOCUMENT, files_with
 

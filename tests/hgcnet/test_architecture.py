@@ -227,7 +227,7 @@ def test_a_wrong_file_gives_its_message_in_one_line(
     assert str(error.value) == f"{path}: {message}"
 
 
-def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text(
         CORRECT.replace("24", "0").replace("0.5", "2").replace("groups = 4", "groups = 0"),

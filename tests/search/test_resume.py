@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import tomli_w
 
-from search.run_folder import RunFolder
-from search.stored_study import read_study
+from search.results.stored_study import read_study
+from search.study.run_folder import RunFolder
 
 QUICKSTART = Path(__file__).parents[2] / "studies" / "quickstart.toml"
 TRIALS = 10
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    command = "from search.cli import main; main(['run', 'study.toml', '--json'])"
+    command = "from search.cli.app import main; main(['run', 'study.toml', '--json'])"
     return subprocess.Popen(
         [sys.executable, "-c", command],
         cwd=folder,

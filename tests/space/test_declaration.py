@@ -1,4 +1,4 @@
-"""The `[space]` table: every way of declaring a parameter, and where a mistake is said to be."""
+"""The `[space]` table: every way of declaring a parameter, and where a error is said to be."""
 
 import json
 from typing import Any
@@ -23,17 +23,17 @@ A_VALUE = {"operator": "sgc", "compression": 0.25, "se": "last"} | dict.fromkeys
 
 
 def read(**table: Any) -> Parameters:
-    mistakes: list[str] = []
-    parameters = read_parameters(BASE | table, mistakes)
-    assert mistakes == []
+    errors: list[str] = []
+    parameters = read_parameters(BASE | table, errors)
+    assert errors == []
     assert parameters is not None
     return parameters
 
 
-def mistakes_of(table: dict[str, Any]) -> list[str]:
-    mistakes: list[str] = []
-    assert read_parameters(table, mistakes) is None
-    return mistakes
+def errors_of(table: dict[str, Any]) -> list[str]:
+    errors: list[str] = []
+    assert read_parameters(table, errors) is None
+    return errors
 
 
 def axes_of(parameters: Parameters) -> dict[str, tuple[Any, ...]]:
@@ -230,24 +230,24 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("table", "expected"), WRONG, ids=[w[1][0] for w in WRONG])
-def test_each_mistake_is_told_where_it_is(table: dict[str, Any], expected: list[str]) -> None:
-    assert mistakes_of(BASE | table) == expected
+def test_each_error_is_told_where_it_is(table: dict[str, Any], expected: list[str]) -> None:
+    assert errors_of(BASE | table) == expected
 
 
 @pytest.mark.parametrize("key", NETWORK_WIDE)
 def test_what_holds_for_the_network_has_no_value_for_each_stage(key: str) -> None:
     value = A_VALUE[key]
-    assert mistakes_of(BASE | {key: [value, value, value]}) == [
+    assert errors_of(BASE | {key: [value, value, value]}) == [
         f"{key}: {[value, value, value]} is a list, but holds for the whole network"
     ]
-    assert mistakes_of(BASE | {key: {"choice": [value], "per_stage": True}}) == [
+    assert errors_of(BASE | {key: {"choice": [value], "per_stage": True}}) == [
         f"{key}.per_stage: true given, but it holds for the whole network"
     ]
 
 
 def test_all_that_is_missing_or_wrong_is_told_at_once() -> None:
-    assert mistakes_of({}) == ["depth: is missing", "groups: is missing", "growth: is missing"]
-    assert mistakes_of({"groups": 0, "depth": 1, "se": "x", "nothing": 1}) == [
+    assert errors_of({}) == ["depth: is missing", "groups: is missing", "growth: is missing"]
+    assert errors_of({"groups": 0, "depth": 1, "se": "x", "nothing": 1}) == [
         "growth: is missing",
         "groups: 0 is not a positive integer",
         "se: 'x' is not one of none, last, all",
@@ -255,7 +255,7 @@ def test_all_that_is_missing_or_wrong_is_told_at_once() -> None:
     ]
 
 
-def test_mistakes_are_added_to_those_there_were() -> None:
-    mistakes = ["budget: is missing"]
-    assert read_parameters(BASE, mistakes) == Parameters(depth=2, groups=4, growth=8)
-    assert mistakes == ["budget: is missing"]
+def test_errors_are_added_to_those_there_were() -> None:
+    errors = ["budget: is missing"]
+    assert read_parameters(BASE, errors) == Parameters(depth=2, groups=4, growth=8)
+    assert errors == ["budget: is missing"]

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from search.early_stopping.rungs import Rungs, goes_on, spread_order
+from search.early_stopping.rungs import Rungs, is_promoted, spread_order
 from search.pareto import non_dominated
+from search.study_file.schema import rung_epochs
 
 
 def brute_force_goes_on(losses, mine, reduction_factor):
@@ -34,20 +35,20 @@ def brute_force_goes_on(losses, mine, reduction_factor):
 
 
 def test_rungs_lie_below_the_last_epoch():
-    assert Rungs(1, 27, 3).rung_epochs == (1, 3, 9)
-    assert Rungs(1, 28, 3).rung_epochs == (1, 3, 9, 27)
-    assert Rungs(4, 12, 2).rung_epochs == (4, 8)
-    assert Rungs(12, 12, 2).rung_epochs == ()
+    assert rung_epochs(1, 27, 3) == (1, 3, 9)
+    assert rung_epochs(1, 28, 3) == (1, 3, 9, 27)
+    assert rung_epochs(4, 12, 2) == (4, 8)
+    assert rung_epochs(12, 12, 2) == ()
 
 
 @pytest.mark.parametrize(("min_epochs", "reduction_factor"), [(0, 2), (1, 1)])
 def test_senseless_settings_are_refused(min_epochs, reduction_factor):
     with pytest.raises(ValueError, match="must be at least"):
-        Rungs(min_epochs, 10, reduction_factor)
+        rung_epochs(min_epochs, 10, reduction_factor)
 
 
 def test_one_loss_is_plain_successive_halving():
-    rungs = Rungs(1, 10, 2)
+    rungs = Rungs(rung_epochs(1, 10, 2), 2)
     assert rungs.on_result(0, 1, [2.0])
     assert rungs.on_result(1, 1, [1.0])
     assert not rungs.on_result(2, 1, [3.0])
@@ -57,7 +58,7 @@ def test_one_loss_is_plain_successive_halving():
 
 
 def test_between_rungs_everything_goes_on():
-    rungs = Rungs(2, 10, 2)
+    rungs = Rungs(rung_epochs(2, 10, 2), 2)
     for trial in range(4):
         rungs.on_result(trial, 2, [0.0])
     assert all(rungs.on_result(9, epoch, [99.0]) for epoch in (1, 3, 5, 10))
@@ -65,7 +66,7 @@ def test_between_rungs_everything_goes_on():
 
 
 def test_all_go_on_until_there_is_something_to_halve():
-    rungs = Rungs(1, 10, 3)
+    rungs = Rungs(rung_epochs(1, 10, 3), 3)
     assert rungs.on_result(0, 1, [0.1, 0.1])
     assert rungs.on_result(1, 1, [0.9, 0.9])
     assert not rungs.on_result(2, 1, [0.8, 0.8])
@@ -73,7 +74,7 @@ def test_all_go_on_until_there_is_something_to_halve():
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_never_goes_on(bad):
-    rungs = Rungs(1, 10, 4)
+    rungs = Rungs(rung_epochs(1, 10, 4), 4)
     assert not rungs.on_result(0, 1, [bad, 1.0])
     assert all(rungs.on_result(trial, 1, [0.5, 1.0]) for trial in (1, 2))
     assert not rungs.on_result(3, 1, [0.1, bad])
@@ -87,7 +88,7 @@ def test_both_ends_of_the_front_are_ranked_first():
 
 
 def test_the_first_front_goes_on_whole():
-    rungs = Rungs(1, 10, 2)
+    rungs = Rungs(rung_epochs(1, 10, 2), 2)
     front = [(0.1 * i, 0.9 - 0.1 * i) for i in range(10)]
     assert all(rungs.on_result(trial, 1, losses) for trial, losses in enumerate(front))
     assert not rungs.on_result(10, 1, (0.55, 0.9))
@@ -111,21 +112,21 @@ def test_decisions_agree_with_ranking_the_whole_rung(m, reduction_factor):
         rung = dict(enumerate(losses.tolist()))
         for trial in range(n):
             expected = brute_force_goes_on(losses.tolist(), trial, reduction_factor)
-            assert goes_on(rung, trial, reduction_factor) == expected
+            assert is_promoted(rung, trial, reduction_factor) == expected
 
 
 @pytest.mark.parametrize("reduction_factor", [2, 3])
 def test_one_in_reduction_factor_of_a_full_rung_goes_on(reduction_factor):
     losses = np.random.default_rng(0).random((61, 2)).tolist()
     rung = dict(enumerate(losses))
-    going = [trial for trial in rung if goes_on(rung, trial, reduction_factor)]
+    going = [trial for trial in rung if is_promoted(rung, trial, reduction_factor)]
     assert len(going) == math.ceil(61 / reduction_factor)
 
 
 def test_replayed_results_rebuild_the_state_in_any_order_and_count_once():
     rng = np.random.default_rng(0)
     results = [(trial, epoch, rng.random(2)) for trial in range(40) for epoch in (1, 3)]
-    first, again = Rungs(1, 9, 3), Rungs(1, 9, 3)
+    first, again = Rungs(rung_epochs(1, 9, 3), 3), Rungs(rung_epochs(1, 9, 3), 3)
     for trial, epoch, losses in results:
         first.on_result(trial, epoch, losses)
     for index in [*rng.permutation(len(results)), *range(len(results))]:

@@ -1,4 +1,4 @@
-"""A small study with a trial of every kind, as the frame of `search.results`."""
+"""A small study with a trial of every kind, as the frame of `search.results.trials.trials`."""
 
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from hgcnet.architecture import Architecture, Stage
-from search.results import to_frame
+from search.results.trials import to_frame
 
 BEGIN = datetime(2026, 1, 1, 8)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.report.figures import pareto, with_colour_selector
+from search.report.figures import pareto_figure, with_colour_selector
 
 
 def points(figure):
@@ -11,7 +11,7 @@ def points(figure):
 
 
 def test_the_pareto_figure_tells_the_states_apart(frame):
-    assert points(pareto(frame)) == {
+    assert points(pareto_figure(frame)) == {
         "Pareto front": [(1e6, 0.3), (3e6, 0.5), (5e6, 0.6)],
         "finished": [(4e6, 0.45)],
         "stopped early": [(6e6, 0.25)],
@@ -20,7 +20,7 @@ def test_the_pareto_figure_tells_the_states_apart(frame):
 
 
 def test_the_front_is_a_staircase_on_a_log_axis_with_units(frame):
-    figure = pareto(frame)
+    figure = pareto_figure(frame)
     assert next(t for t in figure.data if t.name == "Pareto front").line.shape == "hv"
     assert figure.layout.xaxis.type == "log"
     assert figure.layout.xaxis.title.text == "FLOPs (multiply-adds of one image)"
@@ -28,7 +28,7 @@ def test_the_front_is_a_staircase_on_a_log_axis_with_units(frame):
 
 
 def test_trials_given_by_name_are_labelled_and_escaped(frame):
-    labels = {note.text: (note.x, note.y) for note in pareto(frame).layout.annotations}
+    labels = {note.text: (note.x, note.y) for note in pareto_figure(frame).layout.annotations}
     assert labels == {
         "cheapest": (pytest.approx(6), 0.3),
         "hgcnet_42_g4": (pytest.approx(np.log10(5e6)), 0.6),
@@ -37,7 +37,7 @@ def test_trials_given_by_name_are_labelled_and_escaped(frame):
 
 
 def test_every_measured_point_lies_within_the_axes(frame):
-    figure = pareto(frame)
+    figure = pareto_figure(frame)
     (left, right), (low, high) = figure.layout.xaxis.range, figure.layout.yaxis.range
     for x, y in [point for trace in points(figure).values() for point in trace]:
         assert left < np.log10(x) < right
@@ -45,7 +45,7 @@ def test_every_measured_point_lies_within_the_axes(frame):
 
 
 def test_hovering_shows_the_trial_and_its_architecture(frame):
-    text = {trace.name: trace.hovertext[0] for trace in pareto(frame).data}
+    text = {trace.name: trace.hovertext[0] for trace in pareto_figure(frame).data}
     assert text["finished"] == (
         "<b>trial 4</b>, finished<br>hgc 4x8g2 2x16g4+se1 b4 c0.5 s24<br>"
         "accuracy 0.4500, 4.00M FLOPs<br>0.004M params<br>enqueued: &lt;b&gt;mine&lt;/b&gt;"
@@ -55,7 +55,7 @@ def test_hovering_shows_the_trial_and_its_architecture(frame):
 
 
 def test_buttons_colour_every_point_by_a_trait_of_its_network(frame):
-    figure = with_colour_selector(pareto(frame), frame)
+    figure = with_colour_selector(pareto_figure(frame), frame)
     (menu,) = figure.layout.updatemenus
     assert [button.label for button in menu.buttons] == ["state", "groups", "depth", "growth", "SE"]
     by_depth = dict(
@@ -78,10 +78,10 @@ def test_buttons_colour_every_point_by_a_trait_of_its_network(frame):
 
 
 def test_without_results_the_figure_says_so(empty):
-    figure = with_colour_selector(pareto(empty), empty)
+    figure = with_colour_selector(pareto_figure(empty), empty)
     assert not figure.data
     assert len(figure.layout.annotations) == 1
 
 
 def test_the_figure_is_small_enough_for_the_dashboard(frame):
-    assert len(pareto(frame).to_json()) < 5000
+    assert len(pareto_figure(frame).to_json()) < 5000

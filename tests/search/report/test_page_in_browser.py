@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from hgcnet.architecture import Task
 from search.pareto import HypervolumeBounds
 from search.report.page import write_page
-from search.results import front
+from search.results.trials import front
 
 pytestmark = pytest.mark.slow
 

@@ -8,12 +8,13 @@ from optuna.storages import InMemoryStorage
 
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
+from search.estimation.features import Scaling, features_of
+from search.estimation.gaussian_process import AccuracyModel
+from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds, normalised_hypervolume
-from search.samplers.accuracy_model import AccuracyModel, Scaling, features_of
 from search.samplers.ehvi import expected_improvement, normalised_cost
-from search.samplers.parameters import OptunaSpace
-from search.study import StudyWriter
-from search.study_file import parse_study_file
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file
 from space.parameters import Choice, Growth, Parameters, Range
 from space.search_space import Limits, SearchSpace
 
@@ -146,8 +147,8 @@ def test_what_is_being_trained_leaves_less_to_learn_near_it() -> None:
     model.learn(features[:20], accuracy[:20], features[:0])
     mean, std = model.predict(features[20:])
     model.learn(features[:20], accuracy[:20], features[20:])
-    believed, left = model.predict(features[20:])
-    assert believed == pytest.approx(mean, abs=1e-3)
+    estimated, left = model.predict(features[20:])
+    assert estimated == pytest.approx(mean, abs=1e-3)
     assert (left < std).all()
 
 

@@ -16,10 +16,12 @@ from scipy.stats import chisquare
 
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
-from search.samplers import _SAMPLERS, create_sampler
-from search.samplers.parameters import OptunaSpace
-from search.study import Proposal, StudyWriter
-from search.study_file import StudyFile, parse_study_file
+from search.optuna_space import OptunaSpace
+from search.samplers.create import _SAMPLERS, create_sampler
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file
+from search.study_file.schema import StudyFile
+from search.workers.protocol import Proposal
 from space.parameters import Choice, Growth, Parameters, Range
 from space.search_space import Limits, SearchSpace
 

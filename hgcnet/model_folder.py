@@ -1,0 +1,230 @@
+"""Model folders: a trained network with all that is needed to use it elsewhere; and `load`.
+
+    architecture.toml    the architecture, its task, where it came from
+    model.safetensors    the weights: numbers and names, nothing that could be executed
+    metrics.json         what was measured, the normalisation of pixels, SHA-256 of the two others
+
+metrics.json is written last. A folder whose writing was cut short has none, or one whose sums are
+not those of the files beside it, so it is never taken for a whole one.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hgcnet.architecture import ArchitectureFile, read_architecture, write_architecture
+from hgcnet.atomic_write import replace_file
+from hgcnet.complexity import count
+from hgcnet.errors import ArchitectureError, MissingPackageError, one_line, shown
+from hgcnet.layers import Form
+from hgcnet.model import HGCNet
+
+FORMAT = 1
+_GREATEST = torch.finfo(torch.float32).max
+_ARCHITECTURE, _WEIGHTS, _METRICS = "architecture.toml", "model.safetensors", "metrics.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord:
+    """What a model folder says of its network, the weights left out."""
+
+    file: ArchitectureFile
+    metrics: Mapping[str, Any]
+    mean: tuple[float, ...]  # of each channel's pixels, which are in [0, 1]
+    std: tuple[float, ...]
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """(N, C, H, W) uint8 -> the float32 images that the network was trained on."""
+
+        def per_channel(values: tuple[float, ...]) -> Tensor:
+            values_255 = 255 * torch.tensor(values, dtype=torch.float32, device=pixels.device)
+            return values_255[:, None, None]
+
+        return (pixels.float() - per_channel(self.mean)).div_(per_channel(self.std))
+
+
+def save_model(
+    folder: str | Path,
+    model: HGCNet,
+    *,
+    metrics: Mapping[str, Any],
+    mean: Sequence[float],
+    std: Sequence[float],
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a model folder, in place of an older one; other files in it are left alone.
+
+    Args:
+        folder: Is made where there is none.
+        model: Its weights are stored in float32.
+        metrics: What was measured; whatever JSON can hold.
+        mean: Of each channel's pixels, which are in [0, 1]; with `std`, the normalisation that the
+            weights were trained with.
+        std: As `mean`.
+        provenance: Where the network came from; counts and fingerprint are added.
+
+    Raises:
+        ArchitectureError: the folder cannot be written.
+        ValueError: JSON cannot hold the metrics (NaN among others), or the normalisation is not one
+            number for each channel, those of `std` above 0.
+    """
+    folder, architecture, task = Path(folder), model.architecture, model.task
+    mean, std = [float(value) for value in mean], [float(value) for value in std]
+    if wrong := _normalisation_error(mean, std, task.in_channels):
+        raise ValueError(wrong)
+    counts = asdict(count(architecture, task))
+    known = {"fingerprint": architecture.fingerprint, **counts}
+    file = ArchitectureFile(
+        architecture=architecture, task=task, provenance={**(provenance or {}), **known}
+    )
+    weights = _weights_to_bytes(model)
+    document = {"format": FORMAT, "mean": mean, "std": std, "metrics": dict(metrics)}
+    json.dumps(document, allow_nan=False)  # before anything is written
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _METRICS).unlink(missing_ok=True)
+        write_architecture(folder / _ARCHITECTURE, file)
+        replace_file(folder / _WEIGHTS, weights)
+        document["sha256"] = {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in (_ARCHITECTURE, _WEIGHTS)
+        }
+        text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+        replace_file(folder / _METRICS, text.encode())
+    except OSError as error:
+        raise ArchitectureError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
+def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> HGCNet:
+    """The network of a model folder or of an architecture file, for the task that is named there.
+
+    Of a model folder: with its weights, in evaluation mode. Of a file: with fresh weights, drawn
+    from `seed`, in training mode.
+
+    Raises:
+        ArchitectureError: it cannot be read, is wrong, or its parts do not belong together: the
+            folder is not whole, or a file no longer describes the network whose fingerprint it holds.
+    """
+    path = Path(folder_or_file)
+    if not path.is_dir():
+        file = read_architecture(path)
+        generator = torch.Generator().manual_seed(seed)
+        return HGCNet(file.architecture, file.task, generator=generator, form=form)
+    record = read_record(path)
+    tensors = _read_weights(path / _WEIGHTS)
+    total = sum(tensor.numel() for tensor in tensors.values())
+    needed = count(record.file.architecture, record.file.task).num_params_total
+    if total < needed:  # before a network is allocated for which there are no weights
+        raise ArchitectureError(
+            f"{path / _WEIGHTS}: holds {total:,} numbers, fewer than the {needed:,} parameters of "
+            f"the network of {_ARCHITECTURE}"
+        )
+    network = HGCNet(record.file.architecture, record.file.task, form=form)
+    expected = {name: _signature(tensor) for name, tensor in network.state_dict().items()}
+    found = {name: _signature(tensor) for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        wanted, given = expected.get(name, "nothing"), found.get(name, "nothing")
+        if wanted != given:
+            raise ArchitectureError(
+                f"{path / _WEIGHTS}: {one_line(name)}: holds {given} where the network of {_ARCHITECTURE} "
+                f"has {wanted}"
+            )
+    network.load_state_dict(tensors)
+    return network.eval()
+
+
+def read_record(folder: str | Path) -> ModelRecord:
+    """What a model folder says of its network, after a check that the folder is whole.
+
+    Raises:
+        ArchitectureError: it is not, or a file in it is wrong.
+    """
+    folder = Path(folder)
+    for name in (_ARCHITECTURE, _WEIGHTS, _METRICS):
+        if not (folder / name).is_file():
+            raise ArchitectureError(
+                f"{folder}: is not a whole model folder: it has no {name}; a model folder holds "
+                f"{_ARCHITECTURE}, {_WEIGHTS} and {_METRICS}, which is written last"
+            )
+    path = folder / _METRICS
+    document = _read_json(path)
+    for name in (_ARCHITECTURE, _WEIGHTS):
+        if hashlib.sha256(_read_bytes(folder / name)).hexdigest() != document["sha256"].get(name):
+            raise ArchitectureError(
+                f"{folder / name}: is not the file that {_METRICS} was written for: it is cut short, "
+                "was changed, or comes from another folder; copy the whole folder again"
+            )
+    file = read_architecture(folder / _ARCHITECTURE)
+    mean, std = document["mean"], document["std"]
+    if wrong := _normalisation_error(mean, std, file.task.in_channels):
+        raise ArchitectureError(f"{path}: {wrong}")
+    return ModelRecord(file=file, metrics=document["metrics"], mean=tuple(mean), std=tuple(std))
+
+
+def _weights_to_bytes(model: HGCNet) -> bytes:
+    try:
+        from safetensors.torch import save
+    except ImportError as error:
+        raise MissingPackageError("a model folder", "safetensors") from error
+    tensors = {
+        name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    content: bytes = save(tensors, {"fingerprint": model.architecture.fingerprint})
+    return content
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        from safetensors.torch import load as parse
+    except ImportError as error:
+        raise MissingPackageError("a model folder", "safetensors") from error
+    try:
+        tensors: dict[str, Tensor] = parse(_read_bytes(path))
+    except Exception as error:  # SafetensorError, and what torch raises about a dtype or a shape
+        raise ArchitectureError(f"{path}: is not a safetensors file: {one_line(error)}") from error
+    return tensors
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(_read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise ArchitectureError(f"{path}: is not JSON: {one_line(error)}") from error
+    kinds = {"format": int, "sha256": dict, "mean": list, "std": list, "metrics": dict}
+    for key, kind in kinds.items():
+        value = document.get(key) if isinstance(document, dict) else None
+        if not isinstance(value, kind):
+            raise ArchitectureError(f"{path}: {key}: {shown(value)} is not a {kind.__name__}")
+    if document["format"] != FORMAT:
+        raise ArchitectureError(
+            f"{path}: format: {shown(document['format'])} is not {FORMAT}, the format read here"
+        )
+    return dict(document)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArchitectureError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _normalisation_error(mean: list[Any], std: list[Any], channels: int) -> str | None:
+    for name, values in (("mean", mean), ("std", std)):
+        numbers = [v for v in values if isinstance(v, int | float) and abs(v) <= _GREATEST]
+        if len(numbers) != len(values) or len(values) != channels:
+            return f"{name}: {shown(values)} is not one number for each of {channels} channels"
+    if min(std) <= 0:
+        return f"std: {shown(std)} is not above 0"
+    return None
+
+
+def _signature(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

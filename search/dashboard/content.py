@@ -1,0 +1,256 @@
+"""What the driver keeps in Optuna Dashboard: graphs, notes, and the files of the front's networks.
+
+Two graphs and a note on the study; on each trial of the front a note, its architecture file and its
+learning curve.
+
+All of it is system attributes of the study, in the form in which `optuna_dashboard.save_note` and
+`save_plotly_graph_object` store it. Those take a second to import and write everything anew; here
+only what is not stored so is written, which also puts right what a killed driver left half written.
+(A finished trial takes no attributes, so its files are registered with the study as well.)
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import tomli_w
+from optuna.trial import FrozenTrial, TrialState
+
+from hgcnet.architecture import architecture_document
+from hgcnet.atomic_write import replace_file
+from search.dashboard import graphs
+from search.export import architecture_file
+from search.optuna_space import OptunaSpace
+from search.results.trials import STATE_NAMES, are_on_front
+from search.study.writer import StudyWriter
+from search.study_file.schema import StudyFile
+from search.units import count_text
+
+PERIOD = 30.0  # seconds between two updates
+PIECE = 2045  # characters of an attribute that the dashboard reads
+# Trials with a note, while the study runs and at its end; they keep it when they leave the front.
+MAX_NOTED, MAX_NOTED_AT_END = 60, 150
+
+Attributes = dict[str, Any]
+
+
+class DashboardContent:
+    """Keeps the dashboard's content up to date, through the study's writer.
+
+    What fails in the storage raises as every write of the study does. An artifact that cannot be
+    written is left out: that is said once, and it is tried again at the next update.
+    """
+
+    def __init__(
+        self,
+        writer: StudyWriter,
+        file: StudyFile,
+        space: OptunaSpace,
+        artifacts: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self._writer = writer
+        self._file = file
+        self._space = space
+        self._artifacts = artifacts
+        self._say = say
+        self._num_ended = -1  # trials, at the last update
+        self._complete: set[int] = set()  # trials that have their note and all their files
+        self._has_failed = False
+        self._written_at = 0.0
+
+    def update(self) -> None:
+        """Writes, unless that was done a moment ago."""
+        if time.monotonic() - self._written_at >= PERIOD:
+            self.write()
+
+    def write(self, *, is_last: bool = False) -> None:
+        """Writes what has changed since the last time.
+
+        NSGA-II reads all that is written at each ask, the dashboard goes through it for each trial, and
+        nothing can be taken away again. So a front that never settles gets more notes only at the end.
+
+        Args:
+            is_last: whether nothing more will be asked.
+
+        Raises:
+            RunError: the storage failed.
+        """
+        ended = [trial for trial in self._writer.trials() if trial.state.is_finished()]
+        if is_last or len(ended) != self._num_ended:
+            on_front = are_on_front(ended, self._file.metrics)
+            front = [trial for trial, is_kept in zip(ended, on_front, strict=True) if is_kept]
+            stored = self._writer.system_attributes()
+            content = self._of_study(ended, front, stored)
+            for trial in self._without_note(front, stored, is_last):
+                content |= self._of_trial(trial, stored)
+            self._writer.set_system_attributes(content)
+            self._num_ended = len(ended)
+        self._written_at = time.monotonic()
+
+    def _of_study(
+        self,
+        ended: Sequence[FrozenTrial],
+        front: Sequence[FrozenTrial],
+        stored: Mapping[str, Any],
+    ) -> Attributes:
+        """The study's note and the two graphs."""
+        numbers = {trial.number for trial in front}
+        points = {
+            trial.number: _point(trial, trial.number in numbers)
+            for trial in ended
+            if trial.user_attrs.get("curve")
+        }
+        trained = [trial for trial in ended if trial.state != TrialState.FAIL]
+        trained.sort(key=lambda trial: (trial.datetime_complete, trial.number))
+        bounds = self._writer.hypervolume_bounds()
+        history = graphs.hypervolume_graph([points[trial.number] for trial in trained], bounds)
+        return (
+            note(None, study_note(self._file, self._space.space.size), stored)
+            | graph("pareto", graphs.pareto_graph(list(points.values())).to_json(), stored)
+            | graph("hypervolume", history.to_json(), stored)
+        )
+
+    def _without_note(
+        self, front: Sequence[FrozenTrial], stored: Mapping[str, Any], is_last: bool
+    ) -> list[FrozenTrial]:
+        """What of the front gets its note and its files now, or has them only in part."""
+        is_noted = {trial.number: _version_key(trial._trial_id) in stored for trial in front}
+        room = (MAX_NOTED_AT_END if is_last else MAX_NOTED) - sum(
+            key.endswith(":note_ver") for key in stored
+        )
+        new = [trial for trial in front if not is_noted[trial.number]]
+        begun = [trial for trial in front if is_noted[trial.number]]
+        return [
+            trial for trial in begun + new[: max(0, room)] if trial.number not in self._complete
+        ]
+
+    def _of_trial(self, trial: FrozenTrial, stored: Mapping[str, Any]) -> Attributes:
+        """The note of a trial of the front, and its files once they are written."""
+        content: Attributes = {}
+        try:
+            self._artifacts.mkdir(exist_ok=True)
+            for name, (kind, text) in trial_files(trial, self._file, self._space).items():
+                # The same at every try, so that nothing is left over of a driver that was killed.
+                identity = str(
+                    uuid5(NAMESPACE_URL, f"hgcnas {self._file.name} {trial.number} {name}")
+                )
+                if not (self._artifacts / identity).exists():
+                    replace_file(self._artifacts / identity, text.encode())
+                content |= artifact(trial, identity, name, kind)
+            self._complete.add(trial.number)
+        except OSError as error:
+            if not self._has_failed:
+                self._say(
+                    f"{self._artifacts}: cannot be written: {error.strerror}; it is tried again"
+                )
+            self._has_failed = True
+        return content | note(trial._trial_id, trial_note(trial, self._file), stored)
+
+
+def study_note(file: StudyFile, num_points: int) -> str:
+    """What the study is, and what can be done with it, in Markdown."""
+    limits = [f"{key} {count_text(v)}" for key, v in asdict(file.limits).items() if v is not None]
+    return f"""\
+# {file.name}
+
+{file.budget.trials} trials by {file.sampler.kind} on {file.data.dataset}, in a space of \
+{num_points:,} points; limits: {", ".join(limits) or "none"}.
+
+- `hgcnas status {file.name}`: counts, the front so far, the time left
+- `hgcnas export {file.name} --select knee`: the architecture file of a network (or `best`, \
+`max-flops=60e6`, `--trial N`)
+- `hgcnas report {file.name} --open`: everything on one page that can be sent around
+- `hgcnas enqueue {file.name} ARCH.toml`: train this one next
+
+The trials of the front have a note, their architecture file and their learning curve.
+
+## The study file
+
+```toml
+{tomli_w.dumps(dict(file.document)).strip()}
+```
+"""
+
+
+def trial_note(trial: FrozenTrial, file: StudyFile) -> str:
+    """What a trial of the front is, in Markdown. Stays true when the trial leaves the front."""
+    attributes = trial.user_attrs
+    origin = f", {attributes['origin']}" if attributes.get("origin") else ""
+    return f"""\
+**{attributes["architecture"]}**{origin}
+
+{attributes["curve"][-1]:.4f} after {len(attributes["curve"])} epochs, \
+{count_text(attributes["flops"])} FLOPs, {count_text(attributes["num_params"])} params. \
+It was on the Pareto front when this was written.
+
+`hgcnas export {file.name} --trial {trial.number} -o trial_{trial.number}.toml`
+"""
+
+
+def trial_files(
+    trial: FrozenTrial, file: StudyFile, space: OptunaSpace
+) -> dict[str, tuple[str, str]]:
+    """The files of a trial by name: their MIME types and texts."""
+    rows = [f"{epoch},{value}" for epoch, value in enumerate(trial.user_attrs["curve"], start=1)]
+    architecture = tomli_w.dumps(architecture_document(architecture_file(trial, file, space)))
+    return {
+        f"trial_{trial.number}.toml": ("text/plain", architecture),
+        f"trial_{trial.number}_curve.csv": (
+            "text/csv",
+            "\n".join(["epoch,val_accuracy", *rows]) + "\n",
+        ),
+    }
+
+
+def graph(name: str, figure: str, stored: Mapping[str, Any]) -> Attributes:
+    """The attributes of a custom graph, from its JSON."""
+    return _pieces(f"dashboard:plot_data:{name}:", figure, stored)
+
+
+def note(trial_id: int | None, text: str, stored: Mapping[str, Any]) -> Attributes:
+    """The attributes of a note on a trial, or on the study (None).
+
+    The version, which tells an open page that the text is another one, comes last: a note is shown
+    once all of it is there.
+    """
+    version_key = _version_key(trial_id)
+    pieces = _pieces(version_key.replace("note_ver", "note_str:"), text, stored)
+    version = int(stored.get(version_key, 0))
+    is_new = version == 0 or any(stored.get(key) != piece for key, piece in pieces.items())
+    return pieces | {version_key: version + is_new}
+
+
+def artifact(trial: FrozenTrial, identity: str, name: str, kind: str) -> Attributes:
+    """The attribute that registers a file of the artifact store with a trial."""
+    facts = {"artifact_id": identity, "filename": name, "mimetype": kind, "encoding": None}
+    return {f"dashboard:artifacts:{trial._trial_id}:{identity}": json.dumps(facts)}
+
+
+def _version_key(trial_id: int | None) -> str:
+    return "dashboard:note_ver" if trial_id is None else f"dashboard:{trial_id}:note_ver"
+
+
+def _pieces(prefix: str, text: str, stored: Mapping[str, Any]) -> Attributes:
+    """A text in pieces; what is stored of a longer one is emptied."""
+    starts = range(0, len(text), PIECE)
+    pieces = {f"{prefix}{n}": text[start : start + PIECE] for n, start in enumerate(starts)}
+    return pieces | {key: "" for key in stored if key.startswith(prefix) and key not in pieces}
+
+
+def _point(trial: FrozenTrial, is_on_front: bool) -> graphs.Point:
+    attributes = trial.user_attrs
+    origin = attributes.get("origin") or ""
+    return graphs.Point(
+        number=trial.number,
+        state=STATE_NAMES[trial.state],
+        accuracy=attributes["curve"][-1],
+        flops=attributes["flops"],
+        on_front=is_on_front,
+        name=origin.partition(": ")[2] or origin,
+        architecture=attributes["architecture"],
+    )

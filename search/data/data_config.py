@@ -1,0 +1,20 @@
+"""DataConfig: a data set as a study file names it. Loads no decoder."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DatasetName = Literal["digits", "cifar10", "cifar100", "image_folder", "npz"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Which data set, and the resolution that FLOPs and limits refer to.
+
+    `root`: the folder of cifar10, cifar100 or image_folder, or the .npz file; digits needs none.
+    `mirror`: whether training images are mirrored at random; None is yes for all but digits.
+    """
+
+    dataset: DatasetName
+    root: str = "~/.cache/hgcnas"
+    resolution: int
+    mirror: bool | None = None

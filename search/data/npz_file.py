@@ -1,0 +1,149 @@
+"""The npz data set: images and labels in one NumPy archive, every malformed one refused in one line."""
+
+import math
+import zipfile
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from hgcnet.arrays import Ints
+from hgcnet.errors import DataError, one_line
+from search.data.resize import Images
+from search.data.source import Part, Source, array_source
+
+_WANTED = (
+    "an .npz archive with images, uint8 (N, H, W) or (N, H, W, C), and labels, integers (N,); "
+    "test_images and test_labels may be there too"
+)
+_MOST_EXPANDED = 1100  # times: what deflate, with which NumPy compresses, can reach
+
+
+def open_npz(path: Path, part: Part) -> Source:
+    """Reads `images`, `labels` and, for the test part, `test_images`, `test_labels`.
+
+    Raises:
+        DataError: the file is absent, is no such archive, or its arrays do not fit each other.
+    """
+    with _open_file(path) as file, _open_archive(path, file) as archive:
+        has_test = _check_keys(path, archive)
+        images, labels = _read_part(path, archive, "images", "labels")
+        num_classes = int(labels.max()) + 1
+        if (absent := num_classes - len(np.unique(labels))) > 0:
+            raise DataError(
+                f"{path}: labels: {absent} of the classes 0 to {num_classes - 1} have no image; "
+                "labels must be 0 to the number of classes - 1"
+            )
+        names = tuple(str(label) for label in range(num_classes))
+        if part == "train":
+            return array_source(images, labels, names, has_test=has_test)
+
+        test_images, test_labels = _read_part(path, archive, "test_images", "test_labels")
+        if test_images.shape[1] != images.shape[1]:
+            raise DataError(
+                f"{path}: test_images: {test_images.shape[1]} channels, "
+                f"but images has {images.shape[1]}"
+            )
+        if test_labels.max() >= num_classes:
+            raise DataError(
+                f"{path}: test_labels: {test_labels.max()} is no class of labels, "
+                f"which are 0 to {num_classes - 1}"
+            )
+        return array_source(test_images, test_labels, names, has_test=has_test)
+
+
+def _open_file(path: Path) -> BinaryIO:
+    if not path.exists():
+        raise DataError(f"{path}: does not exist; the npz data set is {_WANTED}")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
+
+
+def _open_archive(path: Path, file: BinaryIO) -> zipfile.ZipFile:
+    if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
+        raise DataError(f"{path}: holds a single array; the npz data set is {_WANTED}")
+    try:
+        return zipfile.ZipFile(file)
+    except Exception as error:  # BadZipFile, and whatever else damage leads to
+        raise DataError(f"{path}: cannot be read as {_WANTED}") from error
+
+
+def _check_keys(path: Path, archive: zipfile.ZipFile) -> bool:
+    """Whether there are test images; all keys that belong together must be there."""
+    keys = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+    has_test = not keys.isdisjoint({"test_images", "test_labels"})
+    needed = ["images", "labels"] + ["test_images", "test_labels"] * has_test
+    if absent := [key for key in needed if key not in keys]:
+        there = one_line(", ".join(sorted(keys)) or "nothing")
+        raise DataError(f"{path}: {' and '.join(absent)}: missing; it has {there}")
+    return has_test
+
+
+def _read_part(
+    path: Path, archive: zipfile.ZipFile, images_key: str, labels_key: str
+) -> tuple[Images, Ints]:
+    """Images as (N, C, H, W) and labels (N,), checked."""
+    try:
+        images, labels = _read_array(archive, images_key), _read_array(archive, labels_key)
+    except Exception as error:  # zipfile, its decompressors and NumPy raise errors of many kinds
+        raise DataError(
+            f"{path}: {images_key} or {labels_key} cannot be read: {one_line(error)}"
+        ) from error
+
+    if images.dtype != np.uint8:
+        raise DataError(
+            f"{path}: {images_key}: dtype {images.dtype} is not uint8 (values 0 to 255)"
+        )
+    if images.ndim not in (3, 4) or 0 in images.shape:
+        raise DataError(
+            f"{path}: {images_key}: shape {images.shape} is not (N, H, W) or (N, H, W, C)"
+        )
+    if images.ndim == 4 and images.shape[3] > min(images.shape[1:3]):
+        raise DataError(
+            f"{path}: {images_key}: shape {images.shape} has more channels than rows or columns; "
+            "channels come last: (N, H, W, C)"
+        )
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise DataError(
+            f"{path}: {labels_key}: {labels.dtype} of shape {labels.shape} are not integers (N,)"
+        )
+    if len(images) != len(labels):
+        raise DataError(
+            f"{path}: {images_key} has {len(images)} images, but {labels_key} has {len(labels)} labels"
+        )
+    if labels.min() < 0:
+        raise DataError(f"{path}: {labels_key}: {labels.min()} is negative; labels start at 0")
+    if labels.max() > np.iinfo(np.int64).max:
+        raise DataError(f"{path}: {labels_key}: {labels.max()} is no number of a class")
+    images = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
+    return images, labels.astype(np.int64)
+
+
+def _read_array(archive: zipfile.ZipFile, key: str) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
+    """One array. Objects, which would have to be unpickled, are refused by NumPy."""
+    member = archive.getinfo(f"{key}.npy")
+    stored = min(member.compress_size, archive.start_dir)
+    if member.file_size > _MOST_EXPANDED * stored:
+        raise ValueError(f"{key} grows from {stored:,} to {member.file_size:,} bytes")
+    with archive.open(member) as file:
+        announced = _announced_size(file)
+        if announced not in (None, member.file_size):
+            raise ValueError(f"{key} has {member.file_size:,} bytes and announces {announced:,}")
+        file.seek(0)
+        return npy.read_array(file, allow_pickle=False)
+
+
+def _announced_size(file: IO[bytes]) -> int | None:
+    """Bytes of the array that begins here, by its header: NumPy allocates what that says.
+
+    None of arrays of objects, which have no size.
+    """
+    read_header = _HEADERS[npy.read_magic(file)]
+    shape, _, dtype = read_header(file)
+    return None if dtype.hasobject else file.tell() + math.prod(shape) * dtype.itemsize
+
+
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}

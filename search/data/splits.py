@@ -1,0 +1,201 @@
+"""Train, validation and test images of a data set: the one place where they are told apart."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hgcnet.arrays import Ints
+from hgcnet.errors import DataError
+from search.data.data_config import DataConfig
+from search.data.datasets import DATASETS
+from search.data.resize import Images
+from search.data.source import Part, Source, check_class_sizes
+from search.data.stratify import complement, stratified_sample
+
+# Constants, not settings: every study on a data set sees the same images in the same part.
+TEST_SHARE = 0.15  # where the data set brings no test images
+VALIDATION_SHARE = 0.1  # of what is left, in data sets of LARGE images or more
+VALIDATION_SHARE_OF_SMALL = 0.2
+LARGE = 20_000
+_TEST_SEED, _VALIDATION_SEED, _SUBSET_SEED = 1, 2, 3
+
+_NOT_MIRRORED = frozenset({"digits"})  # a mirrored digit is another sign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageSet:
+    """N images with their labels."""
+
+    images: Images  # (N, C, H, W) uint8
+    labels: Ints  # (N,) 0 .. K - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Splits:
+    """What a study trains and validates on: plain NumPy values, which pickle without a copy."""
+
+    train: ImageSet
+    validation: ImageSet
+    num_classes: int
+    class_names: tuple[str, ...]
+    mirror: bool  # whether training images are mirrored at random
+    mean: tuple[float, ...]  # of each channel of the training images, for values in [0, 1]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSummary:
+    """What can be said about a data set without decoding an image."""
+
+    num_classes: int
+    in_channels: int
+    class_names: tuple[str, ...]
+    train_images: int
+    val_images: int
+
+
+def load_splits(
+    config: DataConfig,
+    *,
+    resolution: int,
+    train_images: int | None = None,
+    val_images: int | None = None,
+    hold_out: bool = True,
+) -> Splits:
+    """Reads the training and the validation part, resized by area; never the test part.
+
+    `train_images` and `val_images` keep a stratified sample of a part. Without `hold_out` the
+    validation images are trained on, too, and the validation part is empty: for a network that is
+    chosen already.
+
+    Raises:
+        DataError: the data set is absent, malformed, or smaller than what is asked for.
+    """
+    source, development, _ = _open(config)
+    train, validation = _split(source, development)
+    if not hold_out:
+        train, validation, val_images = development, development[:0], None
+    train = _subset(config, source, train, train_images, "train_images", "training")
+    validation = _subset(config, source, validation, val_images, "val_images", "validation")
+    train_set = _read(source, train, resolution)
+    mean, std = _channel_statistics(train_set.images)
+    return Splits(
+        train=train_set,
+        validation=_read(source, validation, resolution),
+        num_classes=len(source.class_names),
+        class_names=source.class_names,
+        mirror=config.dataset not in _NOT_MIRRORED if config.mirror is None else config.mirror,
+        mean=mean,
+        std=std,
+    )
+
+
+def load_test(config: DataConfig, *, resolution: int) -> ImageSet:
+    """Reads the test part: the data set's own, or a stratified 15 % of it. No study calls this.
+
+    Raises:
+        DataError: as `load_splits`.
+    """
+    source, _, test = _open(config)
+    if source.has_test:
+        source = _open_part(config, "test")
+        test = np.arange(len(source.labels))
+    return _read(source, test, resolution)
+
+
+def summarise_data(config: DataConfig) -> DataSummary:
+    """Sizes and classes of what `load_splits` would read.
+
+    Raises:
+        DataError: as `load_splits`, but for images that cannot be decoded.
+    """
+    source, development, _ = _open(config)
+    train, validation = _split(source, development)
+    return DataSummary(
+        num_classes=len(source.class_names),
+        in_channels=source.in_channels,
+        class_names=source.class_names,
+        train_images=len(train),
+        val_images=len(validation),
+    )
+
+
+def _open_part(config: DataConfig, part: Part) -> Source:
+    if config.dataset not in DATASETS:
+        raise DataError(f"dataset: {config.dataset!r} is not one of {', '.join(DATASETS)}")
+    try:
+        root = Path(config.root).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"data.root: {config.root}: there is no such home folder") from error
+    try:
+        return DATASETS[config.dataset](root, part)
+    except OSError as error:
+        raise DataError(f"{_name(config)}: cannot be read: {error.strerror}") from error
+
+
+def _open(config: DataConfig) -> tuple[Source, Ints, Ints]:
+    """The source of the training part, the indices for development in it, and those for the test."""
+    source = _open_part(config, "train")
+    check_class_sizes(_name(config), source)
+    total = len(source.labels)
+    if source.has_test:
+        return source, np.arange(total), np.arange(0)
+    size = max(round(TEST_SHARE * total), len(source.class_names))
+    test = stratified_sample(source.labels, size, seed=_TEST_SEED)
+    return source, complement(test, total), test
+
+
+def _split(source: Source, development: Ints) -> tuple[Ints, Ints]:
+    """Indices of the training and of the validation images."""
+    total = len(development)
+    share = VALIDATION_SHARE if total >= LARGE else VALIDATION_SHARE_OF_SMALL
+    size = max(round(share * total), len(source.class_names))
+    chosen = stratified_sample(source.labels[development], size, seed=_VALIDATION_SEED)
+    return development[complement(chosen, total)], development[chosen]
+
+
+def _subset(
+    config: DataConfig, source: Source, indices: Ints, size: int | None, key: str, part: str
+) -> Ints:
+    if size is None:
+        return indices
+    if size > len(indices):
+        raise DataError(
+            f"{key}: {size} is more than the {len(indices)} {part} images of {_name(config)}"
+        )
+    if size < len(source.class_names):
+        raise DataError(
+            f"{key}: {size} is fewer than the {len(source.class_names)} classes of {_name(config)}"
+        )
+    return indices[stratified_sample(source.labels[indices], size, seed=_SUBSET_SEED)]
+
+
+def _read(source: Source, indices: Ints, resolution: int) -> ImageSet:
+    try:
+        images = source.read(indices, resolution)
+    except MemoryError as error:
+        gigabytes = len(indices) * source.in_channels * resolution**2 / 1e9
+        raise DataError(
+            f"{len(indices):,} images of {resolution} x {resolution} take {gigabytes:,.0f} GB: more "
+            "than there is; proxy.resolution and proxy.train_images make that less"
+        ) from error
+    return ImageSet(images=images, labels=source.labels[indices])
+
+
+def _channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, from exact counts of the 256 values."""
+    values = np.arange(256) / 255
+    means, stds = [], []
+    for channel in range(images.shape[1]):
+        weights = np.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
+        mean = float(weights @ values)
+        means.append(mean)
+        # A channel of one value carries nothing; a step of one grey level keeps it finite.
+        stds.append(max(float(weights @ (values - mean) ** 2) ** 0.5, 1 / 255))
+    return tuple(means), tuple(stds)
+
+
+def _name(config: DataConfig) -> str:
+    is_files = config.dataset in ("image_folder", "npz")
+    return f"{config.dataset} {config.root}" if is_files else config.dataset

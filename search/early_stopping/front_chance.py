@@ -1,0 +1,100 @@
+"""Stopping what a model of all trainings estimates to be beaten: the early stopping kind "belief".
+
+A training stops at a rung where its chance of the front that the study will end with is not worth the epochs
+that it has left: the chance, by what the model makes of its curve and of all other networks, that no network
+of at most its cost is more accurate, of those that finished and of as many random ones as the budget still
+lets come. So a search that proposes at random stops half of its trainings, and one that knows what it does
+hardly any.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from hgcnet.architecture import Architecture
+from hgcnet.arrays import Floats, Ints
+from hgcnet.complexity import count_many
+from search.estimation.features import features_of
+from search.estimation.gaussian_process import create_accuracy_model
+from search.estimation.observations import TrialReader, learn
+from search.optuna_space import OptunaSpace
+
+LEAST_FINISHED = 16  # networks before anything is stopped: fewer do not tell how curves go on
+# The chance for which a whole training would be worth its epochs; half of it for half of them.
+_LEAST_CHANCE = 0.01
+_DRAWS = 2000  # of what the accuracies may be: a chance of 0.01 errs by 0.002
+_RIVALS = 50  # of what finished, and of what is to come, that a training is compared with: a bound on the cost
+_TO_COME = 1000  # random networks that stand for what is to come, however much that is
+
+
+class FrontChance:
+    """Judges trainings of one study; learns from whatever has ended by then.
+
+    Args:
+        costs: the objectives that are known exactly, of "flops" and "num_params".
+        epochs: of a whole training.
+    """
+
+    def __init__(self, space: OptunaSpace, costs: Sequence[str], epochs: int) -> None:
+        self._space = space
+        self._costs = costs
+        self._epochs = epochs
+        self._model = create_accuracy_model(space.space, np.random.default_rng(0))
+        self._observer = TrialReader(space)
+        others = space.space.draw_points(np.random.default_rng(0), _TO_COME)
+        self._others = features_of(space.space, others)
+        self._costs_of_others = self._costs_of(others)
+
+    def goes_on(
+        self,
+        trials: Sequence[FrozenTrial],
+        network: Architecture,
+        curve: Sequence[float],
+        to_come: int,
+    ) -> bool:
+        """Whether to train a network on, after the epochs (one or more) of its curve.
+
+        Args:
+            to_come: how many more networks will be trained.
+        """
+        ended = (TrialState.COMPLETE, TrialState.PRUNED)
+        seen = self._observer.observe(trial for trial in trials if trial.state in ended)
+        if len(seen.finished) < LEAST_FINISHED:
+            return True
+        space = self._space.space
+        point = space.point_of(network)[None]
+        costs = self._costs_of(point)
+        cheaper = (self._costs_of(seen.finished) <= costs).all(axis=1)
+        if not cheaper.any():
+            return True
+        so_far = replace(
+            seen,
+            stopped=np.concatenate([seen.stopped, point]),
+            cut_curves=[*seen.cut_curves, np.array(curve)],
+        )
+        learn(self._model, space, so_far)
+        own, finished = features_of(space, point), features_of(space, seen.finished[cheaper])
+        others = self._others[:to_come]
+        no_dearer = (self._costs_of_others[:to_come] <= costs).all(axis=1)
+        others = others[no_dearer & (others != own).any(axis=1)]
+        together = np.concatenate([own, self._most_accurate(finished), self._most_accurate(others)])
+        # The same numbers each time: a decision depends on the trainings alone.
+        drawn = self._model.draw(together, _DRAWS, np.random.default_rng(0))
+        chance = float(np.mean(drawn[:, 0] >= drawn[:, 1:].max(axis=1)))
+        return chance >= _LEAST_CHANCE * (self._epochs - len(curve)) / self._epochs
+
+    def _most_accurate(self, features: Floats) -> Floats:
+        """At most `_RIVALS` of these networks, by belief."""
+        if len(features) <= _RIVALS:
+            return features
+        estimated, _ = self._model.predict(features)
+        return features[np.argsort(-estimated, kind="stable")[:_RIVALS]]
+
+    def _costs_of(self, points: Ints) -> Floats:
+        """(N, costs)."""
+        space = self._space.space
+        flops, num_params = count_many(space.arrays_of(points), space.task)
+        counts = {"flops": flops, "num_params": num_params}
+        return np.column_stack([counts[cost] for cost in self._costs]).astype(np.float64)

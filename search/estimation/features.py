@@ -1,0 +1,49 @@
+"""What is known of a network before any training, as numbers for a model of its accuracy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hgcnet.arrays import Floats, Ints
+from hgcnet.complexity import count_many
+from space.search_space import SearchSpace
+
+TREND = 2  # the last columns of the features: log FLOPs and log params
+
+
+def features_of(space: SearchSpace, points: Ints) -> Floats:
+    """The features of points (N, axes): (N, F), in their own units, the trend's columns last."""
+    arrays = space.arrays_of(points)
+    flops, num_params = count_many(arrays, space.task)
+    columns = [
+        arrays.is_hgc,
+        np.log2(arrays.stem_channels),
+        np.log2(arrays.bottleneck),
+        arrays.compression,
+        np.log2(arrays.se_reduction),
+        *arrays.depth.T,
+        *np.log2(arrays.growth).T,
+        *np.log2(arrays.groups).T,
+        *arrays.se.T,
+        np.log(flops),
+        np.log(num_params),
+    ]
+    return np.column_stack(columns).astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaling:
+    """Features -> values of about one, by what the space's points spread over."""
+
+    mean: Floats
+    std: Floats
+
+    @classmethod
+    def of(cls, features: Floats) -> "Scaling":
+        """From a sample (N, F); columns of one value are left out of every distance."""
+        std = features.std(axis=0)
+        return cls(features.mean(axis=0), np.where(std > 0, std, np.inf))
+
+    def __call__(self, features: Floats) -> Floats:
+        scaled: Floats = (features - self.mean) / self.std
+        return scaled

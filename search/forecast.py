@@ -1,0 +1,89 @@
+"""What a study would be: the size of its space, its data, its expected time."""
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from hgcnet.complexity import count
+from search.data.splits import load_splits
+from search.prepare import PreparedStudy
+from search.training.proxy_training import ProxyTraining
+
+
+def forecast(prepared: PreparedStudy) -> dict[str, Any]:
+    """What a study would be: its space, data and expected time, as JSON can hold them.
+
+    `hours` and `seconds_per_trial` are None where there is no GPU to measure on.
+    """
+    file, space = prepared.file, prepared.space.space
+    low, high = space.flops_range()
+    gpus = torch.cuda.device_count()
+    seconds = hours = at_once = None
+    if file.workers.gpus <= gpus:
+        if file.workers.gpus:
+            at_once = int(gpus / file.workers.gpus)
+        else:
+            at_once = max(1, (os.cpu_count() or 1) // file.workers.cpus)
+        seconds = seconds_per_trial(prepared)
+        hours = seconds * file.budget.trials / at_once / 3600
+    return {
+        "study": file.name,
+        "points": space.size,
+        "feasible_share": space.feasible_share(np.random.default_rng(0)),
+        "networks": space.num_networks(),
+        "flops_low": low,
+        "flops_high": high,
+        "flops_limit": file.limits.flops,
+        "data_set": file.data.dataset,
+        "classes": prepared.data.num_classes,
+        "train_images": file.proxy.train_images or prepared.data.train_images,
+        "val_images": file.proxy.val_images or prepared.data.val_images,
+        "gpus_here": gpus,
+        "trials_at_once": at_once,
+        "seconds_per_trial": None if seconds is None else round(seconds, 2),
+        "hours": None if hours is None else round(hours, 6),
+    }
+
+
+def seconds_per_trial(prepared: PreparedStudy) -> float:
+    """What a whole training of a middling architecture would take on this machine, one thread.
+
+    Times a few steps of the architecture of median FLOPs among 31 draws.
+    """
+    file = prepared.file
+    rng = np.random.default_rng(file.seed)
+    task = prepared.space.space.task
+    drawn = [prepared.space.space.sample(rng) for _ in range(31)]
+    architectures = sorted((a for a in drawn if a is not None), key=lambda a: count(a, task).flops)
+    sizes = {
+        "train_images": file.proxy.train_images or prepared.data.train_images,
+        "val_images": file.proxy.val_images or prepared.data.val_images,
+    }
+    # Four steps and about as many images to validate; the first step of two epochs is warm-up.
+    few = max(4 * file.proxy.batch_size, prepared.data.num_classes)
+    timed = {key: min(size, few) for key, size in sizes.items()}
+    splits = load_splits(
+        file.data,
+        resolution=file.proxy.resolution or file.data.resolution,
+        train_images=timed["train_images"],
+        val_images=timed["val_images"],
+    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(file.workers.cpus)
+    training = ProxyTraining(
+        architectures[len(architectures) // 2],
+        splits,
+        replace(file.proxy, epochs=2),
+        seed=0,
+        device=torch.device("cuda" if file.workers.gpus else "cpu"),
+    )
+    training.run_epoch()
+    seconds = training.run_epoch().seconds
+    torch.set_num_threads(threads)
+    # Validation costs about a third of training, forward only.
+    work = {key: size * (1 if key == "train_images" else 1 / 3) for key, size in sizes.items()}
+    done = {key: size * (1 if key == "train_images" else 1 / 3) for key, size in timed.items()}
+    return seconds * sum(work.values()) / sum(done.values()) * file.proxy.epochs

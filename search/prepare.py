@@ -1,0 +1,73 @@
+"""Everything that can be known of a study before anything starts: checks, sizes, expected time."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from hgcnet.architecture import Architecture, Task, read_architecture
+from hgcnet.errors import SpaceError, StudyFileError
+from hgcnet.presets import PRESETS
+from search.data.splits import DataSummary, summarise_data
+from search.optuna_space import OptunaSpace
+from search.study_file.schema import StudyFile
+from space.search_space import SearchSpace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedStudy:
+    """A study file with its data set looked at, its space built and its first architectures read."""
+
+    file: StudyFile
+    data: DataSummary
+    space: OptunaSpace
+    start_with: dict[str, Architecture]
+
+
+def prepare(file: StudyFile) -> PreparedStudy:
+    """Checks what a study needs. Writes nothing, but for a data set that is downloaded.
+
+    Raises:
+        UserError: the data set is absent or too small, nothing meets the limits, or an architecture
+            of `start_with` lies outside the space.
+    """
+    data = summarise_data(file.data)
+    for key, size in (("train_images", data.train_images), ("val_images", data.val_images)):
+        asked = getattr(file.proxy, key)
+        if asked is not None and not data.num_classes <= asked <= size:
+            raise StudyFileError(
+                f"{file.source}: proxy.{key}: {asked} is not between {data.num_classes}, the number "
+                f"of classes, and {size}, all such images of {file.data.dataset}"
+            )
+    task = Task(
+        in_channels=data.in_channels,
+        num_classes=data.num_classes,
+        resolution=file.data.resolution,
+    )
+    try:
+        space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
+    except SpaceError as error:
+        raise SpaceError(f"{file.source}: {error}") from error
+    start_with = {}
+    for index, name in enumerate(file.sampler.start_with):
+        where = f"{file.source}: sampler.start_with[{index}]: {name}"
+        architecture = find_architecture(name, Path(file.source).parent, where)
+        try:
+            space.encode(architecture)
+        except SpaceError as error:
+            raise SpaceError(f"{where}: {error}") from error
+        stem = Path(name).stem
+        start_with[name if stem in start_with else stem] = architecture
+    return PreparedStudy(file=file, data=data, space=space, start_with=start_with)
+
+
+def find_architecture(name: str, folder: Path, where: str) -> Architecture:
+    """The architecture of a preset's name, or of a file in `folder`.
+
+    Raises:
+        StudyFileError: there is neither.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    if not os.path.isfile(folder / name):  # noqa: PTH113 - Path's raises where it may not look
+        raise StudyFileError(f"{where} is neither a file nor a preset ({', '.join(PRESETS)})")
+    return read_architecture(folder / name).architecture

@@ -1,1 +1,0 @@
-"""Training one network: data sets, their splits, augmentation and the short training itself."""

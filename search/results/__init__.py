@@ -1,0 +1,1 @@
+"""A study read back: its trials, its front, its counts."""

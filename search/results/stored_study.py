@@ -1,0 +1,139 @@
+"""A study read back from its storage, by those who only look: status, report, export, dashboard."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import optuna
+import pandas as pd
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import SQLAlchemyError
+
+from hgcnet.architecture import Architecture, Task
+from hgcnet.errors import RunError, one_line
+from search.optuna_space import OptunaSpace
+from search.pareto import HypervolumeBounds
+from search.results.trials import to_frame
+from search.study.attributes import seconds_used
+from search.study.run_folder import RunFolder
+from search.study.storage import open_storage
+from search.study_file.reading import parse_study_file
+from search.study_file.schema import StudyFile
+from space.search_space import SearchSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredStudy:
+    """One study as its storage has it now. Needs neither the data set nor Ray."""
+
+    folder: RunFolder
+    file: StudyFile
+    space: OptunaSpace
+    study: optuna.Study
+    storage: RDBStorage
+
+    @cached_property
+    def frozen_trials(self) -> list[optuna.trial.FrozenTrial]:
+        """All rows, oldest first."""
+        with _reading(self.folder):
+            return self.study.get_trials(deepcopy=False)
+
+    @property
+    def bounds(self) -> HypervolumeBounds:
+        """What the hypervolume is measured against."""
+        with _reading(self.folder):
+            stored = self.study.user_attrs.get("hypervolume")
+            if stored is None:
+                raise RunError(f"{self.folder.path}: the study was only just created; try again")
+            return HypervolumeBounds(**stored)
+
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, the front as it was measured; see `search.results.trials.COLUMNS`."""
+        return self._frame.copy(deep=False)
+
+    def estimated_trials(self) -> pd.DataFrame:
+        """The same with what a model estimates of the accuracies, and the front by that.
+
+        This is the front to choose from; it takes a second or two. See `search.estimation.estimate`.
+        """
+        return self._estimated_frame.copy(deep=False)
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        return to_frame(self.frozen_trials, self.space, self.file.metrics)
+
+    @cached_property
+    def _estimated_frame(self) -> pd.DataFrame:
+        from search.estimation.estimate import (
+            estimated_accuracy,  # scikit-learn takes a second to load
+        )
+
+        estimated = estimated_accuracy(self.frozen_trials, self.space)
+        return to_frame(self.frozen_trials, self.space, self.file.metrics, estimated)
+
+    def architecture(self, number: int) -> Architecture:
+        """The architecture of a trial."""
+        return self.space.decode(self.frozen_trials[number].params)
+
+    def fingerprints(self) -> dict[str, int]:
+        """The trial of every architecture that the study has, in any state."""
+        planned = [(self.space.planned_params(trial), trial.number) for trial in self.frozen_trials]
+        return {
+            self.space.decode(params).fingerprint: number
+            for params, number in planned
+            if self.space.is_complete(params)
+        }
+
+    @property
+    def rung_epochs(self) -> tuple[int, ...]:
+        """The epochs after which trainings may be stopped; none without early stopping."""
+        return self.file.rung_epochs
+
+    @property
+    def seconds_used(self) -> float:
+        """Wall time in which at least one training ran."""
+        return seconds_used(self.frozen_trials)
+
+
+def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy:
+    """Reads a study from its run folder, or, where it is kept elsewhere, from `storage_url`.
+
+    Raises:
+        RunError: there is no storage, the study is not in it, or it cannot be read.
+    """
+    url = folder.storage_url(storage_url)
+    if url.startswith("sqlite") and not folder.database.exists():
+        raise RunError(
+            f"{folder.database}: is not there; if the study is kept elsewhere, name it by --storage "
+            "or HGCNAS_STORAGE"
+        )
+    try:
+        storage = open_storage(url)
+    except RunError as error:
+        raise RunError(f"{folder.path}: {error}") from error
+    with _reading(folder):
+        try:
+            study = optuna.load_study(study_name=folder.name, storage=storage)
+            attributes = study.user_attrs
+            document, task = json.loads(attributes["study_file"]), Task(**attributes["task"])
+        except KeyError as error:  # Optuna's for a missing study, too
+            raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
+    file = parse_study_file(document, str(folder.study_file))
+    space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
+    return StoredStudy(folder=folder, file=file, space=space, study=study, storage=storage)
+
+
+@contextmanager
+def _reading(folder: RunFolder) -> Iterator[None]:
+    """Says in one line that a storage was damaged, or went away."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError, LookupError, TypeError, ValueError) as error:
+        said = error.__cause__ or error
+        raise RunError(
+            f"{folder.path}: the study cannot be read from its storage, which is damaged or "
+            f"unreachable: {one_line(getattr(said, 'orig', said))}"
+        ) from error

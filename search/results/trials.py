@@ -1,0 +1,180 @@
+"""A study's trials as one pandas DataFrame, and that frame as CSV and Parquet files."""
+
+import json
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+from optuna.trial import FrozenTrial, TrialState
+
+from hgcnet.architecture import Architecture, Stage
+from hgcnet.arrays import Floats
+from hgcnet.atomic_write import replace_file
+from search.pareto import non_dominated
+
+STATE_NAMES = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "stopped",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+# The frame's columns in order. Whole numbers are nullable: a trial may not have the value yet.
+COLUMNS = {
+    "number": "int64",
+    "state": "str",
+    "on_front": "bool",  # not dominated among the finished trials, by what is estimated if that is known
+    "val_accuracy": "float64",  # of the last epoch; finished trials only
+    "estimated_accuracy": "float64",  # without one training's luck; see `search.estimation.estimate`
+    "last_accuracy": "float64",  # of the last epoch there was, in any state
+    "flops": "Int64",  # multiply-adds of one image
+    "num_params": "Int64",
+    "num_params_total": "Int64",  # with batch normalisation
+    "epochs": "int64",  # finished ones
+    "seconds": "float64",  # of training
+    "origin": "str",  # empty: proposed by the sampler
+    "architecture": "str",
+    "fingerprint": "str",
+    "operator": "str",
+    "stem_channels": "Int64",
+    "bottleneck": "Int64",
+    "compression": "float64",
+    "se_reduction": "Int64",
+    "depth": "str",  # stage by stage, as "7-7-6"
+    "growth": "str",
+    "groups": "str",
+    "se": "str",
+    "failure": "str",
+    "retry_of": "Int64",  # the interrupted trial that this one repeats
+    "started": "datetime64[us]",
+    "finished": "datetime64[us]",
+    "curve": "object",  # val_accuracy of every finished epoch
+}
+
+
+class Decoder(Protocol):
+    """What is needed of a search space: parameter values -> architecture."""
+
+    def decode(self, params: Mapping[str, object]) -> Architecture: ...
+
+
+def to_frame(
+    trials: Sequence[FrozenTrial],
+    space: Decoder,
+    objectives: Sequence[str],
+    estimated: Floats | None = None,
+) -> pd.DataFrame:
+    """One row a trial, in the order given, with the columns of `COLUMNS`.
+
+    Args:
+        objectives: the metrics in the order of the trials' values; `val_accuracy` is one of them and
+            is maximised, the others are minimised.
+        estimated: the accuracies (n,) that decide on the front, NaN where they are not known; without
+            them it is decided by what was measured.
+    """
+    rows = [_row(trial, space, objectives) for trial in trials]
+    frame = pd.DataFrame(
+        {
+            name: pd.Series([row.get(name) for row in rows], dtype=dtype)
+            for name, dtype in COLUMNS.items()
+        }
+    )
+    if estimated is not None:
+        frame["estimated_accuracy"] = estimated
+    frame["on_front"] = np.array(are_on_front(trials, objectives, estimated), dtype=np.bool_)
+    return frame
+
+
+def front(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows on the Pareto front, from the fewest FLOPs to the most."""
+    return frame[frame["on_front"]].sort_values(["flops", "val_accuracy", "number"])
+
+
+def architecture_of(row: pd.Series) -> Architecture:
+    """The architecture of a row that has one, from its cells."""
+    stages = zip(
+        *(row[name].split("-") for name in ("depth", "growth", "groups", "se")), strict=True
+    )
+    return Architecture(
+        operator=row["operator"],
+        stem_channels=int(row["stem_channels"]),
+        bottleneck=int(row["bottleneck"]),
+        compression=float(row["compression"]),
+        se_reduction=int(row["se_reduction"]),
+        stages=tuple(
+            Stage(depth=int(depth), growth=int(growth), groups=int(groups), se=se)
+            for depth, growth, groups, se in stages
+        ),
+    )
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
+    """Writes the frame as CSV; `curve` is a JSON list, a missing value an empty cell."""
+    text = frame.assign(curve=frame["curve"].map(json.dumps)).to_csv(index=False)
+    replace_file(path, text.encode())
+
+
+def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
+    """Writes the frame as Parquet; `curve` is a column of lists of floats."""
+    # Said explicitly, so that a frame without curves has the same types as every other one.
+    curve = pa.array(frame["curve"], type=pa.list_(pa.float64()))
+    table = pa.Table.from_pandas(frame.drop(columns="curve"), preserve_index=False)
+    buffer = BytesIO()
+    pyarrow.parquet.write_table(table.append_column("curve", curve), buffer)
+    replace_file(path, buffer.getvalue())
+
+
+def _row(trial: FrozenTrial, space: Decoder, objectives: Sequence[str]) -> dict[str, Any]:
+    attributes = trial.user_attrs
+    curve = list(attributes.get("curve", ()))
+    row = {
+        "number": trial.number,
+        "state": STATE_NAMES[trial.state],
+        "on_front": False,
+        "last_accuracy": curve[-1] if curve else None,
+        "epochs": len(curve),
+        "started": trial.datetime_start,
+        "finished": trial.datetime_complete,
+        "curve": curve,
+    }
+    row |= {name: attributes[name] for name in COLUMNS if name in attributes and name != "curve"}
+    if trial.state == TrialState.COMPLETE:
+        row["val_accuracy"] = trial.values[objectives.index("val_accuracy")]
+    # The fingerprint is written once all parameters are: without it they may be incomplete.
+    if "fingerprint" in attributes:
+        row |= _architecture_cells(space.decode(trial.params))
+    return row
+
+
+def _architecture_cells(architecture: Architecture) -> dict[str, Any]:
+    names = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
+    cells: dict[str, Any] = {name: getattr(architecture, name) for name in names}
+    for name in ("depth", "growth", "groups", "se"):
+        cells[name] = "-".join(str(getattr(stage, name)) for stage in architecture.stages)
+    return {"architecture": str(architecture)} | cells
+
+
+def are_on_front(
+    trials: Sequence[FrozenTrial], objectives: Sequence[str], estimated: Floats | None = None
+) -> list[bool]:
+    """Which trials finished and are dominated by none; the arguments are those of `to_frame`."""
+    signs = np.array([-1.0 if metric == "val_accuracy" else 1.0 for metric in objectives])
+    finished = np.array([trial.state == TrialState.COMPLETE for trial in trials], dtype=np.bool_)
+    values = [trial.values for trial in trials if trial.state == TrialState.COMPLETE]
+    losses = np.reshape(np.array(values, dtype=np.float64), (-1, len(signs))) * signs
+    if estimated is not None and np.isfinite(estimated[finished]).all():
+        losses[:, objectives.index("val_accuracy")] = -estimated[finished]
+    kept = np.zeros(len(trials), dtype=np.bool_)
+    kept[finished] = non_dominated(losses)
+    return [bool(is_kept) for is_kept in kept]
+
+
+def shown_accuracy(finished: pd.DataFrame) -> pd.Series:
+    """What finished trials are judged by: what is estimated of them, else what was measured."""
+    return finished["estimated_accuracy"].fillna(finished["val_accuracy"])

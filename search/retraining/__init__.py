@@ -1,0 +1,1 @@
+"""Given networks trained again, longer and with several seeds."""

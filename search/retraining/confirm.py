@@ -1,0 +1,186 @@
+"""The front of a study trained again, longer and with fresh seeds, beside the paper's networks."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hgcnet.architecture import Architecture
+from hgcnet.atomic_write import replace_file
+from hgcnet.complexity import count
+from hgcnet.errors import RunError
+from hgcnet.presets import PAPER_TEST_ERROR, PRESETS
+from search.export import select_trial
+from search.pareto import choose
+from search.results.stored_study import StoredStudy
+from search.results.trials import front
+from search.retraining.compare import TestedModel, evaluate_on_test, summarise_networks
+from search.retraining.recipe import Recipe
+from search.retraining.retraining_loop import RetrainingProgress, retrain
+from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
+from search.study_file.schema import Workers
+from search.versions import versions
+
+RESULTS = "confirm.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What the proxy said and what the longer trainings say, of each network."""
+
+    recipe: str
+    # As `summarise_networks` gives it, and: trial (NaN: a preset that the study did not train),
+    # proxy_accuracy, proxy_rank, rank (from 1; by accuracy, among those of the study).
+    networks: pd.DataFrame
+    chosen: str | None  # the name of the network that the means choose among the study's
+    tested: tuple[TestedModel, ...]  # its trainings on the test split; none until all are done
+    is_complete: bool
+
+
+def networks_to_confirm(
+    stored: StoredStudy, select: str | None
+) -> tuple[dict[str, Architecture], dict[str, int]]:
+    """By name: the front (or the one trial that `select` chooses), then the presets within the limits.
+
+    The second value has the trial of each network that the study trained to the end.
+
+    Raises:
+        RunError: no trial has finished, or the rule chooses none.
+    """
+    frame = stored.estimated_trials()
+    numbers = front(frame)["number"].tolist()
+    if select is not None or not numbers:
+        numbers = [select_trial(frame, select or "best")]
+    finished = frame[frame["state"] == "finished"].set_index("fingerprint")["number"]
+    names = {network.fingerprint: name for name, network in PRESETS.items()}
+    networks = {}
+    for number in numbers:
+        architecture = stored.architecture(number)
+        networks[names.get(architecture.fingerprint, f"trial {number}")] = architecture
+    for name, network in PRESETS.items():
+        cost = count(network, stored.space.space.task)
+        if stored.file.limits.admit(cost.flops, cost.num_params):
+            networks[name] = network
+    trials = {
+        name: int(finished[network.fingerprint])
+        for name, network in networks.items()
+        if network.fingerprint in finished
+    }
+    return networks, trials
+
+
+def confirm_front(
+    stored: StoredStudy,
+    recipe: Recipe,
+    *,
+    seeds: int,
+    select: str | None,
+    workers: Workers,
+    ray_address: str | None = None,
+    observe: Callable[[RetrainingProgress], None] = lambda progress: None,
+) -> Confirmation:
+    """Trains what is not trained yet, and keeps the result in the run folder, under `confirm/`.
+
+    Nothing is written to the study. Once all is trained, the most accurate of the study's networks by
+    mean validation accuracy is taken to the test split, and nothing else is.
+
+    Raises:
+        UserError: nothing can be confirmed, or it cannot be trained.
+    """
+    networks, trials = networks_to_confirm(stored, select)
+    wanted = repeated(networks, seeds, stored.file.seed)
+    trainings = TrainingFolder(stored.folder.path / "confirm" / recipe.name, recipe)
+    with locked_folder(trainings.folder):
+        outcome = retrain(
+            wanted,
+            trainings,
+            workers,
+            str(stored.folder.study_file),
+            ray_address=ray_address,
+            observe=observe,
+            keep_states=True,
+        )
+        frame = trainings.frame(wanted, stored.space.space.task)
+        table = _with_proxy(summarise_networks(frame), trials, stored)
+        chosen, tested = None, tuple[TestedModel, ...]()
+        if outcome.is_complete:
+            chosen = _choose(table)
+            provenance = {
+                "study": stored.file.name,
+                "trial": trials[chosen],
+                "versions": versions(),
+            }
+            of_chosen = [training for training in wanted if training.name == chosen]
+            tested = evaluate_on_test(trainings, of_chosen, provenance, workers.gpus)
+        result = Confirmation(
+            recipe=recipe.text,
+            networks=table,
+            chosen=chosen,
+            tested=tested,
+            is_complete=outcome.is_complete,
+        )
+        try:
+            replace_file(
+                trainings.folder / RESULTS, json.dumps(confirmation_document(result)).encode()
+            )
+        except OSError as error:
+            raise RunError(f"{trainings.folder}: cannot be written: {error.strerror}") from error
+    return result
+
+
+def confirmation_document(result: Confirmation) -> dict[str, Any]:
+    """As JSON can hold it."""
+    return {
+        "recipe": result.recipe,
+        "networks": json.loads(result.networks.to_json(orient="records", double_precision=15)),
+        "chosen": result.chosen,
+        "tested": [asdict(tested) | {"folder": str(tested.folder)} for tested in result.tested],
+        "complete": result.is_complete,
+    }
+
+
+def read_confirmations(run: Path) -> dict[str, pd.DataFrame]:
+    """The networks of every confirmation of a run folder, by recipe; the longest training last.
+
+    Returns:
+        the columns of `Confirmation.networks`, and: test_accuracy (the mean over its seeds; only the
+        chosen network has it), paper_error (in percent; of the presets that the paper measured, where
+        the recipe is the paper's).
+    """
+    found = []
+    for path in sorted((run / "confirm").glob(f"*/{RESULTS}")):
+        try:
+            document: Mapping[str, Any] = json.loads(path.read_bytes())
+            recipe = Recipe.from_document(json.loads((path.parent / "recipe.json").read_bytes()))
+            networks = pd.DataFrame(document["networks"])
+            tested = [row["test_accuracy"] for row in document["tested"]]
+            is_chosen = networks["name"] == document["chosen"]
+            networks["test_accuracy"] = np.where(is_chosen, np.mean(tested or [np.nan]), np.nan)
+            errors = PAPER_TEST_ERROR[recipe.data.dataset] if recipe.is_the_papers else {}
+            networks["paper_error"] = networks["name"].map(errors).astype("float64")
+            found.append((float(networks["seconds"].mean()), str(document["recipe"]), networks))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise RunError(f"{path}: cannot be read: {error}") from error
+    return {recipe: networks for _, recipe, networks in sorted(found, key=lambda item: item[:2])}
+
+
+def _with_proxy(
+    summary: pd.DataFrame, trials: Mapping[str, int], stored: StoredStudy
+) -> pd.DataFrame:
+    accuracy = stored.trials().set_index("number")["val_accuracy"]
+    table = summary.assign(trial=summary["name"].map(trials).astype("float64"))
+    table["proxy_accuracy"] = table["trial"].map(accuracy)
+    of_study = table["trial"].notna()
+    for rank, column in (("proxy_rank", "proxy_accuracy"), ("rank", "mean")):
+        table[rank] = table[column].where(of_study).rank(ascending=False, method="min")
+    return table
+
+
+def _choose(table: pd.DataFrame) -> str:
+    """The most accurate network of the study; of equal ones the cheapest."""
+    accuracy = np.where(table["trial"].notna(), table["mean"], np.nan)
+    return str(table["name"].iloc[choose(accuracy, table["flops"].to_numpy("float64"), "best")])

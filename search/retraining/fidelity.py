@@ -1,0 +1,246 @@
+"""How well cheap scores of a network tell what a longer training would: rank correlation and cost."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hgcnet.architecture import Architecture
+from hgcnet.atomic_write import replace_file
+from hgcnet.complexity import count
+from hgcnet.errors import RunError
+from search.prepare import PreparedStudy
+from search.retraining.recipe import Recipe, with_options
+from search.retraining.retraining_loop import RetrainingProgress, retrain
+from search.retraining.statistics import Interval, bootstrap_tau
+from search.retraining.training_folder import Training, TrainingFolder, locked_folder
+from search.training.scores import SCORES
+from search.training.seeds import training_seed
+from space.search_space import SearchSpace
+
+BAND = 1.5  # the factor within which two networks' FLOPs are taken for alike
+_DRAWS = 4000  # of the space, from which networks are chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """One score against the longer training."""
+
+    score: str
+    seconds: float  # that it costs for a network, the mean
+    tau: Interval  # Kendall's, over all pairs of networks
+    tau_within: Interval  # over the pairs whose FLOPs differ by less than BAND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fidelity:
+    """The table, and what it was made from."""
+
+    reference: str  # the longer training, in words
+    correlations: tuple[Correlation, ...]
+    networks: pd.DataFrame  # a row each: flops, num_params, reference, and a column for each score
+    seconds: Mapping[str, float]
+    is_complete: bool
+
+
+def spread_networks(space: SearchSpace, number: int, seed: int) -> tuple[Architecture, ...]:
+    """Different feasible networks, spread evenly over log FLOPs from the cheapest to the limit.
+
+    Each is the nearest to its place among some thousand uniform draws: at a given cost, nothing but
+    chance chooses.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = {a.fingerprint: a for _ in range(_DRAWS) if (a := space.sample(rng)) is not None}
+    networks = list(drawn.values())
+    costs = np.log([count(network, space.task).flops for network in networks])
+    chosen = []
+    for place in np.linspace(costs.min(), costs.max(), min(number, len(networks))):
+        nearest = int(np.argmin(np.abs(costs - place)))
+        costs[nearest] = np.inf
+        chosen.append(networks[nearest])
+    return tuple(chosen)
+
+
+def default_proxies(base: Recipe) -> tuple[Recipe, ...]:
+    """The study's own proxy, and what costs half of it, or the same otherwise spent."""
+    epochs, images = base.proxy.epochs, base.proxy.train_images
+    half = max(1, epochs // 2)
+    varied = [base, with_options(base, epochs=half)]
+    varied.append(with_options(base, resolution=max(8, base.resolution * 3 // 4)))
+    if images is not None:
+        varied.append(with_options(base, train_images=images // 2))
+        varied.append(with_options(base, train_images=images // 2, epochs=2 * epochs))
+    return tuple(dict.fromkeys(varied))
+
+
+def measure_fidelity(
+    prepared: PreparedStudy,
+    folder: Path,
+    proxies: Sequence[Recipe],
+    reference: Recipe,
+    *,
+    networks: int,
+    repetitions: int = 1,
+    ray_address: str | None = None,
+    observe: Callable[[RetrainingProgress], None] = lambda progress: None,
+) -> Fidelity:
+    """Scores a sample of the space by every proxy and trains it by the reference; resumable.
+
+    Every proxy trains with the seed that a study would, the reference with fresh ones.
+
+    Args:
+        repetitions: of the reference, with different seeds; their mean is the truth. With two or more
+            the table shows how well one of them predicts the mean of the others: the best that any
+            proxy could do.
+
+    Raises:
+        UserError: the data or the workers are not to be had.
+    """
+    file, space = prepared.file, prepared.space.space
+    sample = spread_networks(space, networks, file.seed)
+    scores = pd.DataFrame(
+        {
+            "fingerprint": [network.fingerprint for network in sample],
+            "architecture": [str(network) for network in sample],
+            "flops": [count(network, space.task).flops for network in sample],
+            "num_params": [count(network, space.task).num_params for network in sample],
+        }
+    ).set_index("fingerprint")
+    seconds: dict[str, float] = {}
+    for name, score in SCORES.items():
+        begin = time.perf_counter()
+        scores[name] = [score(network, space.task) for network in sample]
+        seconds[name] = (time.perf_counter() - begin) / len(sample)
+
+    plan = [(recipe, _trainings(sample, file.seed, "", 1)) for recipe in proxies]
+    plan.append((reference, _trainings(sample, file.seed, "reference", repetitions)))
+    frames, is_complete = _train_all(plan, prepared, folder, ray_address, observe)
+    for recipe, frame in zip(proxies, frames[:-1], strict=True):
+        scores[recipe.text] = frame["val_accuracy"]
+        seconds[recipe.text] = float(frame["seconds"].mean())
+    for epoch in _early_epochs(proxies[0].proxy.epochs):
+        name = f"epoch {epoch} of {proxies[0].text}"
+        scores[name] = frames[0]["curve"].str[epoch - 1]
+        seconds[name] = seconds[proxies[0].text] * epoch / proxies[0].proxy.epochs
+    frame = frames[-1]
+    truth = frame.groupby("fingerprint")["val_accuracy"].mean()
+    scores["reference"] = truth
+    correlations = [_correlate(name, scores, "reference", seconds[name]) for name in seconds]
+    if repetitions > 1:
+        name = f"one seed of {reference.text}"
+        scores[name] = frame[frame["repetition"] == 0]["val_accuracy"]
+        scores["others"] = (
+            frame[frame["repetition"] > 0].groupby("fingerprint")["val_accuracy"].mean()
+        )
+        seconds[name] = float(frame["seconds"].mean())
+        correlations.append(_correlate(name, scores, "others", seconds[name]))
+    result = Fidelity(
+        reference=reference.text,
+        correlations=tuple(correlations),
+        networks=scores.reset_index(),
+        seconds=seconds,
+        is_complete=is_complete,
+    )
+    _write(result, folder)
+    return result
+
+
+def fidelity_document(result: Fidelity) -> dict[str, Any]:
+    """As JSON can hold it; NaN becomes null."""
+    rows = [asdict(row) for row in result.correlations]
+    return {
+        "reference": result.reference,
+        "networks": len(result.networks),
+        "correlations": json.loads(pd.json_normalize(rows).to_json(orient="records")),
+        "complete": result.is_complete,
+    }
+
+
+def _train_all(
+    plan: Sequence[tuple[Recipe, Sequence[Training]]],
+    prepared: PreparedStudy,
+    folder: Path,
+    ray_address: str | None,
+    observe: Callable[[RetrainingProgress], None],
+) -> tuple[list[pd.DataFrame], bool]:
+    """What is finished of each part, by fingerprint; and whether all of it is."""
+    from search.workers.ray_cluster import (
+        joined_ray,  # as in `search.retraining.retraining_loop.retrain`
+    )
+
+    file, frames, is_complete, is_stopped = prepared.file, [], True, False
+    with ExitStack() as stack:
+        stack.enter_context(locked_folder(folder))
+        for recipe, _ in plan:
+            recipe.load()  # what is wrong with one of them is said before anything is trained
+        for recipe, wanted in plan:
+            trainings = TrainingFolder(folder / recipe.name, recipe)
+            if not all(map(trainings.has, wanted)):
+                if not is_stopped:
+                    stack.enter_context(joined_ray(ray_address))  # once for all parts
+                    outcome = retrain(
+                        wanted,
+                        trainings,
+                        file.workers,
+                        file.source,
+                        ray_address=ray_address,
+                        observe=observe,
+                    )
+                    is_stopped = outcome.was_stopped
+                is_complete &= all(map(trainings.has, wanted))
+            frames.append(
+                trainings.frame(wanted, prepared.space.space.task).set_index("fingerprint")
+            )
+    return frames, is_complete
+
+
+def _trainings(
+    networks: Sequence[Architecture], seed: int, purpose: str, repetitions: int
+) -> tuple[Training, ...]:
+    """Without a purpose with the seeds that a study gives."""
+
+    def seed_of(fingerprint: str, repetition: int) -> int:
+        text = f"{purpose} {repetition} {fingerprint}" if purpose else fingerprint
+        return training_seed(seed, text)
+
+    return tuple(
+        Training(
+            name=str(network),
+            architecture=network,
+            repetition=repetition,
+            seed=seed_of(network.fingerprint, repetition),
+        )
+        for repetition in range(repetitions)
+        for network in networks
+    )
+
+
+def _early_epochs(epochs: int) -> tuple[int, ...]:
+    """1, 2, 4, ... below the last: where early stopping would look."""
+    return tuple(2**k for k in range(epochs.bit_length()) if 2**k < epochs)
+
+
+def _correlate(name: str, scores: pd.DataFrame, truth: str, seconds: float) -> Correlation:
+    known = scores[[name, truth, "flops"]].dropna()
+    score, true, flops = (known[column].to_numpy("float64") for column in (name, truth, "flops"))
+    return Correlation(
+        score=name,
+        seconds=seconds,
+        tau=bootstrap_tau(score, true, flops),
+        tau_within=bootstrap_tau(score, true, flops, BAND),
+    )
+
+
+def _write(result: Fidelity, folder: Path) -> None:
+    text = json.dumps(fidelity_document(result), indent=1) + "\n"
+    try:
+        replace_file(folder / "fidelity.json", text.encode())
+        replace_file(folder / "scores.csv", result.networks.to_csv(index=False).encode())
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error

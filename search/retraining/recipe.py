@@ -1,0 +1,84 @@
+"""What all trainings of a folder share: data, proxy, and what is held out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from hgcnet.presets import PAPER_TEST_ERROR
+from search.data.data_config import DataConfig
+from search.data.splits import Splits, load_splits
+from search.training.proxy_config import ProxyConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What all trainings of a folder share."""
+
+    data: DataConfig
+    proxy: ProxyConfig
+    hold_out: bool = True  # whether the validation part is kept out of the training
+
+    def load(self) -> Splits:
+        """The images that are trained and validated on.
+
+        Raises:
+            DataError: as `load_splits`.
+        """
+        return load_splits(
+            self.data,
+            resolution=self.resolution,
+            train_images=self.proxy.train_images,
+            val_images=self.proxy.val_images,
+            hold_out=self.hold_out,
+        )
+
+    @property
+    def resolution(self) -> int:
+        """Of the images that are trained on, in pixels."""
+        return self.proxy.resolution or self.data.resolution
+
+    @property
+    def name(self) -> str:
+        """A folder's name, from what people vary."""
+        images = self.proxy.train_images or "all"
+        return f"{self.proxy.epochs}-epochs-{self.resolution}px-{images}-images"
+
+    @property
+    def text(self) -> str:
+        """The same for reading."""
+        images = f"{self.proxy.train_images or 'all'} images"
+        return f"{self.proxy.epochs} epochs on {images} of {self.resolution} px"
+
+    @property
+    def is_the_papers(self) -> bool:
+        """Whether it is the recipe of Xie, Zhou, Kung 2019, but for what is held out of the training."""
+        proxy = self.proxy
+        return (
+            self.data.dataset in PAPER_TEST_ERROR
+            and self.data.mirror is not False
+            and (self.data.resolution, self.resolution) == (32, 32)
+            and proxy.train_images is None
+            and (proxy.epochs, proxy.batch_size) == (300, 128)
+            and (proxy.learning_rate, proxy.weight_decay) == (0.1, 1e-4)
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Every setting, as JSON has it; `from_document` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Recipe":
+        """The recipe that a document stands for."""
+        return cls(
+            data=DataConfig(**document["data"]),
+            proxy=ProxyConfig(**document["proxy"]),
+            hold_out=document["hold_out"],
+        )
+
+
+def with_options(recipe: Recipe, **given: int | None) -> Recipe:
+    """The recipe with the settings of its proxy that are given and not None."""
+    # The resolution is said in any case: two spellings of one recipe are one folder.
+    changes: dict[str, Any] = {"resolution": recipe.resolution}
+    changes |= {key: value for key, value in given.items() if value is not None}
+    return replace(recipe, proxy=replace(recipe.proxy, **changes))

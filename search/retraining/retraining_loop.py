@@ -1,0 +1,200 @@
+"""Training given networks, several seeds each: what is trained next, by workers or in this process."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hgcnet.errors import RunError
+from search.retraining.training_folder import Training, TrainingFolder
+from search.study_file.schema import Workers
+from search.workers.protocol import MAX_RETRIES, Proposal, Retry, Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainingProgress:
+    """The trainings of a folder at one moment."""
+
+    done: int
+    wanted: int
+    seconds_left: float  # NaN while none ended since this process began
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainingOutcome:
+    """How some trainings ended."""
+
+    is_complete: bool  # every one of them is finished
+    was_stopped: bool  # by Ctrl-C: nothing more is to be started
+
+
+class RetrainingLoop:
+    """Gives out what is not trained yet. What a dead process left half done goes on where it was."""
+
+    def __init__(
+        self,
+        wanted: Sequence[Training],
+        trainings: TrainingFolder,
+        observe: Callable[[RetrainingProgress], None] = lambda progress: None,
+        *,
+        keep_states: bool = False,
+    ) -> None:
+        self._wanted = wanted
+        self._trainings = trainings
+        self._observe = observe
+        self._keep_states = keep_states
+        self._epochs = trainings.recipe.proxy.epochs
+        self._waiting = deque(n for n, training in enumerate(wanted) if not self._is_done(training))
+        self._alone: deque[int] = deque()  # last of all: then nothing waits for their sake
+        self._running: dict[int, tuple[list[float], float]] = {}  # their curves and seconds
+        self._deaths: Counter[int] = Counter()
+        self._done_before = len(wanted) - len(self._waiting)
+        self._begin = time.monotonic()
+        self._stop_requested = False
+        self.failures: dict[str, str] = {}  # of trainings, in words -> the reason
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is left to train."""
+        return bool(self._waiting or self._alone or self._running)
+
+    def next(self) -> Proposal | Wait:
+        """What to train next."""
+        queue = self._waiting or self._alone
+        if self._stop_requested or not queue:
+            return Wait.FOR_RUNNING if self._running else Wait.DONE
+        alone = queue is self._alone
+        number = queue.popleft()
+        training = self._wanted[number]
+        checkpoint = self._trainings.states.load(training.key)
+        curve = list(checkpoint.curve) if checkpoint else []
+        self._running[number] = (curve, checkpoint.seconds if checkpoint else 0.0)
+        return Proposal(
+            number=number,
+            architecture=training.architecture,
+            fingerprint=training.architecture.fingerprint,
+            seed=training.seed,
+            origin=training.name,
+            alone=alone,
+            checkpoint=checkpoint.state if checkpoint else None,
+        )
+
+    def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
+        """Takes the result of one epoch; every training goes on to its end."""
+        curve, before = self._running[number]
+        del curve[epoch - 1 :]  # of a checkpoint that the worker could not use
+        curve.append(round(accuracy, 6))
+        self._running[number] = (curve, before + seconds)
+        return epoch < self._epochs
+
+    def on_checkpoint(self, number: int, state: bytes) -> None:
+        """Keeps the state of a training."""
+        self._trainings.states.save(self._wanted[number].key, state)
+
+    def on_end(self, number: int) -> None:
+        """The training is over."""
+        curve, seconds = self._running.pop(number)
+        training = self._wanted[number]
+        if len(curve) < self._epochs:  # stopped; it goes on the next time
+            return
+        self._trainings.add(training, curve, seconds)
+        if not self._keep_states:
+            self._trainings.states.drop(training.key)
+        self._changed(f"{_words(training)}: {curve[-1]:.4f}")
+
+    def on_failure(self, number: int, reason: str, again: Retry = Retry.NO) -> None:
+        """The training failed: it is repeated where that may help, else left to the next process."""
+        self._running.pop(number)
+        training = self._wanted[number]
+        self._deaths[number] += 1
+        if again is Retry.NO or self._deaths[number] > MAX_RETRIES:
+            self.failures[_words(training)] = reason
+            self._changed(f"{_words(training)} failed: {reason}")
+        elif again is Retry.ALONE:
+            self._alone.append(number)
+        else:
+            self._waiting.appendleft(number)
+
+    def request_stop(self) -> None:
+        """Nothing more is started."""
+        self._stop_requested = True
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the running trainings are to be given up."""
+        return self._stop_requested
+
+    def close(self) -> None:
+        """What still runs is given up; its last checkpoint stays."""
+        self._waiting.extend(self._running)
+        self._running.clear()
+
+    def _is_done(self, training: Training) -> bool:
+        is_kept = not self._keep_states or self._trainings.states.load(training.key) is not None
+        return self._trainings.has(training) and is_kept
+
+    def _changed(self, message: str) -> None:
+        left = len(self._waiting) + len(self._alone) + len(self._running)
+        done = len(self._wanted) - left - len(self.failures)
+        since = done - self._done_before
+        per_training = (time.monotonic() - self._begin) / since if since else float("nan")
+        self._observe(
+            RetrainingProgress(
+                done=done,
+                wanted=len(self._wanted),
+                seconds_left=per_training * left,
+                message=message,
+            )
+        )
+
+
+def retrain(
+    wanted: Sequence[Training],
+    trainings: TrainingFolder,
+    workers: Workers,
+    source: str,
+    *,
+    ray_address: str | None = None,
+    without_ray: bool = False,
+    observe: Callable[[RetrainingProgress], None] = lambda progress: None,
+    keep_states: bool = False,
+) -> RetrainingOutcome:
+    """Trains what is not trained yet.
+
+    Call it under `locked`. What fails is left to the next call.
+
+    Args:
+        source: the study file, for messages.
+        without_ray: trains in this process, one network after another.
+        keep_states: keeps the trained networks, too.
+
+    Raises:
+        UserError: the data or the workers are not to be had, or all that was left failed.
+    """
+    # Ray takes seconds to load; those who only read what was trained need none of it.
+    loop = RetrainingLoop(wanted, trainings, observe, keep_states=keep_states)
+    if not loop.has_work:
+        return RetrainingOutcome(is_complete=True, was_stopped=False)
+    recipe = trainings.recipe
+    if without_ray:
+        from search.workers.in_process import train_here
+
+        train_here(loop, recipe.load(), recipe.proxy, workers, keep_states=keep_states)
+    else:
+        from search.workers.ray_cluster import check_resources, joined_ray
+        from search.workers.ray_tune import run_trials
+
+        with joined_ray(ray_address) as resources:
+            check_resources(resources, workers, source)
+            run_trials(loop, recipe.load(), recipe.proxy, workers, keep_states=keep_states)
+    if loop.failures and not any(map(trainings.has, wanted)):
+        words, reason = next(iter(loop.failures.items()))
+        raise RunError(f"all trainings failed; {words}: {reason}")
+    return RetrainingOutcome(
+        is_complete=not loop.has_work and not loop.failures, was_stopped=loop.stop_requested
+    )
+
+
+def _words(training: Training) -> str:
+    return f"{training.name}, seed {training.repetition}"

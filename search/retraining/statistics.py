@@ -1,0 +1,119 @@
+"""What a few noisy accuracies allow to be said: intervals, paired differences, rank correlations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from hgcnet.arrays import Floats
+
+CONFIDENCE = 0.95
+POWER = 0.8  # with which the smallest visible difference would have been seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """An estimate with its 95 % interval; the ends are NaN where one value is all there is."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """What follows the plus-minus sign."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """How much more accurate one network is than another, from trainings paired by their seed."""
+
+    difference: Interval
+    smallest_visible: float  # true difference that would be told from 0 in 4 of 5 such comparisons
+    pairs: int
+
+
+def mean_interval(values: npt.ArrayLike) -> Interval:
+    """The mean of independent values (n,), by Student's t."""
+    values = np.asarray(values, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Interval(mean=mean, low=float("nan"), high=float("nan"))
+    half = _quantile(len(values) - 1) * _standard_error(values)
+    return Interval(mean=mean, low=mean - half, high=mean + half)
+
+
+def paired_difference(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> PairedDifference:
+    """The mean of ours - theirs, (n,) each, the same seed at the same place."""
+    differences = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
+    freedom = len(differences) - 1
+    visible = float("nan")
+    if freedom > 0:
+        quantiles = _quantile(freedom) + float(stats.t.ppf(POWER, freedom))
+        visible = quantiles * _standard_error(differences)
+    return PairedDifference(
+        difference=mean_interval(differences), smallest_visible=visible, pairs=len(differences)
+    )
+
+
+def kendall_tau_within(
+    first: npt.ArrayLike, second: npt.ArrayLike, sizes: npt.ArrayLike, factor: float
+) -> float:
+    """Kendall's tau-b over those pairs alone whose sizes differ by no more than a factor.
+
+    tau-b over a set of pairs: concordant less discordant ones, over the geometric mean of the numbers
+    of pairs that each side does not tie (Kendall 1945, with pairs left
+    out); NaN where one side ties all.
+    """
+    signs = [_signs(values) for values in (first, second)]
+    log_sizes = np.log(np.asarray(sizes, dtype=np.float64))
+    # A little more than the factor, so that it is met in spite of rounding.
+    near = np.abs(np.subtract.outer(log_sizes, log_sizes)) <= np.log(factor) + 1e-12
+    near &= np.tri(len(near), k=-1, dtype=np.bool_)
+    ours, theirs = (sign[near] for sign in signs)
+    untied = np.sqrt(float(np.abs(ours).sum()) * float(np.abs(theirs).sum()))
+    return float(ours @ theirs) / untied if untied else float("nan")
+
+
+def bootstrap_tau(
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    sizes: npt.ArrayLike,
+    factor: float = np.inf,
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """`kendall_tau_within`, its interval from drawing the networks (n,) again with replacement.
+
+    A network drawn twice makes a pair with itself, which is tied on both sides and counts for nothing.
+    """
+    ours, theirs, size = (np.asarray(values, dtype=np.float64) for values in (first, second, sizes))
+    if len(ours) < 2:  # no pair
+        return Interval(mean=float("nan"), low=float("nan"), high=float("nan"))
+    rng = np.random.default_rng(seed)
+    taus = []
+    for _ in range(draws):
+        drawn = rng.integers(len(ours), size=len(ours))
+        taus.append(kendall_tau_within(ours[drawn], theirs[drawn], size[drawn], factor))
+    tail = (1 - CONFIDENCE) / 2
+    known = np.array(taus)[~np.isnan(taus)]
+    low, high = np.quantile(known, [tail, 1 - tail]) if known.size else (np.nan, np.nan)
+    whole = kendall_tau_within(ours, theirs, size, factor)
+    return Interval(mean=whole, low=float(low), high=float(high))
+
+
+def _signs(values: npt.ArrayLike) -> Floats:
+    values = np.asarray(values, dtype=np.float64)
+    signs: Floats = np.sign(np.subtract.outer(values, values))
+    return signs
+
+
+def _quantile(freedom: int) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+
+
+def _standard_error(values: Floats) -> float:
+    return float(values.std(ddof=1)) / float(np.sqrt(len(values)))

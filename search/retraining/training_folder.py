@@ -1,0 +1,176 @@
+"""TrainingFolder that are wanted, the recipe that they share, and the folder in which they are kept.
+
+FOLDER/recipe.json      what all of its trainings share
+FOLDER/trainings.json   every finished one, with its curve
+FOLDER/states/          half-done trainings and, where they are wanted, trained networks
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from hgcnet.architecture import Architecture, Task
+from hgcnet.atomic_write import replace_file
+from hgcnet.complexity import count
+from hgcnet.errors import RunError
+from search.retraining.recipe import Recipe
+from search.study_file.changes import first_difference
+from search.training.checkpoints import Checkpoints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One training that is wanted."""
+
+    name: str  # of the network, for people
+    architecture: Architecture
+    repetition: int  # 0, 1, ... of this network
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """What no other training of a folder has; a file's name."""
+        return f"{self.architecture.fingerprint}-{self.seed:x}"
+
+
+def repeated(
+    networks: Mapping[str, Architecture], repetitions: int, seed: int
+) -> tuple[Training, ...]:
+    """The same fresh seeds for every network, so that networks can be compared in pairs.
+
+    No study trains with them: its seeds come from the networks' fingerprints.
+    """
+    seeds = np.random.SeedSequence([seed, 0x5EED]).generate_state(repetitions, np.uint64)
+    return tuple(
+        Training(name=name, architecture=network, repetition=k, seed=int(seeds[k] >> 1))
+        for k in range(repetitions)
+        for name, network in networks.items()
+    )
+
+
+class TrainingFolder:
+    """The folder of one recipe's trainings.
+
+    Raises:
+        RunError: it cannot be written, or holds trainings by another recipe.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder, self.recipe = folder, recipe
+        self.states = Checkpoints(folder / "states")
+        self._rows: dict[str, dict[str, Any]] = {}
+        path = folder / "recipe.json"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                replace_file(path, _to_json(recipe.document()))
+            stored = json.loads(path.read_bytes())
+            if self._table.exists():
+                self._rows = json.loads(self._table.read_bytes())
+            if not (isinstance(stored, dict) and isinstance(self._rows, dict)):
+                raise ValueError("it holds something else")
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
+        except ValueError as error:
+            raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
+        given = json.loads(_to_json(recipe.document()))
+        if (difference := first_difference(stored, given)) is not None:
+            key, old, new = difference
+            raise RunError(
+                f"{folder}: its trainings have {key} = {old!r}, not {new!r}; give the old value, or "
+                "delete the folder"
+            )
+
+    @property
+    def _table(self) -> Path:
+        return self.folder / "trainings.json"
+
+    def has(self, training: Training) -> bool:
+        """Whether it is finished."""
+        return training.key in self._rows
+
+    @property
+    def fingerprints(self) -> set[str]:
+        """Of the networks that have a finished training here."""
+        return {key.partition("-")[0] for key in self._rows}
+
+    def row(self, training: Training) -> dict[str, Any]:
+        """What is kept of a finished training: seed, val_accuracy, epochs, seconds, curve."""
+        return dict(self._rows[training.key])
+
+    def add(
+        self, training: Training, curve: Sequence[float], seconds: float, **measured: Any
+    ) -> None:
+        """Keeps a finished training.
+
+        Args:
+            curve: val_accuracy of every epoch; empty where nothing is held out.
+            measured: whatever else is to be kept, as JSON can hold it.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        self._rows[training.key] = {
+            "seed": training.seed,
+            "val_accuracy": curve[-1] if curve else None,
+            "epochs": self.recipe.proxy.epochs,
+            "seconds": round(seconds, 3),
+            "curve": list(curve),
+            **measured,
+        }
+        try:
+            replace_file(self._table, _to_json(self._rows))
+        except OSError as error:
+            raise RunError(f"{self._table}: cannot be written: {error.strerror}") from error
+
+    def frame(self, trainings: Sequence[Training], task: Task) -> pd.DataFrame:
+        """The finished ones among some trainings, a row each, in their order."""
+        rows = []
+        for training in filter(self.has, trainings):
+            cost = count(training.architecture, task)
+            rows.append(
+                {
+                    "name": training.name,
+                    "architecture": str(training.architecture),
+                    "fingerprint": training.architecture.fingerprint,
+                    "flops": cost.flops,
+                    "num_params": cost.num_params,
+                    "repetition": training.repetition,
+                    **self.row(training),
+                }
+            )
+        columns = ("name", "architecture", "fingerprint", "flops", "num_params", "repetition")
+        measured = ("seed", "val_accuracy", "epochs", "seconds", "curve")
+        return pd.DataFrame(rows, columns=[*columns, *measured])
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keeps every other process out of a folder of trainings.
+
+    Raises:
+        RunError: another one is there, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"{folder}: another process trains here; wait for it") from None
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _to_json(document: Any) -> bytes:
+    return (json.dumps(document, indent=1) + "\n").encode()

@@ -1,0 +1,54 @@
+"""The samplers by the name that a study file gives them, all behind the feasible wrapper."""
+
+import warnings
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
+
+from search.optuna_space import OptunaSpace
+from search.samplers.feasible import FeasibleSampler
+
+
+def _tpe(space: OptunaSpace, seen: set[str], seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def _nsga2(space: OptunaSpace, seen: set[str], seed: int) -> BaseSampler:
+    # A population of 20 reached random search's hypervolume earlier than Optuna's default of 50.
+    return NSGAIISampler(seed=seed, population_size=20)
+
+
+def _gp(space: OptunaSpace, seen: set[str], seed: int) -> BaseSampler:
+    return GPSampler(seed=seed)
+
+
+def _known_cost(space: OptunaSpace, seen: set[str], seed: int) -> BaseSampler:
+    from search.samplers.known_cost import KnownCostSampler  # scikit-learn takes a second to load
+
+    return KnownCostSampler(space, seen, seed)
+
+
+# The number is how often a proposal that may not be trained is asked for again. The GP, whose next
+# proposal is nearly the same, and costs half a second, is asked less often.
+_Create = Callable[[OptunaSpace, set[str], int], BaseSampler]
+
+
+_SAMPLERS: Mapping[str, tuple[_Create | None, int]] = {
+    "random": (None, 0),
+    "tpe": (_tpe, 32),
+    "nsga2": (_nsga2, 32),
+    "gp": (_gp, 3),
+    "known_cost": (_known_cost, 1),  # it knows what is feasible and seen
+}
+
+
+def create_sampler(kind: str, space: OptunaSpace, seen: set[str], seed: int) -> FeasibleSampler:
+    """A sampler of the named kind that proposes only feasible networks outside `seen`."""
+    create, max_tries = _SAMPLERS[kind]
+    inner_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
+    inner = create(space, seen, inner_seed) if create is not None else None
+    return FeasibleSampler(space, seen, np.random.default_rng(draw_seed), inner, max_tries)

@@ -1,0 +1,1 @@
+"""Searches without training, on a table of trained networks."""

@@ -1,0 +1,156 @@
+"""A table of trained networks made continuous: curves and seconds of every network of its space.
+
+Extra trees (Geurts, Ernst, Wehenkel 2006) on what a linear trend in log FLOPs and log params leaves
+over: another family of models than any sampler's own, so that no sampler meets its own assumptions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
+
+from hgcnet.architecture import Architecture
+from hgcnet.arrays import Floats, Ints
+from search.estimation.features import TREND, features_of
+from search.retraining.statistics import kendall_tau_within
+from space.search_space import SearchSpace
+
+TRUSTED_TAU = 0.7  # below it no conclusion is drawn from a simulation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How well a surrogate predicts what it has not seen, in 10-fold cross-validation."""
+
+    tau: float  # Kendall's, of the last accuracy
+    residual: float  # root of the mean square, of a single training
+    noise: float  # standard deviation between seeds: what no model can predict
+    networks: int
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether conclusions may be drawn."""
+        return self.tau >= TRUSTED_TAU
+
+
+class _Trees:
+    """Many targets (n, T) of features (n, F)."""
+
+    def __init__(self, features: Floats, targets: Floats) -> None:
+        trend = _trend(features)
+        self._linear = LinearRegression().fit(trend, targets)
+        forest = ExtraTreesRegressor(
+            n_estimators=300, min_samples_leaf=3, max_features=0.5, random_state=0, n_jobs=1
+        ).fit(features, targets - self._linear.predict(trend))
+        self._trees = [tree.tree_ for tree in forest.estimators_]
+
+    def predict(self, features: Floats) -> Floats:
+        """(N, T)."""
+        # The forest's own predict gives the same and takes twenty times as long for one network.
+        rows = features.astype(np.float32)
+        above = sum(tree.predict(rows)[..., 0] for tree in self._trees) / len(self._trees)
+        found: Floats = self._linear.predict(_trend(features)) + above
+        return found
+
+
+class Surrogate:
+    """The truth of a simulation: for every network a curve and seconds, for every seed its noise.
+
+    Args:
+        table: as `search.simulation.table.read_table` gives it.
+    """
+
+    def __init__(self, table: pd.DataFrame, space: SearchSpace) -> None:
+        self._space = space
+        features, targets = training_arrays(table, space)
+        self._trees = _Trees(features, targets)
+        self._noise = _noise_covariance(table)
+        self._known: dict[str, tuple[Floats, float]] = {}
+
+    @property
+    def epochs(self) -> int:
+        """Of a whole training."""
+        return len(self._noise)
+
+    def truth(self, architecture: Architecture) -> tuple[Floats, float]:
+        """The noise-free accuracy after every epoch (E,), and the seconds of an epoch."""
+        key = architecture.fingerprint
+        if key not in self._known:
+            point = self._space.point_of(architecture)
+            row = self._trees.predict(features_of(self._space, point[None]))[0]
+            self._known[key] = (row[:-1], float(np.exp(row[-1])))
+        return self._known[key]
+
+    def accuracy_of(self, points: Ints) -> Floats:
+        """The noise-free last accuracy of points (N, axes)."""
+        found: Floats = self._trees.predict(features_of(self._space, points))[:, -2]
+        return found
+
+    def curve(self, architecture: Architecture, seed: int) -> Floats:
+        """What a training would show: the truth with noise that the seed and the network fix."""
+        rng = np.random.default_rng([seed, int(architecture.fingerprint, 16)])
+        noise = rng.multivariate_normal(np.zeros(self.epochs), self._noise, method="cholesky")
+        return np.clip(self.truth(architecture)[0] + noise, 0.0, 1.0)
+
+
+def cross_validate(table: pd.DataFrame, space: SearchSpace) -> Quality:
+    """How well a surrogate of a table predicts networks that it was not fitted to.
+
+    A network and its second seed are never on both sides.
+    """
+    features, targets = training_arrays(table, space)
+    truth = targets[:, -2]
+    networks = pd.factorize(table["fingerprint"])[0]
+    found = np.empty_like(truth)
+    folds = KFold(10, shuffle=True, random_state=0).split(np.unique(networks))
+    for _, held_out in folds:
+        is_out = np.isin(networks, held_out)
+        trees = _Trees(features[~is_out], targets[~is_out])
+        found[is_out] = trees.predict(features[is_out])[:, -2]
+    return Quality(
+        tau=kendall_tau_within(found, truth, np.ones(len(truth)), 1.0),
+        residual=float(np.sqrt(np.mean((found - truth) ** 2))),
+        noise=float(np.sqrt(_noise_covariance(table)[-1, -1])),
+        networks=int(networks.max()) + 1,
+    )
+
+
+def training_arrays(table: pd.DataFrame, space: SearchSpace) -> tuple[Floats, Floats]:
+    """Features (n, F), and targets (n, E + 1): the curve and the log of an epoch's seconds."""
+    points = np.stack([_point(row, space) for row in table.to_dict("records")])
+    curves = np.array(table["curve"].tolist(), dtype=np.float64)
+    seconds = np.log(table["seconds"].to_numpy("float64") / curves.shape[1])
+    return features_of(space, points), np.column_stack([curves, seconds])
+
+
+def _point(row: dict[str, object], space: SearchSpace) -> Ints:
+    """The point of a table's row, whose columns are named as Optuna's parameters."""
+    positions = [
+        0
+        if axis.is_fixed
+        else row[f"{axis.name}_index"]
+        if f"{axis.name}_index" in row
+        else axis.values.index(row[axis.name])
+        for axis in space.axes
+    ]
+    return np.array(positions, dtype=np.int64)
+
+
+def _noise_covariance(table: pd.DataFrame) -> Floats:
+    """Of one training's curve (E, E), from the networks that were trained twice."""
+    twice = table.groupby("fingerprint").filter(lambda rows: len(rows) > 1)
+    first, second = (
+        np.array(twice[twice["repetition"] == k].sort_values("fingerprint")["curve"].tolist())
+        for k in (0, 1)
+    )
+    half = (first - second) / np.sqrt(2)
+    covariance: Floats = half.T @ half / len(half)
+    return covariance + 1e-10 * np.eye(len(covariance))
+
+
+def _trend(features: Floats) -> Floats:
+    columns = features[:, -TREND:]
+    return np.column_stack([columns, columns[:, :1] ** 2])

@@ -1,0 +1,251 @@
+"""A search without training: the samplers, the rungs and the loop of studies under a virtual clock."""
+
+import heapq
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.storages import InMemoryStorage
+
+from hgcnet.complexity import count
+from hgcnet.errors import RunError
+from search.optuna_space import OptunaSpace
+from search.pareto import HypervolumeBounds, non_dominated, normalised_hypervolume
+from search.simulation.surrogate import Surrogate
+from search.simulation.table import read_table
+from search.study.search_loop import SearchLoop
+from search.study.writer import StudyWriter
+from search.study_file.changes import first_difference
+from search.study_file.schema import StudyFile
+from search.workers.protocol import Proposal, Wait
+from space.search_space import SearchSpace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TabulatedSpace:
+    """A space whose networks' accuracies are known: what a search is simulated in."""
+
+    file: StudyFile
+    space: OptunaSpace
+    surrogate: Surrogate
+
+    @property
+    def bounds(self) -> HypervolumeBounds:
+        """The hypervolume's, by the noise-free accuracy of the cheapest network."""
+        low, high = self.space.space.flops_bounds()
+        return HypervolumeBounds(
+            flops_low=low,
+            flops_high=high,
+            reference_accuracy=float(self.surrogate.truth(self.space.space.cheapest())[0][-1]),
+        )
+
+
+def read_tabulated_space(file: StudyFile, table: Path) -> tuple[TabulatedSpace, pd.DataFrame]:
+    """What a study would search in, as a table of its space knows it; and that table.
+
+    Raises:
+        DataError: the table cannot be read.
+        RunError: it was made with another space, data set or proxy.
+    """
+    rows, made_by, task = read_table(table)
+    for key in ("data", "space", "limits", "proxy"):
+        given, stored = (json.loads(json.dumps(f.document[key])) for f in (file, made_by))
+        if (difference := first_difference({key: stored}, {key: given})) is not None:
+            path, old, new = difference
+            raise RunError(
+                f"{table}: is of a study with {path} = {old!r}, but {file.source} has {new!r}"
+            )
+    space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
+    return TabulatedSpace(file=file, space=space, surrogate=Surrogate(rows, space.space)), rows
+
+
+def simulate_search(
+    world: TabulatedSpace,
+    *,
+    sampler: str,
+    workers: int,
+    trials: int,
+    seed: int,
+    early_stopping: bool = True,
+) -> pd.DataFrame:
+    """One search, to `trials` trained networks; a row for each, in the order in which they ended.
+
+    The search sees noisy accuracies; the same network has the same noise in every search of this seed.
+    The hypervolume is that of the noise-free accuracies of all that finished.
+
+    Returns:
+        columns: trained (1, 2, ...), seconds (of the virtual clock), epochs (trained in all so far),
+        hypervolume, number (of the trial), point (in the space), flops, accuracy (noise-free; NaN for
+        what was stopped), truth (noise-free, of that too), observed (the last one that was seen).
+    """
+    file = replace(
+        world.file,
+        seed=seed,
+        sampler=replace(world.file.sampler, kind=sampler),  # type: ignore[arg-type]
+        budget=replace(world.file.budget, trials=trials, hours=None),
+    )
+    if not early_stopping:
+        file = replace(file, early_stopping=replace(file.early_stopping, kind="none"))
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    writer = StudyWriter(InMemoryStorage(), file, world.space)
+    loop = SearchLoop(file, world.space, writer, {})
+    clock = _Clock(world, loop, workers, seed)
+    rows = clock.run()
+    frame = pd.DataFrame(rows)
+    frame.insert(0, "trained", np.arange(1, len(frame) + 1))
+    bounds = world.bounds
+    finished = frame["accuracy"].notna()
+    volumes, best = [], np.empty((0, 2))
+    for accuracy, flops, is_finished in zip(
+        frame["accuracy"], frame["flops"], finished, strict=True
+    ):
+        if is_finished:
+            best = np.vstack([best, (accuracy, flops)])
+            best = best[non_dominated(best * [-1, 1])]
+        volumes.append(normalised_hypervolume(best[:, 0], best[:, 1], bounds))
+    frame["hypervolume"] = volumes
+    return frame
+
+
+class _Clock:
+    """Workers that take virtual seconds for every epoch."""
+
+    def __init__(self, world: TabulatedSpace, loop: SearchLoop, workers: int, seed: int) -> None:
+        self._world, self._loop, self._seed = world, loop, seed
+        self._idle = workers
+        self._events: list[tuple[float, int, int]] = []  # (time, trial, finished epochs), a heap
+        self._running: dict[int, Proposal] = {}
+        self._epochs = 0
+        self._rows: list[dict[str, Any]] = []
+
+    def run(self) -> list[dict[str, Any]]:
+        """Until the loop has nothing more to start and nothing runs."""
+        self._start(0.0)
+        while self._events:
+            now, number, epoch = heapq.heappop(self._events)
+            self._epochs += 1
+            proposal = self._running[number]
+            curve = self._world.surrogate.curve(proposal.architecture, self._seed)
+            _, seconds = self._world.surrogate.truth(proposal.architecture)
+            if self._loop.on_epoch(number, epoch, float(curve[epoch - 1]), seconds):
+                heapq.heappush(self._events, (now + seconds, number, epoch + 1))
+                continue
+            self._end(now, proposal, float(curve[epoch - 1]), epoch)
+            self._start(now)
+        return self._rows
+
+    def _start(self, now: float) -> None:
+        while self._idle:
+            proposal = self._loop.next()
+            if isinstance(proposal, Wait):
+                return
+            self._idle -= 1
+            self._running[proposal.number] = proposal
+            _, seconds = self._world.surrogate.truth(proposal.architecture)
+            heapq.heappush(self._events, (now + seconds, proposal.number, 1))
+
+    def _end(self, now: float, proposal: Proposal, observed: float, epoch: int) -> None:
+        self._loop.on_end(proposal.number)
+        del self._running[proposal.number]
+        self._idle += 1
+        is_finished = epoch == self._world.file.proxy.epochs
+        space = self._world.space.space
+        truth = float(self._world.surrogate.truth(proposal.architecture)[0][-1])
+        self._rows.append(
+            {
+                "seconds": now,
+                "epochs": self._epochs,
+                "number": proposal.number,
+                "point": space.point_of(proposal.architecture).tolist(),
+                "flops": count(proposal.architecture, space.task).flops,
+                "accuracy": truth if is_finished else np.nan,
+                "truth": truth,
+                "observed": observed,
+            }
+        )
+
+
+def simulate_searches(
+    world: TabulatedSpace,
+    *,
+    samplers: Sequence[str],
+    workers: int,
+    trials: int,
+    seeds: int,
+    early_stopping: bool = True,
+    observe: Callable[[str, int], None] = lambda sampler, seed: None,
+) -> pd.DataFrame:
+    """Every sampler with every seed, as many at once as there are cores; with columns sampler, seed.
+
+    Args:
+        observe: is called after each search.
+    """
+    jobs = [(sampler, seed) for sampler in samplers for seed in range(seeds)]
+    frames = []
+    # Started afresh: a fork would take along torch's and Arrow's threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+        found = {
+            pool.submit(
+                simulate_search,
+                world,
+                sampler=sampler,
+                workers=workers,
+                trials=trials,
+                seed=seed,
+                early_stopping=early_stopping,
+            ): (sampler, seed)
+            for sampler, seed in jobs
+        }
+        for future in as_completed(found):
+            sampler, seed = found[future]
+            frames.append(future.result().assign(sampler=sampler, seed=seed))
+            observe(sampler, seed)
+    order = {name: position for position, name in enumerate(samplers)}
+    whole = pd.concat(frames, ignore_index=True)
+    return whole.sort_values(
+        ["sampler", "seed", "trained"],
+        key=lambda column: column.map(order) if column.name == "sampler" else column,
+        ignore_index=True,
+    )
+
+
+def summarise_searches(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a sampler: medians over its seeds.
+
+    `hypervolume_N` after N trained networks; `to_reach` the networks until the median that the first
+    sampler ends with (infinite: never), with its worst seed.
+    """
+    first = str(frame["sampler"].iloc[0])
+    last = frame.groupby(["sampler", "seed"]).last()
+    goal = float(last.loc[first, "hypervolume"].median())
+    marks = [n for n in (10, 20, 50, 100, 200, 500, 1000) if n <= frame["trained"].max()]
+    rows = []
+    for sampler, group in frame.groupby("sampler", sort=False):
+        searches = [search for _, search in group.groupby("seed")]
+        needed = [trials_to_reach(search, goal) for search in searches]
+        at = group[group["trained"].isin(marks)].groupby("trained")["hypervolume"].median()
+        rows.append(
+            {"sampler": sampler}
+            | {f"hypervolume_{mark}": float(at.get(mark, np.nan)) for mark in marks}
+            | {"to_reach": float(np.median(needed)), "worst": max(needed), "goal": goal}
+            | {
+                "epochs": float(np.median([search["epochs"].iloc[-1] for search in searches])),
+                "seconds": float(np.median([search["seconds"].iloc[-1] for search in searches])),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def trials_to_reach(frame: pd.DataFrame, hypervolume: float) -> float:
+    """The number of trained networks after which a search had reached it; infinite if it never did."""
+    reached = frame.loc[frame["hypervolume"] >= hypervolume, "trained"]
+    return float(reached.iloc[0]) if len(reached) else float("inf")

@@ -1,0 +1,54 @@
+"""The state of a running study at one moment, and its text."""
+
+import math
+from dataclasses import dataclass
+
+from search.units import duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The study at one moment."""
+
+    budget: int
+    finished: int
+    stopped: int
+    failed: int
+    running: int
+    best_accuracy: float  # NaN while nothing is finished
+    hypervolume: float  # NaN until the reference accuracy is known
+    front_size: int
+    seconds: float  # since this driver began
+    seconds_left: float  # NaN while nothing was trained since then
+    message: str = ""  # what just happened, in a few words
+
+    @property
+    def trained(self) -> int:
+        """What the budget counts."""
+        return self.finished + self.stopped
+
+
+def progress_lines(progress: "Progress") -> tuple[str, str]:
+    """Counts and the time left; what was found. Each in less than 80 columns."""
+    counts = f"{progress.trained}/{progress.budget} trained"
+    if progress.stopped:
+        counts += f" ({progress.stopped} stopped)"
+    if progress.failed:
+        counts += f", {progress.failed} failed"
+    if progress.running:
+        counts += f", {progress.running} running"
+    if progress.seconds_left > 0:  # it may be NaN
+        counts += f", {duration(progress.seconds_left)} left"
+    found = []
+    if not math.isnan(progress.best_accuracy):
+        found.append(f"best {progress.best_accuracy:.4f}")
+    if not math.isnan(progress.hypervolume):
+        found.append(f"hypervolume {progress.hypervolume:.4f}")
+    if progress.front_size:
+        found.append(f"front of {progress.front_size}")
+    return counts, ", ".join(found)
+
+
+def progress_line(progress: "Progress") -> str:
+    """Both in one."""
+    return ", ".join(line for line in progress_lines(progress) if line)

@@ -1,0 +1,210 @@
+"""The folder of one study: its files, its queue, and the lock that keeps it to one driver."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from filelock import FileLock, Timeout
+
+from hgcnet.architecture import (
+    Architecture,
+    ArchitectureFile,
+    read_architecture,
+    write_architecture,
+)
+from hgcnet.atomic_write import replace_file
+from hgcnet.errors import ArchitectureError, RunError
+from search.study.storage import sqlite_url, without_password
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """`runs/<name>`: delete it and the study is gone, copy it and the study moved."""
+
+    path: Path
+    _taken: list[Path] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.path.name
+
+    @property
+    def study_file(self) -> Path:
+        """The study file as resolved."""
+        return self.path / "study.toml"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite storage."""
+        return self.path / "study.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """The files that the dashboard shows with a trial: an artifact store of Optuna."""
+        return self.path / "artifacts"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a study was started here."""
+        return self.study_file.exists()
+
+    @property
+    def kept_in(self) -> str | None:
+        """The storage of a study that is not kept here in `study.db`: its URL without the password."""
+        path = self.path / "storage"
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+    def storage_url(self, given: str | None) -> str:
+        """Where the study is: here, or at the URL that was given.
+
+        Raises:
+            RunError: the study is kept elsewhere than given.
+        """
+        if self.kept_in is None and (self.database.exists() or given is None):
+            return sqlite_url(self.path)
+        if given is None:
+            raise RunError(
+                f"{self.path}: the study is kept in {self.kept_in}; give that URL with its password "
+                "by HGCNAS_STORAGE or --storage"
+            )
+        if self.kept_in not in (None, without_password(given)):
+            raise RunError(
+                f"{self.path}: the study is kept in {self.kept_in}, but {without_password(given)} was given; if "
+                f"it was moved, write the new URL without its password into {self.path / 'storage'}"
+            )
+        return given
+
+    def create(
+        self,
+        document: Mapping[str, Any],
+        versions: Mapping[str, str],
+        storage_url: str | None = None,
+    ) -> None:
+        """Makes the folder with the study file in it. Does nothing where there is one.
+
+        Args:
+            storage_url: of a database elsewhere; only what may be seen of it is written.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        header = "".join(f"# {name} {version}\n" for name, version in versions.items())
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not self.exists:
+                if storage_url is not None:
+                    replace_file(
+                        self.path / "storage", f"{without_password(storage_url)}\n".encode()
+                    )
+                text = f"# As the study was started, with every default. Written by hgcnas.\n{header}\n"
+                replace_file(self.study_file, (text + tomli_w.dumps(dict(document))).encode())
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps every other driver out. The lock goes with its holder's death.
+
+        Raises:
+            RunError: another driver has it; the message names that one.
+        """
+        lock = FileLock(self.path / "driver.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"{self.path}: the study is being run by {self.driver or 'another process'}; "
+                "a study has one driver at a time"
+            ) from None
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be locked: {error.strerror}") from error
+        try:
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+            replace_file(self._holder, json.dumps(holder).encode())
+            yield
+        finally:
+            self._holder.unlink(missing_ok=True)
+            lock.release()
+
+    @property
+    def driver(self) -> str | None:
+        """Who runs the study now, in words; None where nobody does, or its driver died here.
+
+        Only for people: what keeps a second driver out is the lock.
+        """
+        try:
+            holder = json.loads(self._holder.read_bytes())
+            pid, host, since = int(holder["pid"]), str(holder["host"]), str(holder["since"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        is_here = host == socket.gethostname()
+        if is_here and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            return None
+        return f"process {pid} on {host} since {since}"
+
+    @property
+    def _holder(self) -> Path:
+        return self.path / "driver.json"
+
+    def put_in_queue(self, name: str, architecture: Architecture) -> None:
+        """Leaves an architecture for the driver, which alone writes to the study."""
+        queue = self.path / "queue"
+        try:
+            queue.mkdir(exist_ok=True)
+            path = queue / f"{architecture.fingerprint}.toml"
+            write_architecture(
+                path, ArchitectureFile(architecture=architecture, provenance={"name": name})
+            )
+        except OSError as error:
+            raise RunError(f"{queue}: cannot be written: {error.strerror}") from error
+
+    def next_enqueued(self) -> dict[str, Architecture]:
+        """What was left in the queue since the last call, by name.
+
+        A file goes only at the call after, when the study has its architecture: a driver that is killed
+        in between reads it again, and the study knows what it has.
+        """
+        for path in self._taken:
+            path.unlink(missing_ok=True)
+        self._taken = sorted((self.path / "queue").glob("*.toml"))
+        found = {}
+        for path in self._taken:
+            try:
+                file = read_architecture(path)
+            except ArchitectureError:  # put there by hand; `enqueue` writes none such
+                path.replace(path.with_suffix(".refused"))
+            else:
+                name = str(file.provenance.get("name", path.stem))
+                found[path.stem if name in found else name] = file.architecture
+        return found
+
+
+def find_run(run: str, runs: Path) -> RunFolder:
+    """The run folder of a path or of a study's name.
+
+    Raises:
+        RunError: there is none; the message lists those that are there.
+    """
+    for path in (runs / run, Path(run)):
+        if (folder := RunFolder(path)).exists:
+            return folder
+    known = ", ".join(folder.name for folder in list_runs(runs))
+    there = f"which has {known}" if known else "which has none; `hgcnas run STUDY.toml` starts one"
+    raise RunError(f"{run}: there is no such study in {runs}, {there}")
+
+
+def list_runs(runs: Path) -> list[RunFolder]:
+    """All run folders in a folder, by name."""
+    if not runs.is_dir():
+        return []
+    folders = [RunFolder(path) for path in sorted(runs.iterdir())]
+    return [folder for folder in folders if folder.exists]

@@ -1,0 +1,234 @@
+"""The Optuna study of a run: created, continued, asked and told here, and written nowhere else."""
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from hgcnet.architecture import Architecture, Task
+from hgcnet.complexity import count
+from search.optuna_space import OptunaSpace
+from search.pareto import HypervolumeBounds
+from search.samplers.create import create_sampler
+from search.study.attributes import INTERRUPTED, UNPLANNED, may_retry
+from search.study.postgres_lock import own_name
+from search.study_file.changes import check_same_study
+from search.study_file.schema import StudyFile
+from search.training.seeds import training_seed
+from search.workers.protocol import Proposal, Retry
+
+
+class StudyWriter:
+    """The one writer of a study. Opening it creates the study, or checks that it is the same.
+
+    Raises:
+        RunError: the stored study was started with another study file.
+    """
+
+    def __init__(self, storage: BaseStorage, file: StudyFile, space: OptunaSpace) -> None:
+        self._file = file
+        self._space = space
+        self._storage = storage
+        self._study = _create_or_load(storage, file, space.space.task)
+        trials = self.trials()
+        self._seen = set(self._fingerprints(trials))
+        seed = _sampler_seed(file.seed, len(trials))
+        self._sampler = create_sampler(file.sampler.kind, space, self._seen, seed)
+        self._study.sampler = self._sampler
+        self._asked: dict[int, optuna.Trial] = {}
+
+    @property
+    def study(self) -> optuna.Study:
+        """For reading."""
+        return self._study
+
+    def trials(self) -> list[FrozenTrial]:
+        """All rows, oldest first."""
+        return self._study.get_trials(deepcopy=False)
+
+    def hypervolume_bounds(self) -> HypervolumeBounds:
+        """The stored corner points of the hypervolume; set at the start and never moved."""
+        stored = self._study.user_attrs.get("hypervolume")
+        if stored is None:
+            low, high = self._space.space.flops_bounds()
+            stored = {
+                "flops_low": low,
+                "flops_high": high,
+                "reference_accuracy": self._file.reference_accuracy,
+            }
+            self._study.set_user_attr("hypervolume", stored)
+        return HypervolumeBounds(**stored)
+
+    def set_reference_accuracy(self, accuracy: float) -> HypervolumeBounds:
+        """Stores the reference accuracy, once it is known."""
+        stored = dict(self._study.user_attrs["hypervolume"])
+        self._study.set_user_attr("hypervolume", stored | {"reference_accuracy": accuracy})
+        return self.hypervolume_bounds()
+
+    def system_attributes(self) -> dict[str, Any]:
+        """Of the study: what Optuna Dashboard shows beside the rows is among them."""
+        return self._storage.get_study_system_attrs(self._study._study_id)
+
+    def set_system_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Writes those that are not stored so, one after another."""
+        stored = self.system_attributes()
+        for key, value in attributes.items():
+            if key not in stored or stored[key] != value:
+                self._storage.set_study_system_attr(self._study._study_id, key, value)
+
+    def close_interrupted(self) -> int:
+        """Tells what a dead driver left running as failed; returns how many there were."""
+        trials = self.trials()
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        for trial in running:
+            attributes = {"failure": INTERRUPTED}
+            if not self._space.is_complete(self._space.planned_params(trial)):
+                attributes = {"failure": UNPLANNED}
+            elif may_retry(trial, trials):
+                attributes["again"] = Retry.SOON.value
+            for key, value in attributes.items():
+                self._storage.set_trial_user_attr(trial._trial_id, key, value)
+            self._study.tell(trial.number, state=TrialState.FAIL)
+        return len(running)
+
+    def due_retries(self, again: Retry) -> list[FrozenTrial]:
+        """What failed, gets this, and was not enqueued yet."""
+        trials = self.trials()
+        repeated = {trial.user_attrs.get("retry_of") for trial in trials}
+        return [
+            trial
+            for trial in trials
+            if trial.user_attrs.get("again") == again.value
+            and trial.state == TrialState.FAIL
+            and trial.number not in repeated
+        ]
+
+    def unfinished(self) -> set[str]:
+        """The fingerprints of what is still to be trained."""
+        due_retries = [*self.due_retries(Retry.SOON), *self.due_retries(Retry.ALONE)]
+        waiting = [trial for trial in self.trials() if trial.state == TrialState.WAITING]
+        return set(self._fingerprints(due_retries + waiting))
+
+    def enqueue_retries(self, again: Retry = Retry.SOON) -> int:
+        """Enqueues what is due_retries; returns how many."""
+        due_retries = self.due_retries(again)
+        for trial in due_retries:
+            attrs = {"retry_of": trial.number}
+            if (origin := trial.user_attrs.get("origin")) is not None:
+                attrs["origin"] = origin
+            if again is Retry.ALONE or trial.user_attrs.get("alone"):
+                attrs["alone"] = True
+            self._study.enqueue_trial(self._space.planned_params(trial), user_attrs=attrs)
+        return len(due_retries)
+
+    def enqueue(self, architecture: Architecture, origin: str) -> bool:
+        """Asks for an architecture to be trained next; False if the study has it already."""
+        if architecture.fingerprint in self._seen:
+            return False
+        params = self._space.encode(architecture)
+        self._seen.add(architecture.fingerprint)
+        self._study.enqueue_trial(params, user_attrs={"origin": origin})
+        return True
+
+    def ask(self) -> Proposal | None:
+        """The next architecture to train; None when every feasible one was proposed."""
+        has_waiting = any(t.state == TrialState.WAITING for t in self.trials())
+        if not self._sampler.prepare() and not has_waiting:
+            return None
+        trial = self._study.ask(self._space.distributions)
+        self._asked[trial.number] = trial
+        architecture = self._space.decode(trial.params)
+        fingerprint = architecture.fingerprint
+        self._seen.add(fingerprint)
+        return Proposal(
+            number=trial.number,
+            architecture=architecture,
+            fingerprint=fingerprint,
+            seed=training_seed(self._file.seed, fingerprint),
+            origin=trial.user_attrs.get("origin"),
+            alone=trial.user_attrs.get("alone", False),
+        )
+
+    def tell_finished(self, proposal: Proposal, curve: Sequence[float], seconds: float) -> None:
+        """The training reached its last epoch."""
+        cost = self._record(proposal, curve, seconds)
+        values = cost | {"val_accuracy": curve[-1]}
+        self._study.tell(
+            self._asked.pop(proposal.number), [values[metric] for metric in self._file.metrics]
+        )
+
+    def tell_stopped(self, proposal: Proposal, curve: Sequence[float], seconds: float) -> None:
+        """The scheduler stopped the training: it has no values and never enters the front."""
+        self._record(proposal, curve, seconds)
+        self._study.tell(self._asked.pop(proposal.number), state=TrialState.PRUNED)
+
+    def tell_failed(
+        self,
+        proposal: Proposal,
+        reason: str,
+        curve: Sequence[float],
+        seconds: float,
+        again: Retry = Retry.NO,
+    ) -> Retry:
+        """The training failed. Returns what it gets: NO where its repeats are used up."""
+        self._record(proposal, curve, seconds)
+        trial = self._asked.pop(proposal.number)
+        trial.set_user_attr("failure", reason)
+        trials = self.trials()
+        if again is not Retry.NO and not may_retry(trials[trial.number], trials):
+            again = Retry.NO
+        if again is not Retry.NO:
+            trial.set_user_attr("again", again.value)
+        self._study.tell(trial, state=TrialState.FAIL)
+        return again
+
+    def _record(
+        self, proposal: Proposal, curve: Sequence[float], seconds: float
+    ) -> dict[str, float]:
+        """Writes what was measured, before the tell; returns the counts that are objectives."""
+        cost = count(proposal.architecture, self._space.space.task)
+        trial = self._asked[proposal.number]
+        trial.set_user_attr("architecture", str(proposal.architecture))
+        trial.set_user_attr("fingerprint", proposal.fingerprint)
+        trial.set_user_attr("flops", cost.flops)
+        trial.set_user_attr("num_params", cost.num_params)
+        trial.set_user_attr("num_params_total", cost.num_params_total)
+        trial.set_user_attr("curve", list(curve))
+        trial.set_user_attr("seconds", round(seconds, 3))
+        return {"flops": cost.flops, "num_params": cost.num_params}
+
+    def _fingerprints(self, trials: Sequence[FrozenTrial]) -> Iterator[str]:
+        for trial in trials:
+            params = self._space.planned_params(trial)
+            if self._space.is_complete(params):
+                yield self._space.decode(params).fingerprint
+
+
+def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna.Study:
+    directions = [objective.direction for objective in file.objectives]
+    study = optuna.create_study(
+        storage=storage, study_name=file.name, directions=directions, load_if_exists=True
+    )
+    stored, given = study.user_attrs.get("study_file"), json.dumps(file.document)
+    if stored is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(file.metrics))
+        study.set_user_attr("task", asdict(task))
+    else:
+        check_same_study(json.loads(stored), file)
+    study.set_user_attr("driver", own_name())  # who wrote last; see search.study.storage
+    if stored != given:  # last: then all is there
+        study.set_user_attr("study_file", given)
+    return study
+
+
+def _sampler_seed(seed: int, rows: int) -> int:
+    """Changes with the rows stored, or a resumed sampler would repeat its proposals."""
+    return int(np.random.SeedSequence([seed, rows]).generate_state(1)[0])

@@ -1,0 +1,1 @@
+"""Study file -> checked values, all errors at once."""

@@ -1,0 +1,153 @@
+"""Reads a study file: TOML -> checked values, with all errors at once, each named by its key."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from hgcnet.architecture import parse_toml, read_bytes
+from hgcnet.errors import StudyFileError, join_errors, one_line, shown
+from search.data.data_config import DataConfig
+from search.study_file.messages import error_lines, take_out_unusable
+from search.study_file.schema import (
+    Budget,
+    EarlyStopping,
+    LimitsTable,
+    Objective,
+    SamplerConfig,
+    StudyFile,
+    Tables,
+    Workers,
+)
+from search.training.proxy_config import ProxyConfig
+from space.declaration import read_parameters, to_table
+from space.search_space import Limits
+
+_ADAPTER = TypeAdapter(Tables)
+
+
+def read_study_file(path: str | Path) -> StudyFile:
+    """Reads and checks a study file.
+
+    Raises:
+        StudyFileError: one line for each error: file, key, what was given, what would be right.
+    """
+    try:
+        document = parse_toml(read_bytes(path))
+    except FileNotFoundError as error:
+        raise StudyFileError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise StudyFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise StudyFileError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    except ValueError as error:
+        raise StudyFileError(f"{path}: is not TOML: {one_line(error)}") from error
+    return parse_study_file(document, source=str(path))
+
+
+def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
+    """Checks a TOML document; `source` names it in messages.
+
+    Raises:
+        StudyFileError: one line for each error.
+    """
+    unusable: dict[str, str] = {}
+    document = take_out_unusable(document, unusable)
+    errors: list[str] = []
+    rest = {key: value for key, value in document.items() if key != "space"}
+    tables = _read_tables(rest, errors)
+    parameters = None
+    space = document.get("space")
+    if isinstance(space, dict):
+        in_space: list[str] = []
+        parameters = read_parameters(space, in_space)
+        errors += [f"space.{error}" for error in in_space]
+    else:
+        errors.append(
+            "space: is missing" if space is None else f"space: {shown(space)} is not a table"
+        )
+    if tables is not None:
+        errors += _check_together(tables)
+    # Whatever else is wrong with an unusable value follows from what it is.
+    errors = [error for error in errors if error.partition(":")[0] not in unusable]
+    errors += [f"{path}: {reason}" for path, reason in unusable.items()]
+    if tables is None or parameters is None or errors:
+        raise StudyFileError(join_errors(source, errors))
+    values = {key: getattr(tables, key) for key in Tables.__dataclass_fields__}
+    limits = Limits(flops=tables.limits.flops, num_params=tables.limits.num_params)
+    return StudyFile(
+        **values | {"limits": limits},
+        parameters=parameters,
+        document=_drop_none(asdict(tables) | {"space": to_table(parameters)}),
+        source=source,
+    )
+
+
+def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | None:
+    try:
+        # By way of JSON: pydantic's strict mode takes a list for a tuple only there.
+        return _ADAPTER.validate_json(json.dumps(document), strict=True, extra="forbid")
+    except ValidationError as error:
+        errors += [line for details in error.errors() for line in error_lines(details, _known_keys)]
+    return None
+
+
+def _known_keys(table: str) -> list[str]:
+    tables: dict[str, Any] = {
+        "budget": Budget,
+        "data": DataConfig,
+        "limits": LimitsTable,
+        "objectives": Objective,
+        "sampler": SamplerConfig,
+        "early_stopping": EarlyStopping,
+        "proxy": ProxyConfig,
+        "workers": Workers,
+    }
+    keys = list(tables.get(table, Tables).__dataclass_fields__)
+    return keys if table else [*keys, "space"]
+
+
+def _check_together(tables: Tables) -> list[str]:
+    """Errors that no key shows alone."""
+    errors = []
+    metrics = [objective.metric for objective in tables.objectives]
+    if metrics.count("val_accuracy") != 1 or len(metrics) < 2:
+        errors.append(
+            f"objectives: {', '.join(metrics) or 'none'} given; val_accuracy and one or more of "
+            "flops, num_params are needed"
+        )
+    for index, objective in enumerate(tables.objectives):
+        if objective.metric in metrics[:index]:
+            errors.append(f"objectives[{index}].metric: {objective.metric!r} is there twice")
+        right = "maximize" if objective.metric == "val_accuracy" else "minimize"
+        if objective.direction != right:
+            errors.append(
+                f"objectives[{index}].direction: {objective.direction!r} is wrong for "
+                f"{objective.metric}, which needs {right!r}"
+            )
+        if objective.reference is not None and objective.metric != "val_accuracy":
+            errors.append(
+                f"objectives[{index}].reference: {objective.reference} given for "
+                f"{objective.metric}; only val_accuracy has a reference"
+            )
+    early = tables.early_stopping
+    if early.kind != "none" and early.min_epochs >= tables.proxy.epochs:
+        errors.append(
+            f"early_stopping.min_epochs: {early.min_epochs} is not below proxy.epochs = "
+            f"{tables.proxy.epochs}, so nothing would ever be stopped"
+        )
+    if tables.workers.gpus > 1 and tables.workers.gpus != int(tables.workers.gpus):
+        errors.append(
+            f"workers.gpus: {tables.workers.gpus} is neither a share of one GPU nor a whole number"
+        )
+    return errors
+
+
+def _drop_none(value: Any) -> Any:
+    """TOML has no null: keys without a value are left out. Tuples become lists, as TOML reads them."""
+    if isinstance(value, dict):
+        return {key: _drop_none(item) for key, item in value.items() if item is not None}
+    return [_drop_none(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,211 @@
+"""A study file: TOML -> frozen values, with all errors at once, each named by its key."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from annotated_types import Ge, Gt, Le, MaxLen
+from pydantic import AfterValidator, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from hgcnet.errors import StudyFileError, shown
+from search.data.data_config import DataConfig
+from search.training.proxy_config import ProxyConfig
+from space.parameters import Parameters
+from space.search_space import Limits
+
+MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
+MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH = 1_000_000, 100_000, 1000
+
+Sampler = Literal["random", "tpe", "nsga2", "gp", "known_cost"]
+SAMPLERS: tuple[str, ...] = get_args(Sampler)
+
+Table = TypeVar("Table")
+Positive = Annotated[int, Gt(0)]
+PositiveReal = Annotated[float, Gt(0)]
+Duration = Annotated[float, Gt(0), Le(1e6)]  # hours or minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """When a study is done: whichever comes first."""
+
+    # Architectures trained, to the end or stopped early.
+    trials: Annotated[Positive, Le(MAX_TRIALS)]
+    hours: Duration | None = None
+    # The study stops where more than this share of its trainings failed (and five or more).
+    max_failure_share: Annotated[float, Ge(0), Le(1)] = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """One metric of the Pareto front."""
+
+    metric: Literal["val_accuracy", "flops", "num_params"]
+    direction: Literal["maximize", "minimize"]
+    reference: Annotated[float, Ge(0), Le(1)] | None = None  # of the hypervolume; val_accuracy only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplerConfig:
+    """What proposes the next architecture."""
+
+    kind: Sampler = "known_cost"
+    # Presets or architecture files.
+    start_with: Annotated[tuple[str, ...], MaxLen(MAX_START_WITH)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStopping:
+    """Which trainings are stopped before their last epoch."""
+
+    kind: Literal["belief", "moasha", "none"] = "none"
+    min_epochs: Positive = 2
+    reduction_factor: Annotated[int, Ge(2)] = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """What each trial occupies, and how long."""
+
+    cpus: Annotated[Positive, Le(4096)] = 1
+    gpus: Annotated[float, Ge(0), Le(4096)] = 0.0
+    trial_minutes: Duration | None = None  # a training that takes longer has failed
+    checkpoint_minutes: Duration = 2.0  # between two states that outlive a worker
+
+
+def _check_data(data: DataConfig) -> DataConfig:
+    errors = _check_resolution(data.resolution)
+    if not _is_path(data.root):
+        errors.append(f"root: {shown(data.root)} is not a path")
+    return _without(errors, data)
+
+
+def _check_sampler(sampler: SamplerConfig) -> SamplerConfig:
+    errors = [
+        f"start_with[{index}]: {shown(name)} is neither a preset's name nor a path"
+        for index, name in enumerate(sampler.start_with)
+        if not _is_path(name)
+    ]
+    return _without(errors, sampler)
+
+
+def _is_path(text: str) -> bool:
+    """Whether a file can have this name: it is not empty, printable, and not too long."""
+    parts = text.encode().split(b"/")
+    return text.isprintable() and 0 < len(text) <= 1000 and max(map(len, parts)) <= 255
+
+
+def _check_proxy(proxy: ProxyConfig) -> ProxyConfig:
+    errors = []
+    positive = asdict(proxy).keys() - {"weight_decay", "resolution"}
+    for key, value in asdict(proxy).items():
+        if key in positive and not isinstance(value, str | None) and value <= 0:
+            errors.append(f"{key}: {value!r} is not above 0")
+    if proxy.epochs > MAX_EPOCHS:
+        errors.append(f"epochs: {proxy.epochs} is above {MAX_EPOCHS}")
+    if proxy.weight_decay < 0:
+        errors.append(f"weight_decay: {proxy.weight_decay!r} is below 0")
+    if proxy.resolution is not None:
+        errors += _check_resolution(proxy.resolution)
+    return _without(errors, proxy)
+
+
+def _check_resolution(resolution: int) -> list[str]:
+    if MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        return []
+    return [f"resolution: {resolution} is not between {MIN_RESOLUTION} and {MAX_RESOLUTION}"]
+
+
+def _without(errors: list[str], table: Table) -> Table:
+    """The table, if it has no errors; else pydantic carries them to `_describe`."""
+    if errors:
+        raise PydanticCustomError("errors", "errors", {"errors": errors})
+    return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsTable:
+    flops: PositiveReal | None = None
+    num_params: PositiveReal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """All of a study file but its space and limits."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
+    seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
+    budget: Budget
+    data: Annotated[DataConfig, AfterValidator(_check_data)]
+    objectives: Annotated[tuple[Objective, ...], MaxLen(10)]
+    limits: LimitsTable = LimitsTable()
+    sampler: Annotated[SamplerConfig, AfterValidator(_check_sampler)] = SamplerConfig()
+    early_stopping: EarlyStopping = EarlyStopping()
+    proxy: Annotated[ProxyConfig, AfterValidator(_check_proxy)]
+    workers: Workers = Workers()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFile:
+    """A checked study file. `document` is what a resumed study must not change."""
+
+    name: str
+    seed: int
+    budget: Budget
+    data: DataConfig
+    parameters: Parameters
+    limits: Limits
+    objectives: tuple[Objective, ...]
+    sampler: SamplerConfig
+    early_stopping: EarlyStopping
+    proxy: ProxyConfig
+    workers: Workers
+    document: Mapping[str, Any]  # every key with its value, defaults filled in
+    source: str  # where it was read from, for messages
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the objectives, in the order of a trial's values."""
+        return tuple(objective.metric for objective in self.objectives)
+
+    @property
+    def rung_epochs(self) -> tuple[int, ...]:
+        """The epochs after which trainings may be stopped, ascending; none without early stopping."""
+        early = self.early_stopping
+        if early.kind == "none":
+            return ()
+        return rung_epochs(early.min_epochs, self.proxy.epochs, early.reduction_factor)
+
+    @property
+    def reference_accuracy(self) -> float | None:
+        """The hypervolume's reference accuracy, if the file gives it."""
+        return next(o.reference for o in self.objectives if o.metric == "val_accuracy")
+
+    def with_trials(self, trials: int) -> "StudyFile":
+        """The same study with another budget of trials.
+
+        Raises:
+            StudyFileError: it is none that a study may have.
+        """
+        if not 1 <= trials <= MAX_TRIALS:
+            raise StudyFileError(f"trials: {trials} is not between 1 and {MAX_TRIALS}")
+        budget = replace(self.budget, trials=trials)
+        document = {**self.document, "budget": {**self.document["budget"], "trials": trials}}
+        return replace(self, budget=budget, document=document)
+
+
+def rung_epochs(min_epochs: int, max_epochs: int, reduction_factor: int) -> tuple[int, ...]:
+    """The epochs min_epochs * reduction_factor^k below max_epochs, ascending.
+
+    Raises:
+        ValueError: min_epochs is below 1, or reduction_factor below 2.
+    """
+    if min_epochs < 1:
+        raise ValueError(f"min_epochs is {min_epochs}, but must be at least 1")
+    if reduction_factor < 2:
+        raise ValueError(f"reduction_factor is {reduction_factor}, but must be at least 2")
+    epochs = [min_epochs]
+    while epochs[-1] < max_epochs:
+        epochs.append(epochs[-1] * reduction_factor)
+    return tuple(epochs[:-1])

@@ -1,0 +1,1 @@
+"""One network, one seed: the training, its seeds, its state."""

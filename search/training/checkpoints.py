@@ -1,0 +1,57 @@
+"""Half-done trainings in a run folder, from which a repeated trial goes on."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from hgcnet.atomic_write import replace_file
+from hgcnet.errors import RunError
+from search.training.proxy_training import read_progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What `ProxyTraining.save_state` gave, and what is known from it without a network."""
+
+    state: bytes
+    curve: tuple[float, ...]  # val_accuracy of every finished epoch
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """`checkpoints/<fingerprint>`: at most one for each network of a study, the latest."""
+
+    folder: Path
+
+    def save(self, fingerprint: str, state: bytes) -> None:
+        """Replaces the checkpoint of a network.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+            replace_file(self.folder / fingerprint, state)
+        except OSError as error:
+            raise RunError(f"{self.folder}: cannot be written: {error.strerror}") from error
+
+    def load(self, fingerprint: str) -> Checkpoint | None:
+        """The checkpoint of a network; None where there is none that can be read."""
+        try:
+            state = (self.folder / fingerprint).read_bytes()
+            curve, seconds = read_progress(state)
+        except (OSError, ValueError):
+            return None  # the training begins anew
+        return Checkpoint(state=state, curve=tuple(curve), seconds=seconds)
+
+    def keep_only(self, fingerprints: Collection[str]) -> None:
+        """Deletes the checkpoints of all other networks."""
+        if self.folder.is_dir():
+            for path in self.folder.iterdir():
+                if path.name not in fingerprints:
+                    path.unlink(missing_ok=True)
+
+    def drop(self, fingerprint: str) -> None:
+        """Deletes the checkpoint of a network, if there is one."""
+        (self.folder / fingerprint).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Where trainings run: on Ray's workers, or in this process."""

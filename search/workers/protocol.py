@@ -1,0 +1,66 @@
+"""What workers serve: a source of trainings that takes their results. Knows no Ray and no study."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from hgcnet.architecture import Architecture
+
+MAX_RETRIES = 2  # of a training that was cut short; what was stopped on request does not count
+
+
+class Retry(Enum):
+    """What a failed training gets. Stored as the user attribute "again" of what will be repeated."""
+
+    NO = "no"  # it failed for good
+    SOON = "soon"  # the same training, by any worker
+    ALONE = "alone"  # the same, last of all, with no other trial on its GPU (or its machine)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a worker is to train."""
+
+    number: int  # of the trial
+    architecture: Architecture
+    fingerprint: str
+    seed: int
+    origin: str | None  # "cheapest", "start_with: NAME", "enqueued: NAME"; None is the sampler
+    alone: bool = False  # it ran out of memory beside others
+    checkpoint: bytes | None = None  # of a training of it that was cut short
+
+
+class Wait(Enum):
+    """Why there is no proposal."""
+
+    FOR_RUNNING = "nothing to start until a running training ends"
+    DONE = "nothing more to start"
+
+
+class TrainingSource(Protocol):
+    """Gives out trainings, and takes what comes of them: what workers serve."""
+
+    def next(self) -> Proposal | Wait:
+        """What to train next."""
+
+    def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
+        """Takes the result of one epoch; whether the training goes on."""
+
+    def on_checkpoint(self, number: int, state: bytes) -> None:
+        """Takes the state of a training."""
+
+    def on_end(self, number: int) -> None:
+        """The training is over."""
+
+    def on_failure(self, number: int, reason: str, again: Retry = Retry.NO) -> None:
+        """The training failed."""
+
+    def request_stop(self) -> None:
+        """Nothing more is started."""
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the running trainings are to be given up."""
+
+    def close(self) -> None:
+        """Takes it that what still runs is given up."""

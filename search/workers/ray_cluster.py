@@ -1,0 +1,152 @@
+"""The Ray that trials run on: started here or joined, and what its machines can give."""
+
+import os
+
+# Ray reads this when it is imported. What its daemons say would go to stdout; all that matters of it
+# is the reason that a failed trial has in the study.
+os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from hgcnet.errors import RunError, one_line
+from search.study_file.schema import Workers
+
+_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files that nobody reads, and memory
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is handled here
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the storage is the truth: nothing is restored
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What one machine can give."""
+
+    cpus: float
+    gpus: float
+
+    def slots(self, workers: Workers) -> int:
+        """How many trials it runs at once."""
+        by_cpu = int(self.cpus // workers.cpus)
+        if not workers.gpus:
+            return by_cpu
+        # A share never spans two GPUs, so each GPU holds a whole number of trials.
+        by_gpu = (
+            self.gpus * int(1 / workers.gpus) if workers.gpus < 1 else self.gpus // workers.gpus
+        )
+        return min(by_cpu, int(by_gpu))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the Ray that was joined can give."""
+
+    nodes: tuple[Node, ...]
+
+    def slots(self, workers: Workers) -> int:
+        """How many trials run at once. No trial spans two nodes."""
+        return sum(node.slots(workers) for node in self.nodes)
+
+    def of_one_alone(self, workers: Workers) -> dict[str, float]:
+        """What a trial takes that shares its GPUs with none; without GPUs, the largest machine."""
+        if workers.gpus:
+            return {"CPU": workers.cpus, "GPU": max(1.0, workers.gpus)}
+        return {"CPU": max(node.cpus for node in self.nodes)}
+
+
+@contextmanager
+def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
+    """Starts Ray on this machine, or joins a cluster; leaves it at the end.
+
+    Within another such block it is that one's Ray.
+
+    Raises:
+        RunError: the address cannot be used or reached.
+    """
+    if address is not None and address.startswith("ray://"):
+        raise RunError(
+            f"--ray-address {address}: ray:// would move the search itself to the head node; "
+            "run hgcnas on a node of the cluster and give HOST:PORT or auto"
+        )
+    os.environ.update(_ENVIRONMENT)
+    if ray.is_initialized():
+        yield read_resources()
+        return
+    if address is not None:
+        import hgcnet
+        import search
+        import space
+
+        options["runtime_env"] = {"py_modules": [hgcnet, space, search]}
+    with _hidden("HGCNAS_STORAGE"):  # its password is no business of Ray's processes
+        try:
+            ray.init(
+                address=address or "local",
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                include_dashboard=None if address else False,
+                **options,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise RunError(
+                f"Ray cannot be {f'reached at {address}' if address else 'started here'}: "
+                f"{one_line(error)}"
+            ) from error
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+        try:
+            yield read_resources()
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _hidden(variable: str) -> Iterator[None]:
+    """Takes a variable out of the environment for a while."""
+    value = os.environ.pop(variable, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[variable] = value
+
+
+def read_resources() -> Resources:
+    """What the nodes of the Ray that was joined have, in use or not."""
+    totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = (Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals)
+    return Resources(nodes=tuple(nodes))
+
+
+def check_resources(resources: Resources, workers: Workers, source: str) -> None:
+    """Refuses what can never be met; Tune would wait for ever.
+
+    Raises:
+        RunError: names the key and what there is.
+    """
+    if resources.slots(workers):
+        return
+    cpus = max((node.cpus for node in resources.nodes), default=0.0)
+    gpus = max((node.gpus for node in resources.nodes), default=0.0)
+    there = "there" if len(resources.nodes) == 1 else "on the largest node"
+    if workers.cpus > cpus:
+        raise RunError(
+            f"{source}: workers.cpus: {workers.cpus} asked for each trial; {cpus:g} {there}"
+        )
+    if workers.gpus > gpus:
+        found = f"{gpus:g} {there}" if gpus else "no GPU is there"
+        raise RunError(
+            f"{source}: workers.gpus: {workers.gpus:g} asked for each trial; {found} "
+            "(gpus = 0 trains on the CPU)"
+        )
+    raise RunError(
+        f"{source}: workers: no node has the {workers.cpus} CPUs and the {workers.gpus:g} GPUs "
+        "asked for each trial together"
+    )

@@ -1,0 +1,331 @@
+"""The Ray Tune side: a Searcher and a scheduler that pass events to the loop, and the Tuner."""
+
+import math
+import os
+import pickle
+import re
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from search.workers.ray_patches import LostWorker
+
+from search.workers.ray_cluster import Resources, read_resources  # isort: skip - before Ray, to keep it silent
+import ray
+from ray import tune
+from ray.exceptions import RayTaskError
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from torch import AcceleratorError
+
+from search.data.splits import Splits
+from search.study_file.schema import Workers
+from search.training.proxy_config import ProxyConfig
+from search.workers.protocol import Proposal, Retry, TrainingSource, Wait
+from search.workers.ray_worker import (
+    ACCURACY,
+    CROWDED,
+    EPOCH,
+    FAILURE,
+    MAX_REASON,
+    SECONDS,
+    STATE,
+    ProxyTrainable,
+)
+
+
+def run_trials(
+    loop: TrainingSource,
+    splits: Splits,
+    proxy: ProxyConfig,
+    workers: Workers,
+    *,
+    keep_states: bool = False,
+) -> None:
+    """Runs a loop to its end on the Ray that was joined.
+
+    `keep_states` gives it a checkpoint after the last epoch, too: the trained network.
+
+    Ctrl-C or SIGTERM stops it cleanly: what runs is told as interrupted, to be repeated by the next
+    driver. A second one ends the process at once.
+    """
+    resources = read_resources()
+    trainable = tune.with_parameters(
+        ProxyTrainable, splits=splits, proxy=proxy, workers=workers, keep_states=keep_states
+    )
+    trainable, can_be_alone = with_shares(trainable, workers, resources)
+    fit_trials(
+        loop,
+        trainable,
+        slots=resources.slots(workers),
+        trial_minutes=workers.trial_minutes,
+        can_be_alone=can_be_alone,
+    )
+
+
+def with_shares(trainable: Any, workers: Workers, resources: Resources) -> tuple[Any, bool]:
+    """A Trainable that asks for each trial's share; and whether a trial alone has more than that."""
+    share = {"CPU": float(workers.cpus), "GPU": float(workers.gpus)}
+    whole = share | resources.of_one_alone(workers)
+
+    def ask(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([whole if config["alone"] else share])
+
+    return tune.with_resources(trainable, ask), whole != share
+
+
+def fit_trials(
+    loop: TrainingSource,
+    trainable: Any,
+    slots: int,
+    *,
+    trial_minutes: float | None = None,
+    can_be_alone: bool = False,
+) -> None:
+    """Runs a loop to its end with any Trainable whose results have the worker's keys.
+
+    At most `slots` trials run, and none is asked for before a slot is free. Left to itself Tune asks
+    for one more, starts a worker for it, and kills that worker when another one becomes free first.
+
+    Args:
+        trial_minutes: after which a worker ends its process, so that its death is told as that.
+        can_be_alone: whether there is more to be had for a trial that is out of memory.
+    """
+    adapter = _LoopSearcher(loop, trial_minutes, can_be_alone)
+    with tempfile.TemporaryDirectory(prefix="hgcnas-") as folder, _stopped_by_signals(loop):
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=adapter,
+                scheduler=_LoopScheduler(adapter),
+                num_samples=-1,
+                max_concurrent_trials=slots,
+                reuse_actors=True,
+                trial_name_creator=lambda trial: trial.trial_id,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=folder,
+                verbose=0,
+                stop=_LoopStopper(adapter),
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        try:
+            tuner.fit()
+        except _Stopped:
+            pass
+        finally:
+            with adapter.errors_kept():
+                loop.close()
+    if adapter.error is not None:
+        raise adapter.error
+
+
+class _LoopSearcher(Searcher):
+    """Asks the loop, and tells it what ended. Tune pickles it: nothing of the loop goes along."""
+
+    def __init__(
+        self, loop: TrainingSource, trial_minutes: float | None, can_be_alone: bool
+    ) -> None:
+        super().__init__()
+        self._loop = loop
+        self._trial_seconds = math.inf if trial_minutes is None else 60 * trial_minutes
+        self._can_be_alone = can_be_alone
+        self._numbers: dict[str, int] = {}  # Tune's trial id -> the study's trial number
+        self._begins: dict[str, float] = {}  # Tune's trial id -> when it was suggested
+        self._stopped: set[str] = set()  # by the loop, not by the worker
+        self.error: Exception | None = None  # of the loop, the first one
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the running trainings are to be given up."""
+        return self._loop.stop_requested
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's config, None to wait, or FINISHED."""
+        proposal: Proposal | Wait = Wait.DONE
+        with self.errors_kept():
+            proposal = self._loop.next()
+        if isinstance(proposal, Wait):
+            return Searcher.FINISHED if proposal is Wait.DONE else None
+        self._numbers[trial_id] = proposal.number
+        self._begins[trial_id] = time.monotonic()
+        checkpoint = None if proposal.checkpoint is None else ray.put(proposal.checkpoint)
+        return {
+            "architecture": proposal.architecture,
+            "seed": proposal.seed,
+            "alone": proposal.alone,
+            "checkpoint": checkpoint,
+        }
+
+    def take_state(self, trial_id: str, state: bytes) -> None:
+        """Passes a checkpoint on."""
+        with self.errors_kept():
+            self._loop.on_checkpoint(self._numbers[trial_id], state)
+
+    def take_result(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Passes one epoch on; whether the training goes on."""
+        if FAILURE in result:
+            again = Retry.ALONE if result.get(CROWDED) and self._can_be_alone else Retry.NO
+            self.take_failure(trial_id, result[FAILURE], again)
+            return False
+        goes_on = False
+        with self.errors_kept(trial_id):
+            number = self._numbers[trial_id]
+            goes_on = self._loop.on_epoch(number, result[EPOCH], result[ACCURACY], result[SECONDS])
+        if not goes_on:
+            self._stopped.add(trial_id)
+        return goes_on
+
+    def take_death(self, trial_id: str, error: Exception | None) -> None:
+        """Passes on that the worker's process is gone, or failed outside of a training."""
+        if time.monotonic() - self._begins[trial_id] >= self._trial_seconds:
+            self.take_failure(trial_id, "it took longer than workers.trial_minutes", Retry.NO)
+            return
+        again = Retry.SOON
+        if _is_out_of_memory(error):
+            again = Retry.ALONE if self._can_be_alone else Retry.NO
+        elif isinstance(error, RayTaskError) and not isinstance(error.cause, AcceleratorError):
+            again = Retry.NO  # an exception of Python; it would come again
+        self.take_failure(trial_id, _describe(error), again)
+
+    def take_failure(self, trial_id: str, reason: str, again: Retry) -> None:
+        """Passes a failure on, once."""
+        if (number := self._numbers.pop(trial_id, None)) is not None:
+            with self.errors_kept():
+                self._loop.on_failure(number, reason, again)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """The trial left its worker, and not because the whole run is being stopped."""
+        if error:  # the scheduler has told why
+            return
+        # A result that the worker marks as its last goes past the scheduler.
+        if result is not None and result.get("done") and trial_id not in self._stopped:
+            self.take_result(trial_id, result)
+        if (number := self._numbers.pop(trial_id, None)) is not None:
+            with self.errors_kept():
+                self._loop.on_end(number)
+
+    @contextmanager
+    def errors_kept(self, trial_id: str | None = None) -> Iterator[None]:
+        """Keeps what the loop or the storage raised, and ends the run.
+
+        Tune would swallow it, or raise its own error with the text of this one. A trial whose result
+        raised is told as stopped when the loop is closed.
+        """
+        try:
+            yield
+        except Exception as error:
+            if trial_id is not None:
+                self._numbers.pop(trial_id, None)
+            self.error = self.error or error
+            self._loop.request_stop()
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the storage is the only truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never called: a study is continued from its storage."""
+
+
+class _LoopScheduler(FIFOScheduler):
+    """Hands every result to the loop, and stops what it says."""
+
+    def __init__(self, adapter: _LoopSearcher) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._adapter = adapter
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """There are several metrics, and the loop knows them."""
+        return True
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Called after every epoch but the last."""
+        goes_on = self._adapter.take_result(trial.trial_id, result)
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """The worker's process died, or failed outside of a training."""
+        path = trial.pickled_error_file
+        error = pickle.loads(Path(path).read_bytes()) if path else None
+        self._adapter.take_death(trial.trial_id, error)
+
+
+def _is_out_of_memory(error: Exception | None) -> bool:
+    """Whether Ray killed the worker for the machine's memory."""
+    # (The error comes out of a pickle, which keeps no cause.)
+    return isinstance(error, LostWorker) and "running low on memory" in str(error)
+
+
+def _describe(error: Exception | None) -> str:
+    """One line about why a worker is gone."""
+    if isinstance(error, RayTaskError):
+        text = f"{type(error.cause).__name__}: {error.cause}"
+    elif _is_out_of_memory(error):
+        used = re.search(r"[\d.]+GB used / [\d.]+GB limit", str(error))
+        text = f"out of memory: its machine had {used[0] if used else 'too little'}"
+    else:
+        # Ray's text begins with addresses and ids that mean nothing once the study is over.
+        text = f"its worker died: {str(error).rpartition('Worker exit detail: ')[2]}"
+    return " ".join(text.split())[:MAX_REASON]
+
+
+class _Stopped(BaseException):
+    """Leaves Tune at once. An Exception would make it wait for the epochs that run, up to 15 s."""
+
+
+class _LoopStopper(tune.Stopper):
+    """Ends the experiment once the loop is asked to stop."""
+
+    def __init__(self, adapter: _LoopSearcher) -> None:
+        self._adapter = adapter
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No result ends a trial; the scheduler does. But only here is the result what Tune keeps."""
+        if (state := result.pop(STATE, None)) is not None:
+            self._adapter.take_state(trial_id, state)
+        return False
+
+    def stop_all(self) -> bool:
+        """Polled by Tune at every turn."""
+        if self._adapter.error is None and self._adapter.stop_requested:
+            raise _Stopped
+        return self._adapter.error is not None
+
+
+@contextmanager
+def _stopped_by_signals(loop: TrainingSource) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: object) -> None:
+        if loop.stop_requested:
+            os._exit(130)
+        loop.request_stop()
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

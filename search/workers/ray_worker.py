@@ -1,0 +1,122 @@
+"""The Trainable: one trial on one worker, one epoch a step."""
+
+import faulthandler
+import os
+import time
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+
+from hgcnet.architecture import Architecture
+from search.data.splits import Splits
+from search.study_file.schema import Workers
+from search.training.memory import is_out_of_memory, set_memory_share, training_bytes
+from search.training.proxy_config import ProxyConfig
+from search.training.proxy_training import ProxyTraining, begin_or_continue
+
+# Keys of a step's result, beside those that Tune adds.
+EPOCH, ACCURACY, SECONDS = "epoch", "val_accuracy", "epoch_seconds"
+STATE = "state"  # of the training, every few minutes, at its end if asked for: a checkpoint
+FAILURE, CROWDED = "failure", "crowded"  # the reason; whether it was out of memory beside others
+MAX_REASON = 500  # characters of a failure
+
+
+class ProxyTrainable(tune.Trainable):
+    """Trains the architecture in `config`; the same process then takes the next one.
+
+    `splits`, `proxy` and `workers` come once through Ray's object store (`tune.with_parameters`).
+    An exception of the training becomes a result with its reason, so that it costs no worker. A
+    training that is still there after `workers.trial_minutes` takes its process with it.
+    """
+
+    _training: ProxyTraining | None
+
+    def setup(  # type: ignore[override]
+        self,
+        config: dict[str, Any],
+        splits: Splits,
+        proxy: ProxyConfig,
+        workers: Workers,
+        keep_states: bool = False,
+    ) -> None:
+        """Once for each process."""
+        torch.set_num_threads(workers.cpus)
+        self._splits, self._proxy, self._workers = splits, proxy, workers
+        self._keep_states = keep_states
+        self._device = torch.device("cuda" if workers.gpus else "cpu")
+        self._nowhere = os.open(os.devnull, os.O_WRONLY)  # where the watchdog writes
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the next trial; the training itself is made in its first step."""
+        self._drop_training()
+        self._architecture: Architecture = new_config["architecture"]
+        self._seed: int = new_config["seed"]
+        self._alone: bool = new_config.get("alone", False)
+        self._checkpoint: ray.ObjectRef[bytes] | None = new_config.get("checkpoint")
+        self._need = "its size is unknown"
+        self._saved_at = time.monotonic()
+        if self._device.type == "cuda":
+            set_memory_share(1.0 if self._alone else self._workers.gpus)
+        if self._workers.trial_minutes is not None:
+            # Of C, not of Python: it also ends a process that hangs with the interpreter's lock.
+            seconds = 60 * self._workers.trial_minutes
+            faulthandler.dump_traceback_later(seconds, exit=True, file=self._nowhere)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """One epoch."""
+        try:
+            if self._training is None:
+                self._training = self._begin()
+            epoch = self._training.run_epoch()
+        except torch.AcceleratorError:
+            raise  # nothing works in this process any more: it dies, and the next trial gets another
+        except Exception as error:  # the trial boundary: whatever it is, the study goes on
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            result: dict[str, Any] = {tune.result.DONE: True, CROWDED: False}
+            if is_out_of_memory(error):
+                result[CROWDED] = not self._alone
+                reason = f"out of memory ({self._need}): {reason}"
+            result[FAILURE] = reason[:MAX_REASON]
+        else:
+            result = {
+                EPOCH: epoch.epoch,
+                ACCURACY: epoch.val_accuracy,
+                SECONDS: epoch.seconds,
+                tune.result.DONE: epoch.epoch >= self._proxy.epochs,
+            }
+        is_over = result[tune.result.DONE]
+        is_due = time.monotonic() - self._saved_at >= 60 * self._workers.checkpoint_minutes
+        is_wanted = FAILURE not in result and (self._keep_states if is_over else is_due)
+        if is_wanted and self._training is not None:
+            result[STATE] = self._training.save_state()
+            self._saved_at = time.monotonic()
+        if is_over:
+            self._drop_training()
+        return result
+
+    def cleanup(self) -> None:
+        """Frees the training's memory."""
+        self._drop_training()
+
+    def _begin(self) -> ProxyTraining:
+        """The training, anew or from its checkpoint."""
+        state = None if self._checkpoint is None else ray.get(self._checkpoint)
+        self._checkpoint = None
+        return begin_or_continue(self._create, state)
+
+    def _create(self) -> ProxyTraining:
+        need = training_bytes(self._architecture, self._splits, self._proxy, self._device)
+        self._need = f"it needs about {need / 2**30:.2g} GiB"
+        return ProxyTraining(
+            self._architecture, self._splits, self._proxy, seed=self._seed, device=self._device
+        )
+
+    def _drop_training(self) -> None:
+        self._training = None
+        faulthandler.cancel_dump_traceback_later()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()  # the other workers of this GPU need what it kept

@@ -1,0 +1,126 @@
+"""The commands about one network, called in this process: describe --latency, export-onnx."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+
+import hgcnet
+from hgcnet.architecture import Architecture, Stage, Task
+from hgcnet.complexity import count
+from hgcnet.model import HGCNet
+from hgcnet.model_folder import save_model
+from search.cli.app import main
+
+SMALL = Architecture(stem_channels=4, bottleneck=2, stages=(Stage(depth=2, growth=4, groups=3),))
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    torch.set_num_threads(1)
+    network = HGCNet(SMALL, Task(in_channels=1, num_classes=3, resolution=8))
+    save_model(tmp_path / "model", network, metrics={"epochs": 1}, mean=(0.5,), std=(0.25,))
+    return tmp_path / "model"
+
+
+def say(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    output = capsys.readouterr()
+    assert exit_.value.code == code, output
+    return output.err if code else output.out
+
+
+def say_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(say(capsys, *arguments, "--json"))
+    return document
+
+
+def test_a_model_folder_is_described_as_its_architecture(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described = say_json(capsys, "describe", "model")
+
+    assert described["fingerprint"] == SMALL.fingerprint
+    assert described["task"] == {"in_channels": 1, "num_classes": 3, "resolution": 8}
+    assert "latency" not in described
+
+
+def test_latency_is_given_for_both_forms_with_the_hardware(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = say_json(capsys, "describe", "model", "--latency")
+    assert set(described["latency"]) == {"reference", "fused"}
+    assert described["threads"] == 1
+    assert described["latency"]["fused"]["median"] > 0
+
+    text = say(capsys, "describe", "model", "--latency")
+    assert f"one image on {described['hardware']}, 1 thread, float32:\nreference" in text
+    assert "\nfused" in text
+
+
+def test_a_trained_network_is_exported_with_its_weights_and_normalisation(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = say_json(capsys, "export-onnx", "model", "-o", "net.onnx")
+
+    model = onnx.load("net.onnx")
+    recorded = {fact.key: fact.value for fact in model.metadata_props}
+    (weight,) = (t for t in model.graph.initializer if t.name == "stem.weight")
+    assert facts["trained"] is True
+    assert facts["flops"] == facts["structure"]["flops"] == int(recorded["flops"])
+    assert (recorded["mean"], recorded["std"]) == ("[0.5]", "[0.25]")
+    expected = hgcnet.load(folder).stem.weight.detach().numpy()
+    assert onnx.numpy_helper.to_array(weight).tobytes() == expected.tobytes()
+
+
+def test_a_preset_is_exported_as_advertised_with_fresh_weights(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = say(capsys, "export-onnx", "hgcnet_42_g4", "-o", "net.onnx")
+
+    assert "net.onnx: grouped, executes 55.5M FLOPs with 286k params\n" in said
+    assert "The weights are fresh: good for timing, not for classifying." in said
+
+
+def test_the_dense_form_says_what_it_executes_beside_the_structure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ("export-onnx", "hgcnet_42_g4", "--form", "dense", "-o", "net.onnx")
+
+    said = say(capsys, *arguments)
+    facts = say_json(capsys, *arguments, "--resolution", "16")
+
+    assert "net.onnx: dense, executes 82.2M FLOPs with 523k params\n" in said
+    assert "The structure has 55.5M and 286k" in said
+    counts = count(hgcnet.preset("hgcnet_42_g4"), Task(resolution=16))
+    assert facts["structure"]["flops"] == counts.flops < facts["flops"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("hgcnet_42", "-o", "n.onnx"), "hgcnet_42: is neither a preset nor"),
+        ((".", "-o", "n.onnx"), ".: is not a whole model folder: it has no architecture.toml"),
+        (("hgcnet_42_g4", "-o", "absent/n.onnx"), "absent/n.onnx: cannot be written"),
+        (("hgcnet_42_g4", "-o", "n.onnx", "--form", "sparse"), "'--form'"),
+        (("hgcnet_42_g4",), "Missing option"),
+    ],
+    ids=str,
+)
+def test_a_error_gets_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    said = say(capsys, "export-onnx", *arguments, code=2)
+
+    assert message in said
+    assert len(said.splitlines()) == 1
+    assert list(Path().iterdir()) == []

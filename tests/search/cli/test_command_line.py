@@ -1,0 +1,56 @@
+"""The commands and options that people type and scripts hold: none goes, or comes, unnoticed."""
+
+import pytest
+import typer
+
+from search.cli.app import COMMANDS, app
+
+STUDY, STORED, RAY = "--runs --json", "--runs --storage --json", "--ray-address"
+SURFACE = {
+    "run": f"STUDY.toml --trials --dry-run {STORED} {RAY}",
+    "list": STORED,
+    "status": f"RUN {STORED}",
+    "report": f"RUN --open {STORED}",
+    "dashboard": "RUN --port --runs --storage",
+    "export": f"RUN --trial --select -o --output {STORED}",
+    "enqueue": f"RUN ARCH.toml|PRESET {STORED}",
+    "confirm": f"RUN --epochs --seeds --train-images --resolution --select {STORED} {RAY}",
+    "compare": f"STUDY.toml --seeds --against --epochs --train-images --resolution --test {STUDY} {RAY}",
+    "fidelity": (
+        "STUDY.toml --networks --reference-epochs --reference-images --reference-seeds --proxy "
+        f"{STUDY} {RAY}"
+    ),
+    "tabulate": f"STUDY.toml -o --output --networks --near-front --without-ray {STUDY} {RAY}",
+    "simulate": f"STUDY.toml --table --workers --seeds --samplers --trials {STUDY}",
+    "train": (
+        "ARCH.toml|PRESET|FOLDER --dataset -o --output --root --epochs --seeds --seed --batch-size "
+        "--learning-rate --weight-decay --resolution --train-images --hold-out --device --json"
+    ),
+    "describe": (
+        "ARCH.toml|PRESET|FOLDER --num-classes --in-channels --resolution --latency --json"
+    ),
+    "export-onnx": "ARCH.toml|PRESET|FOLDER -o --output --form --resolution --json",
+}
+
+
+def test_the_commands_are_these() -> None:
+    assert list(COMMANDS) == list(SURFACE)
+
+
+@pytest.mark.parametrize("command", SURFACE)
+def test_a_command_takes_these_arguments_and_options(command: str) -> None:
+    found = [
+        name
+        for parameter in typer.main.get_command(app).commands[command].params
+        for name in (
+            [parameter.metavar] if parameter.param_type_name == "argument" else parameter.opts
+        )
+    ]
+    assert sorted(found) == sorted(SURFACE[command].split())
+
+
+@pytest.mark.parametrize("command", SURFACE)
+def test_every_option_and_command_is_explained(command: str) -> None:
+    spoken_of = typer.main.get_command(app).commands[command]
+    assert spoken_of.help
+    assert [parameter.opts for parameter in spoken_of.params if not parameter.help] == []

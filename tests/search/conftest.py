@@ -1,0 +1,52 @@
+"""Small real data sets for the tests of `search`: the digits, in memory, as .npz and as .png."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from search.data.data_config import DataConfig
+from search.data.datasets import open_digits
+from search.data.splits import Splits, load_splits
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Images (1797, 8, 8) uint8 and labels (1797,)."""
+    source = open_digits(Path(), "train")
+    return source.read(np.arange(len(source.labels)), 8)[:, 0], source.labels
+
+
+@pytest.fixture(scope="session")
+def digit_splits() -> Splits:
+    return load_splits(DataConfig(dataset="digits", resolution=8), resolution=8)
+
+
+@pytest.fixture
+def write_npz(tmp_path: Path) -> Callable[..., DataConfig]:
+    """Writes the arrays that it is given and returns the config that reads them."""
+
+    def write(**arrays: np.ndarray) -> DataConfig:
+        path = tmp_path / "data.npz"
+        np.savez(path, **arrays)
+        return DataConfig(dataset="npz", root=str(path), resolution=8)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def cifar10_root() -> str:
+    if "HGCNAS_CIFAR10" not in os.environ:
+        pytest.skip("HGCNAS_CIFAR10 does not name a folder that holds cifar-10-batches-py")
+    return os.environ["HGCNAS_CIFAR10"]

@@ -1,0 +1,202 @@
+"""The dashboard over a real study, in a real browser."""
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from hgcnet.architecture import Task
+from hgcnet.errors import RunError
+from search.dashboard.content import DashboardContent
+from search.dashboard.server import REFUSAL, create_server, study_address
+from search.optuna_space import OptunaSpace
+from search.results.stored_study import read_study
+from search.study.run_folder import RunFolder
+from search.study.search_loop import SearchLoop
+from search.study.storage import open_storage, sqlite_url
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file
+from search.workers.protocol import Wait
+from space.search_space import SearchSpace
+
+QUICKSTART = Path(__file__).parents[3] / "studies" / "quickstart.toml"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A study of six trials whose accuracy is made up, and a seventh that runs; what is tested is how
+    it is shown."""
+    document = tomllib.loads(QUICKSTART.read_text()) | {"name": "shown"}
+    document["budget"]["trials"] = 7
+    document["sampler"] = {"kind": "random"}
+    document["early_stopping"] = {"kind": "none"}
+    document["proxy"]["epochs"] = 1
+    file = parse_study_file(document, "shown.toml")
+    task = Task(in_channels=1, num_classes=10, resolution=8)
+    space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "shown")
+    folder.create(file.document, {})
+    storage = open_storage(sqlite_url(folder.path))
+    writer = StudyWriter(storage, file, space)
+    loop = SearchLoop(file, space, writer, {})
+    for number in range(7):
+        assert not isinstance(loop.next(), Wait)
+        if number < 6:
+            loop.on_epoch(number, 1, 0.5 + number / 20, 1.0)
+            loop.on_end(number)
+    DashboardContent(writer, file, space, folder.artifacts, say=pytest.fail).write()
+    storage.engine.dispose()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: RunFolder) -> Iterator[str]:
+    stored = read_study(folder)
+    with create_server(stored, port=0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield study_address(stored, server)
+        server.shutdown()
+        thread.join()
+    stored.storage.engine.dispose()
+
+
+def get(address: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
+    """Status and content of what a request is answered with."""
+    request = urllib.request.Request(address, body, method=method)
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def detail(address: str) -> dict[str, Any]:
+    """All that the study's page is made of."""
+    return dict(json.loads(get(address.replace("/dashboard/", "/api/"))[1]))
+
+
+def test_it_is_served_on_this_machine_only_and_has_the_study(address: str) -> None:
+    assert address.startswith("http://127.0.0.1:")
+    shown = detail(address)
+    assert shown["objective_names"] == ["val_accuracy", "flops"]
+    assert [trial["state"] for trial in shown["trials"]] == ["Complete"] * 6 + ["Running"]
+
+
+def test_it_gives_the_notes_the_graphs_and_the_files_of_the_front(address: str) -> None:
+    shown = detail(address)
+    assert {graph["id"] for graph in shown["plotly_graph_objects"]} == {"pareto", "hypervolume"}
+    assert shown["note"]["body"].startswith("# shown\n")
+    server = address.partition("/dashboard")[0]
+    assert len(shown["best_trials"]) > 1
+    for trial in shown["best_trials"]:
+        assert "hgcnas export shown --trial" in trial["note"]["body"]
+        place = f"{server}/artifacts/{trial['study_id']}/{trial['trial_id']}"
+        files = {file["filename"]: file["artifact_id"] for file in trial["artifacts"]}
+        architecture, curve = (get(f"{place}/{identity}")[1] for identity in files.values())
+        assert tomllib.loads(architecture.decode())["provenance"]["trial"] == trial["number"]
+        assert curve.decode() == f"epoch,val_accuracy\n1,{trial['values'][0]}\n"
+
+
+CHANGES = [  # all that the dashboard can do to a study
+    ("DELETE", "/api/studies/1", {"remove_associated_artifacts": True}),
+    ("POST", "/api/studies", {"study_name": "new", "directions": ["minimize"]}),
+    ("POST", "/api/studies/1/rename", {"study_name": "renamed"}),
+    ("PUT", "/api/studies/1/note", {"version": 2, "body": "mine"}),
+    ("PUT", "/api/studies/1/2/note", {"version": 1, "body": "mine"}),
+    ("POST", "/api/trials/7/tell", {"state": "Fail"}),
+    ("POST", "/api/trials/7/user-attrs", {"user_attrs": {"a": 1}}),
+    ("POST", "/api/artifacts/1/7", {"file": "data:text/plain,a", "filename": "x" * 10**6}),
+    ("DELETE", "/api/artifacts/1/1/00000000-0000-0000-0000-000000000000", {}),
+    ("PATCH", "/api/studies/1", {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), CHANGES, ids=[f"{method} {path}" for method, path, _ in CHANGES]
+)
+def test_it_changes_nothing_and_says_so(
+    address: str, folder: RunFolder, method: str, path: str, body: dict[str, Any]
+) -> None:
+    before, artifacts = detail(address), sorted(folder.artifacts.iterdir())
+    server = address.partition("/dashboard")[0]
+    status, said = get(server + path, method, json.dumps(body).encode())
+    assert (status, json.loads(said)) == (403, REFUSAL)
+    assert said.count(b"\n") == 1
+    stored = read_study(folder)
+    try:
+        assert stored.frozen_trials[6].state == optuna.trial.TrialState.RUNNING
+        assert [study.study_name for study in stored.storage.get_all_studies()] == ["shown"]
+    finally:
+        stored.storage.engine.dispose()
+    assert detail(address) == before
+    assert sorted(folder.artifacts.iterdir()) == artifacts
+
+
+def test_a_head_request_is_answered(address: str) -> None:
+    assert get(address, "HEAD") == (200, b"")
+
+
+def test_a_taken_port_is_named(folder: RunFolder, address: str) -> None:
+    port = int(address.split(":")[2].split("/")[0])
+    stored = read_study(folder)
+    with pytest.raises(RunError, match=rf"--port {port}: .* cannot be used: .*; try another one"):
+        create_server(stored, port)
+    stored.storage.engine.dispose()
+
+
+def browse(address: str, until: str, profile: Path) -> str:
+    """The page as a browser has it after its scripts ran; tried again until it holds a text."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine")
+    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --dump-dom "
+    options += "--disable-background-networking --disable-component-update --disable-sync"
+    command = [chromium, *options.split(), f"--user-data-dir={profile}"]
+    command += ["--virtual-time-budget=20000", "--window-size=1400,1400", address]
+    deadline = time.monotonic() + 90
+    page = ""
+    while until not in page and time.monotonic() < deadline:
+        page = subprocess.run(command, capture_output=True, text=True, timeout=90).stdout
+    assert until in page
+    return page
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_front_and_our_two_graphs_with_their_traces(
+    address: str, tmp_path: Path
+) -> None:
+    page = browse(address, "Hypervolume: ", tmp_path / "profile")
+    front = page.partition("Objective X")[2].partition(">History<")[0]
+    assert ">val_accuracy<" in front
+    assert ">flops<" in front
+    assert front.count('<path class="point"') == 6
+    graphs = page.split('id="user-defined-plot:')
+    drawn = {graph.partition('"')[0]: graph for graph in graphs[1:]}
+    size = len(detail(address)["best_trials"])
+    assert f"Pareto front: {size} networks" in drawn["pareto"]
+    assert drawn["pareto"].count('<path class="point') == 6
+    assert '<path class="js-line"' in drawn["pareto"]
+    assert '<path class="js-line"' in drawn["hypervolume"]
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_note_and_the_files_of_a_trial_and_the_note_of_the_study(
+    address: str, tmp_path: Path
+) -> None:
+    number = detail(address)["best_trials"][0]["number"]
+    page = browse(f"{address}/trials?numbers={number}", "export shown", tmp_path / "profile")
+    for text in (f"hgcnas export shown --trial {number}", f"trial_{number}.toml", "_curve.csv"):
+        assert text in page
+    page = browse(f"{address}/note", "The study file", tmp_path / "profile")
+    assert "in a space of 118,098 points" in page

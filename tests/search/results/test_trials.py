@@ -1,0 +1,166 @@
+"""The frame against what stands in a real Optuna study, and the files against the frame."""
+
+import json
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from optuna.distributions import IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from hgcnet.architecture import Architecture, Stage
+from search.results.trials import (
+    COLUMNS,
+    architecture_of,
+    front,
+    to_frame,
+    write_csv,
+    write_parquet,
+)
+
+OBJECTIVES = ("val_accuracy", "flops")
+
+
+class DepthSpace:
+    """A space of one parameter: the depth of each of two stages."""
+
+    def decode(self, params):
+        stage = Stage(depth=params["depth"], growth=8, groups=2)
+        return Architecture(stages=(stage, Stage(depth=params["depth"], growth=16, groups=4)))
+
+
+def add_trial(study, state, depth, curve=(), **attributes):
+    values = [curve[-1], depth * 1e6] if state == TrialState.COMPLETE else None
+    if curve:
+        attributes |= {"curve": list(curve), "seconds": 1.5 * len(curve)}
+    described = {"fingerprint": f"f{depth}", "flops": depth * 1_000_000, "num_params": depth * 1000}
+    study.add_trial(
+        create_trial(
+            state=state,
+            values=values,
+            params={"depth": depth},
+            distributions={"depth": IntDistribution(1, 9)},
+            user_attrs=described | attributes,
+        )
+    )
+
+
+@pytest.fixture
+def study():
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    add_trial(study, TrialState.COMPLETE, 1, [0.1, 0.3], origin="cheapest")
+    add_trial(study, TrialState.COMPLETE, 3, [0.2, 0.6])
+    add_trial(study, TrialState.COMPLETE, 2, [0.2, 0.5])
+    add_trial(study, TrialState.COMPLETE, 4, [0.2, 0.55])
+    add_trial(study, TrialState.PRUNED, 5, [0.9])
+    add_trial(study, TrialState.FAIL, 6, failure="interrupted")
+    add_trial(study, TrialState.FAIL, 6, [0.4], failure="loss is NaN", retry_of=5)
+    study.enqueue_trial({"depth": 7})
+    return study
+
+
+@pytest.fixture
+def frame(study):
+    return to_frame(study.trials, DepthSpace(), OBJECTIVES)
+
+
+def test_every_trial_is_one_row_with_its_state(frame):
+    assert frame["number"].tolist() == list(range(8))
+    assert frame["state"].tolist() == ["finished"] * 4 + ["stopped"] + ["failed"] * 2 + ["waiting"]
+
+
+def test_only_finished_trials_have_a_val_accuracy(frame):
+    np.testing.assert_array_equal(frame["val_accuracy"], [0.3, 0.6, 0.5, 0.55] + [np.nan] * 4)
+    np.testing.assert_array_equal(
+        frame["last_accuracy"], [0.3, 0.6, 0.5, 0.55, 0.9, np.nan, 0.4, np.nan]
+    )
+    assert frame["epochs"].tolist() == [2, 2, 2, 2, 1, 0, 1, 0]
+    assert frame["seconds"].iloc[0] == 3.0
+
+
+def test_the_architecture_is_spread_over_columns(frame):
+    row = frame.iloc[1]
+    assert row["architecture"] == "hgc 3x8g2 3x16g4 b4 c0.5 s24"
+    assert (row["depth"], row["growth"], row["groups"], row["se"]) == (
+        "3-3",
+        "8-16",
+        "2-4",
+        "none-none",
+    )
+    assert (row["operator"], row["stem_channels"], row["compression"]) == ("hgc", 24, 0.5)
+
+
+def test_a_row_gives_its_architecture_back(frame):
+    for _, row in frame[frame["architecture"].notna()].iterrows():
+        assert str(architecture_of(row)) == row["architecture"]
+
+
+def test_reasons_and_origins_are_kept(frame):
+    assert frame.loc[0, "origin"] == "cheapest"
+    assert frame.loc[5, "failure"] == "interrupted"
+    assert frame.loc[6, "retry_of"] == 5
+    assert pd.isna(frame.loc[1, "origin"])
+
+
+def test_cells_of_a_waiting_trial_are_empty(frame):
+    row = frame.iloc[7].drop(["number", "state", "on_front", "epochs", "curve"])
+    assert row.isna().all()
+
+
+def test_a_trial_that_is_still_being_proposed_is_not_decoded(study):
+    study.add_trial(create_trial(state=TrialState.RUNNING))
+    row = to_frame(study.trials, DepthSpace(), OBJECTIVES).iloc[-1]
+    assert row["state"] == "running"
+    assert pd.isna(row["architecture"])
+
+
+def test_the_front_is_what_optuna_calls_the_best_trials(study, frame):
+    rows = front(frame)
+    assert set(rows["number"]) == {trial.number for trial in study.best_trials}
+    assert rows["flops"].tolist() == [1_000_000, 2_000_000, 3_000_000]
+
+
+def test_the_order_of_the_objectives_does_not_matter(study, frame):
+    turned = optuna.create_study(directions=["minimize", "maximize"])
+    for trial in study.trials:
+        if trial.values:
+            trial.values = trial.values[::-1]
+        turned.add_trial(trial)
+    again = to_frame(turned.trials, DepthSpace(), OBJECTIVES[::-1])
+    pd.testing.assert_frame_equal(
+        again.drop(columns=["started", "finished"]), frame.drop(columns=["started", "finished"])
+    )
+
+
+def test_an_empty_study_has_the_same_columns():
+    frame = to_frame([], DepthSpace(), OBJECTIVES)
+    assert list(frame.columns) == list(COLUMNS)
+    assert frame.dtypes.astype(str).to_dict() == COLUMNS
+    assert front(frame).empty
+
+
+def test_csv_holds_the_frame(frame, tmp_path):
+    write_csv(frame, tmp_path / "trials.csv")
+    again = pd.read_csv(tmp_path / "trials.csv", parse_dates=["started", "finished"])
+    again = again.astype({name: kind for name, kind in COLUMNS.items() if name != "curve"})
+    again["curve"] = again["curve"].map(json.loads)
+    pd.testing.assert_frame_equal(again, frame)
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 8])
+def test_parquet_holds_the_frame_with_its_types(frame, num_rows, tmp_path):
+    frame = frame.head(num_rows)
+    write_parquet(frame, tmp_path / "trials.parquet")
+    again = pd.read_parquet(tmp_path / "trials.parquet")
+    assert [list(curve) for curve in again["curve"]] == frame["curve"].tolist()
+    pd.testing.assert_frame_equal(again.drop(columns="curve"), frame.drop(columns="curve"))
+
+
+@pytest.mark.parametrize("write", [write_csv, write_parquet])
+def test_files_are_replaced_and_nothing_else_is_left(frame, write, tmp_path):
+    write(frame, tmp_path / "trials")
+    before = (tmp_path / "trials").stat().st_size
+    write(frame.head(2), tmp_path / "trials")
+    assert (tmp_path / "trials").stat().st_size < before
+    assert [path.name for path in tmp_path.iterdir()] == ["trials"]

@@ -1,0 +1,90 @@
+"""What is read back of networks that were trained again, and when the paper's figures stand beside it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hgcnet.errors import RunError
+from search.data.data_config import DataConfig
+from search.retraining.confirm import read_confirmations
+from search.retraining.recipe import Recipe
+from search.training.proxy_config import ProxyConfig
+
+PAPERS = Recipe(
+    data=DataConfig(dataset="cifar10", resolution=32), proxy=ProxyConfig(epochs=300, batch_size=128)
+)
+DEVIATIONS: dict[str, Recipe] = {
+    "another data set": replace(PAPERS, data=DataConfig(dataset="digits", resolution=32)),
+    "another resolution": replace(PAPERS, data=DataConfig(dataset="cifar10", resolution=24)),
+    "smaller images": replace(PAPERS, proxy=replace(PAPERS.proxy, resolution=16)),
+    "not mirrored": replace(PAPERS, data=replace(PAPERS.data, mirror=False)),
+    "fewer epochs": replace(PAPERS, proxy=replace(PAPERS.proxy, epochs=299)),
+    "fewer images": replace(PAPERS, proxy=replace(PAPERS.proxy, train_images=5000)),
+    "another batch": replace(PAPERS, proxy=replace(PAPERS.proxy, batch_size=64)),
+    "another rate": replace(PAPERS, proxy=replace(PAPERS.proxy, learning_rate=0.05)),
+    "another decay": replace(PAPERS, proxy=replace(PAPERS.proxy, weight_decay=5e-4)),
+}
+
+
+def write(run: Path, recipe: Recipe, **changes: Any) -> Path:
+    """A confirmation as `hgcnas confirm` leaves it."""
+    folder = run / "confirm" / recipe.name
+    folder.mkdir(parents=True)
+    names = ("trial 3", "hgcnet_42_g4", "hgcnet_67_g4")
+    document = {
+        "recipe": recipe.text,
+        "networks": [{"name": name, "mean": 0.93, "seconds": 60.0} for name in names],
+        "chosen": "trial 3",
+        "tested": [{"test_accuracy": 0.92}, {"test_accuracy": 0.94}],
+    }
+    (folder / "recipe.json").write_text(json.dumps(recipe.document()))
+    (folder / "confirm.json").write_text(json.dumps(document | changes))
+    return folder
+
+
+def test_a_recipe_is_read_back() -> None:
+    recipe = replace(PAPERS, hold_out=False)
+    assert Recipe.from_document(json.loads(json.dumps(recipe.document()))) == recipe
+
+
+def test_the_papers_errors_stand_beside_its_recipe(tmp_path: Path) -> None:
+    write(tmp_path, PAPERS)
+    ((_, networks),) = read_confirmations(tmp_path).items()
+    errors = networks.set_index("name")["paper_error"]
+    assert errors.isna().tolist() == [True, False, False]
+    assert errors["hgcnet_42_g4"] == 6.36
+    hundred = replace(PAPERS, data=DataConfig(dataset="cifar100", resolution=32))
+    write(tmp_path / "other", hundred)
+    ((_, networks),) = read_confirmations(tmp_path / "other").items()
+    assert networks["paper_error"].isna().tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("deviation", DEVIATIONS)
+def test_the_papers_errors_stand_beside_no_other_recipe(deviation: str, tmp_path: Path) -> None:
+    write(tmp_path, DEVIATIONS[deviation])
+    ((_, networks),) = read_confirmations(tmp_path).items()
+    assert networks["paper_error"].isna().all()
+
+
+def test_only_the_chosen_network_has_a_test_accuracy(tmp_path: Path) -> None:
+    write(tmp_path, PAPERS)
+    ((_, networks),) = read_confirmations(tmp_path).items()
+    accuracy = networks.set_index("name")["test_accuracy"]
+    assert accuracy["trial 3"] == pytest.approx(0.93)
+    assert accuracy.isna().sum() == 2
+
+
+def test_nothing_is_tested_before_all_is_trained(tmp_path: Path) -> None:
+    write(tmp_path, PAPERS, chosen=None, tested=[])
+    ((_, networks),) = read_confirmations(tmp_path).items()
+    assert networks["test_accuracy"].isna().all()
+
+
+def test_a_damaged_confirmation_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path, PAPERS)
+    (folder / "recipe.json").write_text("{}")
+    with pytest.raises(RunError, match=r"confirm\.json: cannot be read"):
+        read_confirmations(tmp_path)

@@ -1,0 +1,294 @@
+"""Tables, the surrogate of one, and searches on it under a virtual clock."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+import tomli_w
+
+from hgcnet.architecture import Architecture, Task
+from hgcnet.complexity import count
+from hgcnet.errors import DataError, RunError
+from search.cli.app import main
+from search.optuna_space import OptunaSpace
+from search.pareto import non_dominated, normalised_hypervolume
+from search.prepare import prepare
+from search.results.stored_study import read_study
+from search.simulation.surrogate import Surrogate, cross_validate
+from search.simulation.table import NEAR_FRONT, UNIFORM, read_table, train_table, write_table
+from search.simulation.virtual_clock import (
+    TabulatedSpace,
+    read_tabulated_space,
+    simulate_search,
+    simulate_searches,
+    summarise_searches,
+    trials_to_reach,
+)
+from search.study.run_folder import RunFolder
+from search.study_file.reading import parse_study_file
+from search.study_file.schema import EarlyStopping, StudyFile
+from search.workers.ray_cluster import joined_ray
+from space.search_space import SearchSpace
+
+EPOCHS = 3
+NOISE = 0.01
+DOCUMENT: dict[str, Any] = {
+    "name": "tiny",
+    "budget": {"trials": 12},
+    "data": {"dataset": "digits", "resolution": 8},
+    "space": {
+        "operator": {"choice": ["hgc", "sgc"]},
+        "stem_channels": 4,
+        "bottleneck": {"choice": [1, 2]},
+        "depth": {"low": 1, "high": 3, "per_stage": True},
+        "groups": {"choice": [1, 2, 4]},
+        "growth": {"base": {"low": 4, "high": 8, "step": 4}, "schedule": "linear"},
+    },
+    "objectives": [
+        {"metric": "val_accuracy", "direction": "maximize"},
+        {"metric": "flops", "direction": "minimize"},
+    ],
+    "sampler": {"kind": "random"},
+    "early_stopping": {"kind": "none"},
+    "proxy": {"epochs": EPOCHS, "batch_size": 32, "train_images": 200, "val_images": 100},
+}
+FILE = parse_study_file(DOCUMENT, "tiny.toml")
+TASK = Task(in_channels=1, num_classes=10, resolution=8)
+SPACE = OptunaSpace(SearchSpace(FILE.parameters, FILE.limits, TASK))
+
+
+def accuracy_of(network: Architecture) -> float:
+    return 0.1 * float(np.log10(count(network, TASK).flops)) + 0.02 * network.stages[1].depth
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """As `train_table` makes it, of a made-up truth: networks with known accuracy and noise."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for point in SPACE.space.draw_points(rng, 150):
+        network = SPACE.space.architecture_at(point)
+        flops = count(network, TASK).flops
+        for repetition in (0, 1):
+            end = accuracy_of(network) + rng.normal(0, NOISE)
+            rows.append(
+                {
+                    "fingerprint": network.fingerprint,
+                    "repetition": repetition,
+                    "curve": [0.5 * end, 0.8 * end, end],
+                    "seconds": EPOCHS * flops / 1e5,
+                    **SPACE.encode(network),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def world(table: pd.DataFrame) -> TabulatedSpace:
+    return TabulatedSpace(file=FILE, space=SPACE, surrogate=Surrogate(table, SPACE.space))
+
+
+def test_a_surrogate_foretells_to_within_the_noise_and_knows_the_noise(
+    table: pd.DataFrame, world: TabulatedSpace
+) -> None:
+    quality = cross_validate(table, SPACE.space)
+    assert quality.networks == 150
+    assert quality.is_trusted
+    assert quality.noise == pytest.approx(NOISE, rel=0.2)
+    assert quality.residual < 1.5 * NOISE
+    points = SPACE.space.draw_points(np.random.default_rng(1), 100)
+    truth = [accuracy_of(SPACE.space.architecture_at(point)) for point in points]
+    assert np.abs(world.surrogate.accuracy_of(points) - truth).mean() < 0.6 * NOISE
+
+
+def test_a_network_shows_the_same_noise_in_every_search_of_a_seed(world: TabulatedSpace) -> None:
+    network = SPACE.space.cheapest()
+    truth, seconds = world.surrogate.truth(network)
+    shown = np.array([world.surrogate.curve(network, seed) for seed in range(500)])
+    assert (world.surrogate.curve(network, 3) == shown[3]).all()
+    assert shown.mean(axis=0) == pytest.approx(truth, abs=3 * NOISE / 500**0.5)
+    assert shown[:, -1].std() == pytest.approx(NOISE, rel=0.25)
+    assert seconds == pytest.approx(count(network, TASK).flops / 1e5, rel=0.3)
+
+
+def test_a_simulated_search_is_scored_on_what_it_does_not_see(world: TabulatedSpace) -> None:
+    frame = simulate_search(world, sampler="random", workers=1, trials=20, seed=0)
+    assert frame["trained"].tolist() == list(range(1, 21))
+    assert frame["epochs"].tolist() == [EPOCHS * n for n in range(1, 21)]
+    assert frame["hypervolume"].is_monotonic_increasing
+    assert not np.allclose(frame["accuracy"], frame["observed"], atol=NOISE / 10)
+    assert frame["hypervolume"].iloc[-1] == normalised_hypervolume(
+        frame["accuracy"], frame["flops"], world.bounds
+    )
+    again = simulate_search(world, sampler="random", workers=1, trials=20, seed=0)
+    pd.testing.assert_frame_equal(frame, again)
+    other = simulate_search(world, sampler="random", workers=1, trials=20, seed=1)
+    assert frame["flops"].tolist() != other["flops"].tolist()
+
+
+def test_workers_share_the_virtual_time(world: TabulatedSpace) -> None:
+    one, four = (
+        simulate_search(world, sampler="random", workers=workers, trials=40, seed=0)
+        for workers in (1, 4)
+    )
+    seconds = [EPOCHS * world.surrogate.truth(SPACE.space.cheapest())[1]]
+    assert one["seconds"].iloc[0] == pytest.approx(seconds[0])
+    assert one["seconds"].iloc[-1] / four["seconds"].iloc[-1] == pytest.approx(4, rel=0.25)
+    assert sorted(one["number"]) == sorted(four["number"]) == list(range(40))
+    assert four["number"].tolist() != sorted(four["number"])
+
+
+def test_early_stopping_saves_epochs_and_stops_nothing_twice(world: TabulatedSpace) -> None:
+    early = {"kind": "moasha", "min_epochs": 1, "reduction_factor": 2}
+    stopping = replace(world, file=parse_study_file(DOCUMENT | {"early_stopping": early}, "x"))
+    frame = simulate_search(stopping, sampler="random", workers=4, trials=40, seed=0)
+    assert 5 <= frame["accuracy"].isna().sum() <= 35
+    assert frame["epochs"].iloc[-1] < 0.9 * 40 * EPOCHS
+    whole = simulate_search(
+        stopping, sampler="random", workers=4, trials=40, seed=0, early_stopping=False
+    )
+    assert whole["accuracy"].notna().all()
+
+
+def test_the_belief_stops_half_of_a_random_search_and_less_of_its_front_than_halving_does(
+    world: TabulatedSpace,
+) -> None:
+    def search(kind: Literal["belief", "moasha"]) -> tuple[float, int]:
+        early = EarlyStopping(kind=kind, min_epochs=1, reduction_factor=2)
+        stopping = replace(world, file=replace(world.file, early_stopping=early))
+        found = simulate_search(stopping, sampler="random", workers=4, trials=80, seed=0)
+        front = non_dominated(found[["truth", "flops"]].to_numpy("float64") * [-1, 1])
+        stopped = found["accuracy"].isna()
+        return float(stopped.mean()), int((front & stopped).sum())
+
+    share, lost = search("belief")
+    assert share > 0.3
+    assert lost < 0.5 * search("moasha")[1]
+
+
+def test_samplers_are_compared_with_the_same_seeds(world: TabulatedSpace) -> None:
+    frame = simulate_searches(world, samplers=["random", "tpe"], workers=2, trials=20, seeds=1)
+    summary = summarise_searches(frame)
+    assert summary["sampler"].tolist() == ["random", "tpe"]
+    random = [group for _, group in frame[frame["sampler"] == "random"].groupby("seed")]
+    needed = [trials_to_reach(search, summary["goal"][0]) for search in random]
+    assert summary["to_reach"][0] == np.median(needed)
+    assert summary["hypervolume_20"][0] == np.median([g["hypervolume"].iloc[-1] for g in random])
+
+
+def test_a_table_is_written_and_read_with_the_study_that_made_it(tmp_path: Path) -> None:
+    prepared = prepare(FILE)
+    folder, path = tmp_path / "table", tmp_path / "tables" / "tiny.parquet"
+    frame, is_complete = train_table(
+        prepared, folder, uniform=6, near_front=3, repeated_share=0.4, without_ray=True
+    )
+    assert is_complete
+    first = frame[frame["repetition"] == 0]
+    assert first["origin"].tolist() == [UNIFORM] * 6 + [NEAR_FRONT] * 3
+    assert first["fingerprint"].nunique() == 9
+    assert (
+        frame.groupby("fingerprint")["seed"].nunique() == frame.groupby("fingerprint").size()
+    ).all()
+    assert len(frame) == 9 + 4
+    write_table(frame, prepared, path)
+    read, file, task = read_table(path)
+    assert (file.document, task) == (FILE.document, prepared.space.space.task)
+    assert read["fingerprint"].tolist() == frame["fingerprint"].tolist()
+    assert np.allclose(np.stack(read["curve"]), np.stack(frame["curve"]), atol=1e-6)
+    # What was trained stays trained, also where more is asked for.
+    said: list[int] = []
+    more, _ = train_table(
+        prepared,
+        folder,
+        uniform=8,
+        near_front=0,
+        repeated_share=0,
+        without_ray=True,
+        observe=lambda progress: said.append(progress.wanted),
+    )
+    assert len(more) == 8
+    assert set(frame[frame["origin"] == UNIFORM]["fingerprint"]) <= set(more["fingerprint"])
+    assert len(said) <= 2
+
+
+def test_a_table_of_another_study_is_refused_by_its_key(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.parquet"
+    write_table(table, prepare(FILE), path)
+    world, _ = read_tabulated_space(FILE, path)
+    assert world.surrogate.epochs == EPOCHS
+    other = parse_study_file({**DOCUMENT, "limits": {"flops": 1e5}}, "other.toml")
+    with pytest.raises(RunError, match=r"limits\.flops = None, but other\.toml has 100000"):
+        read_tabulated_space(other, path)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(DataError, match="is not a table of hgcnas"):
+        read_tabulated_space(FILE, path)
+
+
+def test_the_command_prints_and_plots_every_sampler(
+    table: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(tomli_w.dumps(DOCUMENT))
+    write_table(table, prepare(FILE), tmp_path / "t.parquet")
+    options = ["simulate", "study.toml", "--table", "t.parquet", "--seeds", "1", "--samplers"]
+    with pytest.raises(SystemExit) as ended:
+        main([*options, "random, nsga2", "--workers", "4", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 0
+    assert [row["sampler"] for row in found["samplers"]] == ["random", "nsga2"]
+    assert found["surrogate"]["networks"] == 150
+    page = (tmp_path / "runs/tiny/simulate.html").read_text()
+    assert all(f"Against {x}" in page for x in ("trained networks", "epochs", "time"))
+    with pytest.raises(SystemExit) as ended:
+        main([*options, "annealing"])
+    assert ended.value.code == 2
+    assert "'annealing' is not one of random, tpe," in capsys.readouterr().err
+
+
+class Recorded(Surrogate):
+    """What a real study measured, and nothing else."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._curves = dict(zip(frame["fingerprint"], frame["curve"], strict=True))
+
+    def truth(self, architecture: Architecture) -> tuple[np.ndarray, float]:
+        return np.array(self._curves[architecture.fingerprint]), 1.0
+
+    def curve(self, architecture: Architecture, seed: int) -> np.ndarray:
+        return self.truth(architecture)[0]
+
+
+@pytest.mark.slow
+def test_a_simulation_proposes_what_a_real_study_with_one_worker_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kind = "known_cost"
+    early = {"kind": "moasha", "min_epochs": 1, "reduction_factor": 2}
+    document = DOCUMENT | {"sampler": {"kind": kind}, "early_stopping": early}
+    Path("study.toml").write_text(tomli_w.dumps(document))
+    with joined_ray(None, num_cpus=1), pytest.raises(SystemExit) as ended:
+        main(["run", "study.toml", "--json"])
+    assert ended.value.code == 0, capsys.readouterr().err
+    stored = read_study(RunFolder(tmp_path / "runs" / "tiny"))
+    real = stored.trials()
+    stored.storage.engine.dispose()
+    assert len(real) == FILE.budget.trials
+    file: StudyFile = parse_study_file(document, "study.toml")
+    world = TabulatedSpace(file=file, space=SPACE, surrogate=Recorded(real))
+    found = simulate_search(
+        world, sampler=kind, workers=1, trials=FILE.budget.trials, seed=file.seed
+    )
+    assert found["number"].tolist() == list(range(len(real)))
+    assert found["flops"].tolist() == real["flops"].tolist()
+    assert found["observed"].tolist() == pytest.approx(real["last_accuracy"].tolist())
+    assert found["accuracy"].isna().tolist() == (real["state"] == "stopped").tolist()

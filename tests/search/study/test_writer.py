@@ -1,0 +1,254 @@
+"""The study in its storage: opening, seeds, enqueuing, and the time that was used."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import text
+
+from hgcnet.architecture import Task
+from hgcnet.errors import RunError
+from search.optuna_space import OptunaSpace
+from search.study.attributes import INTERRUPTED, STOPPED, UNPLANNED, failed_for_good, seconds_used
+from search.study.storage import open_storage, sqlite_url
+from search.study.writer import StudyWriter
+from search.study_file.reading import parse_study_file
+from search.study_file.schema import StudyFile
+from search.workers.protocol import Proposal, Retry
+from space.parameters import Parameters, Range
+from space.search_space import Limits, SearchSpace
+
+QUICKSTART = tomllib.loads(
+    (Path(__file__).parents[3] / "studies" / "quickstart.toml").read_text(encoding="utf-8")
+)
+TASK = Task(in_channels=1, num_classes=10, resolution=8)
+# 12 networks
+SPACE = OptunaSpace(
+    SearchSpace(
+        Parameters(
+            depth=Range(low=1, high=2), groups=Range(low=1, high=2), growth=Range(low=4, high=6)
+        ),
+        Limits(),
+        TASK,
+    )
+)
+
+
+def study_file(**changes: Any) -> StudyFile:
+    return parse_study_file(QUICKSTART | {"sampler": {"kind": "random"}} | changes, "x.toml")
+
+
+def open_writer(storage: BaseStorage | None = None, **changes: Any) -> StudyWriter:
+    return StudyWriter(storage or InMemoryStorage(), study_file(**changes), SPACE)
+
+
+def ask(writer: StudyWriter) -> Proposal:
+    proposal = writer.ask()
+    assert proposal is not None
+    return proposal
+
+
+def close(storage: RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[RDBStorage]:
+    opened = open_storage(sqlite_url(tmp_path))
+    yield opened
+    close(opened)
+
+
+# -- opening -------------------------------------------------------------------------------------
+
+
+def test_sqlite_is_read_while_it_is_written(storage: RDBStorage, tmp_path: Path) -> None:
+    assert (tmp_path / "study.db").exists()
+    with storage.engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 1  # NORMAL
+    open_writer(storage)
+    reader = open_storage(sqlite_url(tmp_path))
+    with storage.engine.begin() as connection:
+        connection.execute(text("UPDATE studies SET study_name = 'x' WHERE study_id = -1"))
+        names = [study.study_name for study in reader.get_all_studies()]
+    assert names == ["quickstart"]
+    close(reader)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://me:hush@nowhere.invalid/db", "the storage cannot be opened: "),
+        ("nothing://me:hush@host/db", "the storage's URL cannot be used; "),
+        ("me:hush@host/db", "the storage's URL cannot be used; "),
+        ("sqlite:////nowhere/at/all/study.db", "the study's database cannot be opened: "),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_is_refused_without_its_password(
+    url: str, message: str
+) -> None:
+    with pytest.raises(RunError) as caught:
+        open_storage(url)
+    assert str(caught.value).startswith(message)
+    assert "hush" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "study.db").write_bytes(b"what is this? " * 1000)
+    with pytest.raises(
+        RunError, match="the study's database cannot be opened: file is not a database"
+    ):
+        open_storage(sqlite_url(tmp_path))
+
+
+def test_a_new_study_stores_what_it_is(storage: RDBStorage) -> None:
+    writer = open_writer(storage)
+    study = optuna.load_study(study_name="quickstart", storage=storage)
+    assert json.loads(study.user_attrs["study_file"]) == study_file().document
+    assert study.user_attrs["task"] == asdict(TASK)
+    assert study.metric_names == ["val_accuracy", "flops"]
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert writer.trials() == []
+
+
+def test_opening_it_again_changes_only_the_budget_and_the_workers(storage: RDBStorage) -> None:
+    bounds = open_writer(storage).hypervolume_bounds()
+    before = dict(open_writer(storage).study.user_attrs)
+    again = open_writer(storage, budget={"trials": 1}, workers={"cpus": 3})
+    after = dict(again.study.user_attrs)
+    old, new = json.loads(before.pop("study_file")), json.loads(after.pop("study_file"))
+    assert after == before
+    assert (new.pop("budget"), new.pop("workers")["cpus"]) == (
+        {"trials": 1, "max_failure_share": 0.5},
+        3,
+    )
+    assert new == {key: old[key] for key in new}
+    assert again.hypervolume_bounds() == bounds
+
+
+def test_a_study_of_another_file_is_refused() -> None:
+    storage = InMemoryStorage()
+    open_writer(storage)
+    with pytest.raises(RunError) as caught:
+        open_writer(storage, seed=1)
+    assert str(caught.value) == (
+        "x.toml: seed: 1 given, but the study 'quickstart' was started with 0; only [budget] and "
+        "[workers] may change. Change it back, or give the new study another name"
+    )
+
+
+# -- proposals -----------------------------------------------------------------------------------
+
+
+def test_the_seed_of_a_training_depends_on_the_study_and_the_network_only() -> None:
+    cheapest = SPACE.space.cheapest()
+    seeds = []
+    for study_seed, others_first in ((0, 0), (0, 3), (1, 0)):
+        writer = open_writer(seed=study_seed)
+        rng = np.random.default_rng(0)
+        for _ in range(others_first):
+            architecture = SPACE.space.sample(rng, {cheapest.fingerprint, *writer._seen})
+            assert architecture is not None
+            writer.enqueue(architecture, "enqueued: x")
+        writer.enqueue(cheapest, "cheapest")
+        proposals = [ask(writer) for _ in range(others_first + 1)]
+        assert proposals[-1].fingerprint == cheapest.fingerprint
+        assert len({proposal.seed for proposal in proposals}) == len(proposals)
+        seeds.append(proposals[-1].seed)
+    assert seeds[0] == seeds[1] != seeds[2]
+    assert all(0 <= seed < 2**63 for seed in seeds)  # what torch.manual_seed takes
+
+
+def test_a_network_that_the_study_has_is_not_enqueued_again() -> None:
+    writer = open_writer()
+    proposal = ask(writer)
+    assert not writer.enqueue(proposal.architecture, "enqueued: x")
+    cheapest = SPACE.space.cheapest()
+    if cheapest.fingerprint != proposal.fingerprint:
+        assert writer.enqueue(cheapest, "enqueued: y")
+        assert not writer.enqueue(cheapest, "enqueued: z")
+    assert len(writer.trials()) == 2
+
+
+def test_waiting_rows_are_known_to_a_writer_opened_later() -> None:
+    storage = InMemoryStorage()
+    assert open_writer(storage).enqueue(SPACE.space.cheapest(), "cheapest")
+    writer = open_writer(storage)
+    assert not writer.enqueue(SPACE.space.cheapest(), "cheapest")
+    assert ask(writer).origin == "cheapest"
+
+
+def test_when_all_were_proposed_what_waits_is_still_asked() -> None:
+    """Every network was begun, and one of them is to be repeated."""
+    storage = InMemoryStorage()
+    writer = open_writer(storage)
+    proposals = [ask(writer) for _ in range(12)]
+    assert writer.ask() is None
+    for proposal in proposals[1:]:
+        writer.tell_finished(proposal, [0.1], 1.0)
+    resumed = open_writer(storage)
+    assert resumed.close_interrupted() == 1
+    assert resumed.enqueue_retries() == 1
+    assert ask(resumed).fingerprint == proposals[0].fingerprint
+    assert resumed.ask() is None
+
+
+def test_a_failure_is_for_good_unless_it_is_to_be_repeated() -> None:
+    storage = InMemoryStorage()
+    writer = open_writer(storage)
+    writer.tell_failed(ask(writer), "Diverged: nan", [0.5], 1.0)
+    writer.tell_stopped(ask(writer), [0.5], 1.0)
+    for reason in (INTERRUPTED, STOPPED, "its worker died", STOPPED, INTERRUPTED):
+        writer.tell_failed(ask(writer), reason, [], 0.0, Retry.SOON)
+        writer.enqueue_retries()
+    rows = writer.trials()
+    assert [row.user_attrs.get("retry_of") for row in rows] == [None, None, None, 2, 3, 4, 5]
+    assert [failed_for_good(row) for row in rows] == [True, *5 * [False], True]
+
+
+# -- time ----------------------------------------------------------------------------------------
+
+
+def row(start: float | None, stop: float | None, failure: str | None = None) -> FrozenTrial:
+    """A row that ran from and to these hours."""
+    trial = create_trial(
+        state=TrialState.FAIL, user_attrs={} if failure is None else {"failure": failure}
+    )
+    midnight = datetime(2026, 1, 1)
+    trial.datetime_start = None if start is None else midnight + timedelta(hours=start)
+    trial.datetime_complete = None if stop is None else midnight + timedelta(hours=stop)
+    return trial
+
+
+@pytest.mark.parametrize(
+    ("rows", "hours"),
+    [
+        ([], 0),
+        ([row(1, 2)], 1),
+        ([row(1, 2), row(2, 3)], 2),
+        ([row(1, 2), row(5, 6)], 2),  # a pause between two drivers
+        ([row(1, 4), row(2, 3)], 3),  # at the same time
+        ([row(1, 3), row(2, 4)], 3),
+        ([row(2, 4), row(1, 3), row(2.5, 2.6)], 3),
+        ([row(1, 2), row(3, None), row(None, None)], 1),
+        ([row(1, 2), row(2, 9, INTERRUPTED)], 1),  # told by the next driver, hours later
+        ([row(1, 2), row(2, 9, UNPLANNED)], 1),
+        ([row(1, 2), row(2, 3, "Diverged: nan")], 2),
+    ],
+)
+def test_the_time_used_is_that_in_which_something_trained(
+    rows: list[FrozenTrial], hours: float
+) -> None:
+    assert seconds_used(rows) == pytest.approx(3600 * hours)
