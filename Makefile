@@ -11,11 +11,9 @@ BIN := $(VENV)/bin
 
 quickstart: $(VENV)/installed
 	$(BIN)/hgcnas run studies/quickstart.toml
-	$(BIN)/hgcnas report quickstart
-	$(BIN)/hgcnas export quickstart
 	@echo
-	@echo "The front is in runs/quickstart/report.html (open it in a browser)."
-	@echo "The most accurate network is runs/quickstart/best.toml. What to do next:"
+	@echo "runs/quickstart/report.html shows the front (open it in a browser), best.toml is its most"
+	@echo "accurate network. What to do next:"
 	@echo "  $(BIN)/hgcnas describe runs/quickstart/best.toml       its layers and their cost"
 	@echo "  $(BIN)/hgcnas dashboard quickstart                     the study in Optuna Dashboard"
 	@echo "  $(BIN)/hgcnas run studies/quickstart.toml --trials 64  more trials of the same study"

@@ -22,7 +22,8 @@ from search.estimation.curve_reading import read_curves
 from search.estimation.gaussian_process import create_accuracy_model
 from search.prepare import prepare
 from search.simulation.surrogate import training_arrays
-from search.simulation.table import read_table, train_table
+from search.simulation.table import read_table
+from search.simulation.tabulation import train_table
 from search.study_file.reading import read_study_file
 from space.search_space import SearchSpace
 

@@ -30,9 +30,9 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.presets import PRESETS
 from search.optuna_space import OptunaSpace
-from search.pareto import HypervolumeBounds
 from search.report.page import write_page
 from search.results.trials import to_frame, write_csv, write_parquet
+from search.samplers.stored_bounds import bounds_of
 from search.study_file.reading import read_study_file
 from search.study_file.schema import StudyFile
 from space.search_space import SearchSpace
@@ -76,14 +76,13 @@ def measure(file: StudyFile, space: OptunaSpace, rows: list[FrozenTrial], folder
 
     frame = to_frame(rows, space, file.metrics)
     lap("the frame")
-    low, high = space.space.flops_bounds()
     reference = float(frame["val_accuracy"].iloc[0])
     write_page(
         folder / "report.html",
         title="hgcnas: made-up",
         facts={"Trials": f"{len(rows):,}, made up"},
         frame=frame,
-        bounds=HypervolumeBounds(flops_low=low, flops_high=high, reference_accuracy=reference),
+        bounds=bounds_of(space.space, file.costs, reference),
         run="made-up",
         task=TASK,
         rung_epochs=RUNGS,

@@ -8,6 +8,7 @@ Sections:
     reach     trained networks until random search's hypervolume after 200, one at a time, 16 and 64 at once
     stopping  epochs until the same hypervolume, with early stopping and without
     front     the front as the model estimates it against that of raw values, on the truth
+    objectives  random and known_cost where params are an objective, instead of FLOPs or beside them
     ask       seconds a proposal after 100, 1,000 and 10,000 finished trials
 
 Medians over seeds with 90 % bands; searches of the same seed see the same noise.
@@ -31,16 +32,17 @@ from search.estimation.estimate import estimate_accuracy
 from search.estimation.observations import Observations
 from search.optuna_space import OptunaSpace
 from search.pareto import non_dominated, normalised_hypervolume
+from search.results.trials import costs_of
 from search.simulation.surrogate import Surrogate, cross_validate
 from search.simulation.table import read_table
 from search.simulation.virtual_clock import TabulatedSpace, simulate_searches, trials_to_reach
 from search.study.writer import StudyWriter
-from search.study_file.schema import EarlyStopping
+from search.study_file.schema import EarlyStopping, Objective
 from search.units import duration
 from space.search_space import SearchSpace
 
 TABLES = Path(__file__).parents[1] / "studies" / "tables"
-SECTIONS = ("quality", "reach", "stopping", "front", "ask")
+SECTIONS = ("quality", "reach", "stopping", "front", "objectives", "ask")
 RANDOM_TRIALS = 200
 PATIENCE = 60  # seconds of one proposal
 FEW_SEEDS = 10  # for what takes long: Optuna's GP, and 64 at once
@@ -49,6 +51,11 @@ SEARCHES = {  # at once -> sampler -> trials. What is proposed at random does no
     16: {"gp": 60, "known_cost": 60},
     64: {"known_cost": 150},
 }
+COSTS = (("num_params",), ("flops", "num_params"))  # objectives beside the accuracy
+OTHER_SEARCHES = {
+    "random": RANDOM_TRIALS,
+    "known_cost": 100,
+}  # by other objectives: sampler -> trials
 
 
 def main() -> None:
@@ -75,6 +82,9 @@ def main() -> None:
             print_stopping(world, arguments.seeds)
         if "front" in arguments.sections:
             print_front(world, arguments.samplers, arguments.seeds)
+        if "objectives" in arguments.sections:
+            for costs in COSTS:
+                print_objectives(world, costs, arguments.seeds)
         if "ask" in arguments.sections:
             print_seconds_per_ask(world, arguments.samplers)
 
@@ -119,10 +129,7 @@ def print_reach(world: TabulatedSpace, samplers: Sequence[str], seeds: int) -> N
     """Trained networks until the median that random search, which always runs, has after 200."""
     goal = float("nan")
     for workers, kinds in SEARCHES.items():
-        print(
-            f"\n{workers} at once{'':10}{'median':>8}{'5 %':>7}{'95 %':>7}{'worst':>7}"
-            f"{'hv at 25':>10}{'hv at 50':>10}{'seeds':>7}"
-        )
+        _print_head(f"{workers} at once")
         found: dict[str, list[pd.DataFrame]] = {}
         for kind, trials in kinds.items():
             if kind not in ("random", *samplers):
@@ -144,13 +151,38 @@ def print_reach(world: TabulatedSpace, samplers: Sequence[str], seeds: int) -> N
     print(f"reached: hypervolume {goal:.4f}, random search's median after {RANDOM_TRIALS}")
 
 
+def print_objectives(world: TabulatedSpace, costs: Sequence[str], seeds: int) -> None:
+    """The same one at a time where these costs are the objectives beside the accuracy."""
+    objectives = [Objective(metric="val_accuracy")]
+    objectives += [Objective(metric=cost) for cost in costs]
+    world = replace(world, file=replace(world.file, objectives=tuple(objectives)))
+    _print_head(", ".join(costs))
+    goal = float("nan")
+    for kind, trials in OTHER_SEARCHES.items():
+        frame = simulate_searches(
+            world, samplers=[kind], workers=1, trials=trials, seeds=seeds, early_stopping=False
+        )
+        searches = [search for _, search in frame.groupby("seed")]
+        if kind == "random":
+            goal = float(np.median([search["hypervolume"].iloc[-1] for search in searches]))
+        _print_reached(kind, searches, goal)
+    print(f"reached: hypervolume {goal:.4f}, random search's median after {RANDOM_TRIALS}")
+
+
+def _print_head(title: str) -> None:
+    print(
+        f"\n{title:20}{'median':>8}{'5 %':>7}{'95 %':>7}{'worst':>7}"
+        f"{'hv at 25':>10}{'hv at 50':>10}{'at end':>10}{'seeds':>7}"
+    )
+
+
 def _print_reached(kind: str, searches: list[pd.DataFrame], goal: float) -> None:
     needed = [trials_to_reach(search, goal) for search in searches]
     low, middle, high = np.quantile(needed, [0.05, 0.5, 0.95], method="higher")
-    at = [np.median([s["hypervolume"].iloc[mark - 1] for s in searches]) for mark in (25, 50)]
+    at = [np.median([s["hypervolume"].iloc[row] for s in searches]) for row in (24, 49, -1)]
     print(
         f"{kind:20}{middle:8.0f}{low:7.0f}{high:7.0f}{max(needed):7.0f}{at[0]:10.4f}{at[1]:10.4f}"
-        f"{len(searches):7}",
+        f"{at[2]:10.4f}{len(searches):7}",
         flush=True,
     )
 
@@ -173,9 +205,9 @@ def print_stopping(world: TabulatedSpace, seeds: int) -> None:
         for kind, early_stopping in {
             "none": EarlyStopping(kind="none"),
             "moasha, rungs 2 4": EarlyStopping(kind="moasha", min_epochs=2),
-            "belief, rung 4": EarlyStopping(kind="belief", min_epochs=4),
-            "belief, rungs 2 4": EarlyStopping(kind="belief", min_epochs=2),
-            "belief, rungs 1 2 4": EarlyStopping(kind="belief", min_epochs=1),
+            "front_chance, rung 4": EarlyStopping(kind="front_chance", min_epochs=4),
+            "front_chance, rungs 2 4": EarlyStopping(kind="front_chance", min_epochs=2),
+            "front_chance, rungs 1 2 4": EarlyStopping(kind="front_chance", min_epochs=1),
         }.items()
     }
     for sampler, trials, budget in (("random", 80, 160), ("known_cost", 30, 45)):
@@ -212,13 +244,13 @@ def _lost(world: TabulatedSpace, early: pd.DataFrame) -> tuple[float, float]:
     lost = members = 0
     volumes = []
     for _, search in early.groupby("seed"):
-        truth, flops = search["truth"].to_numpy(), search["flops"].to_numpy("float64")
+        truth, costs = search["truth"].to_numpy(), costs_of(search, world.file.costs)
         stopped = search["accuracy"].isna().to_numpy()
-        front = non_dominated(np.column_stack([-truth, flops]))
+        front = non_dominated(np.column_stack([-truth, costs]))
         members += int(front.sum())
         lost += int((front & stopped).sum())
-        all_of_it = normalised_hypervolume(truth, flops, world.bounds)
-        kept = normalised_hypervolume(truth[~stopped], flops[~stopped], world.bounds)
+        all_of_it = normalised_hypervolume(truth, costs, world.bounds)
+        kept = normalised_hypervolume(truth[~stopped], costs[~stopped], world.bounds)
         volumes.append(1 - kept / all_of_it)
     return lost / members, float(np.mean(volumes))
 
@@ -260,11 +292,11 @@ def _shown(world: TabulatedSpace, search: pd.DataFrame, seed: int) -> tuple[floa
         curves=[world.surrogate.curve(space.architecture_at(point), seed) for point in points],
         cut_curves=[],
     )
-    flops, truth = search["flops"].to_numpy("float64"), search["accuracy"].to_numpy()
+    costs, truth = costs_of(search, world.file.costs), search["accuracy"].to_numpy()
     volumes = []
     for values in (search["observed"].to_numpy(), estimate_accuracy(space, seen)):
-        front = non_dominated(np.column_stack([-values, flops]))
-        volumes.append(normalised_hypervolume(truth[front], flops[front], world.bounds))
+        front = non_dominated(np.column_stack([-values, costs]))
+        volumes.append(normalised_hypervolume(truth[front], costs[front], world.bounds))
     return volumes[0], volumes[1], float(search["hypervolume"].iloc[-1])
 
 

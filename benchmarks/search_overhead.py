@@ -75,9 +75,7 @@ DOCUMENT: Mapping[str, Any] = {
         "se": {"choice": ["none", "last", "all"]},
     },
     "limits": {"flops": 1.5e6},
-    "objectives": [
-        {"metric": metric, "direction": direction} for metric, direction in OBJECTIVES.items()
-    ],
+    "objectives": list(OBJECTIVES),
     "sampler": {"kind": "random"},
     "proxy": {"epochs": 1},
 }

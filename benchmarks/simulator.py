@@ -31,6 +31,7 @@ from ray import tune
 from search.api import export_architecture, run_study
 from search.optuna_space import OptunaSpace
 from search.pareto import normalised_hypervolume
+from search.results.trials import costs_of, to_frame
 from search.simulation.surrogate import Surrogate
 from search.simulation.table import read_table
 from search.simulation.virtual_clock import TabulatedSpace, simulate_search
@@ -72,13 +73,13 @@ def main() -> None:
                 trials=arguments.trials,
                 seed=seed,
             )
-            volumes["simulated"].append(_volume(world, simulated["observed"], simulated["flops"]))
-            accuracy, flops = _replay(replace(world, file=study), arguments.speed)
-            volumes["replayed"].append(_volume(world, accuracy, flops))
+            volumes["simulated"].append(_volume(world, simulated, "observed"))
+            replayed = _replay(replace(world, file=study), arguments.speed)
+            volumes["replayed"].append(_volume(world, replayed, "val_accuracy"))
             path = Path(folder, "study.toml")
             path.write_text(tomli_w.dumps(study.document))
             trained = run_study(path, runs=folder)
-            volumes["trained"].append(_volume(world, trained["val_accuracy"], trained["flops"]))
+            volumes["trained"].append(_volume(world, trained, "val_accuracy"))
             errors.append(_surrogate_error(world, study.name, folder, trained))
     print(
         f"measured hypervolume after {arguments.trials} trials of {arguments.sampler}, {WORKERS} workers,"
@@ -102,15 +103,13 @@ def _study(world: TabulatedSpace, seed: int, sampler: str, trials: int) -> Study
     return parse_study_file(document, source=__file__)
 
 
-def _replay(world: TabulatedSpace, speed: float) -> tuple[pd.Series, pd.Series]:
-    """A study on Ray whose trainings show what the surrogate says; accuracies and FLOPs."""
+def _replay(world: TabulatedSpace, speed: float) -> pd.DataFrame:
+    """The trials of a study on Ray whose trainings show what the surrogate says."""
     writer = StudyWriter(InMemoryStorage(), world.file, world.space)
     loop = SearchLoop(world.file, world.space, writer, {})
     trainable = tune.with_parameters(_Replayed, world=world, speed=speed)
     fit_trials(loop, tune.with_resources(trainable, {"cpu": 1}), WORKERS)
-    rows = writer.trials()
-    flops = [row.user_attrs["flops"] for row in rows]
-    return pd.Series([row.user_attrs["curve"][-1] for row in rows]), pd.Series(flops)
+    return to_frame(writer.frozen_trials(), world.space, world.file.metrics)
 
 
 class _Replayed(tune.Trainable):
@@ -138,9 +137,10 @@ class _Replayed(tune.Trainable):
         }
 
 
-def _volume(world: TabulatedSpace, accuracy: pd.Series, flops: pd.Series) -> float:
+def _volume(world: TabulatedSpace, frame: pd.DataFrame, accuracy: str) -> float:
     """The hypervolume of what was measured: nobody knows a real network's accuracy without noise."""
-    return normalised_hypervolume(accuracy, flops.to_numpy("float64"), world.bounds)
+    costs = costs_of(frame, world.file.costs)
+    return normalised_hypervolume(frame[accuracy], costs, world.bounds)
 
 
 def _surrogate_error(world: TabulatedSpace, run: str, folder: str, trained: pd.DataFrame) -> float:

@@ -8,7 +8,7 @@ from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from hgcnet.atomic_write import replace_file
+from hgcnet.atomic_write import reading, replace_file, writing
 from hgcnet.errors import ArchitectureError, join_errors, one_line, shown, shown_key
 from hgcnet.structure import build_structure
 
@@ -90,9 +90,8 @@ def read_architecture(path: str | Path) -> ArchitectureFile:
         ArchitectureError: one line for each error, with the file, the key and what would be right.
     """
     try:
-        document = parse_toml(read_bytes(path))
-    except OSError as error:
-        raise ArchitectureError(f"{path}: cannot be read: {error.strerror}") from error
+        with reading(path, ArchitectureError):
+            document = parse_toml(read_bytes(path))
     except ValueError as error:
         raise ArchitectureError(f"{path}: is not TOML: {one_line(error)}") from error
     return parse_architecture(document, source=str(path))
@@ -199,10 +198,8 @@ def write_architecture(path: str | Path, file: ArchitectureFile) -> None:
     import tomli_w  # here, so that networks can be built where only torch and numpy are installed
 
     text = tomli_w.dumps(architecture_document(file))
-    try:
+    with writing(path, ArchitectureError):
         replace_file(path, text.encode())
-    except OSError as error:
-        raise ArchitectureError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def read_bytes(path: str | Path) -> bytes:

@@ -1,7 +1,7 @@
 """The evaluation form of a network: weights composed once, batch normalisation merged where it can be."""
 
 import copy
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from hgcnet.blocks import HGCModule, Transition
 from hgcnet.layers import HierarchicalGroupConv2d
-from hgcnet.model import HGCNet
+
+if TYPE_CHECKING:  # the network imports this file
+    from hgcnet.model import HGCNet
 
 
-def fused(model: HGCNet) -> "FusedHGCNet":
+def fused(model: "HGCNet") -> "FusedHGCNet":
     """A copy of a network for evaluation: the same function as `model.eval()`, in fewer steps.
 
     The weights are composed and merged in float64 and rounded once, so that in float32 the logits
@@ -34,7 +36,7 @@ class FusedHGCNet(nn.Module):
         RuntimeError: it is put into training mode.
     """
 
-    def __init__(self, model: HGCNet) -> None:
+    def __init__(self, model: "HGCNet") -> None:
         super().__init__()
         self.architecture, self.task = model.architecture, model.task
         self.stem = model.stem

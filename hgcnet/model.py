@@ -3,20 +3,17 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hgcnet.architecture import Architecture, Task, read_architecture
+from hgcnet.architecture import Architecture, Task
 from hgcnet.blocks import HGCModule, Transition
+from hgcnet.fusion import FusedHGCNet, fused
 from hgcnet.layers import Form, HierarchicalGroupConv2d
-from hgcnet.presets import preset
+from hgcnet.networks import find_network
 from hgcnet.structure import build_structure
-
-if TYPE_CHECKING:
-    from hgcnet.fusion import FusedHGCNet
 
 
 class HGCNet(nn.Module):
@@ -77,10 +74,8 @@ class HGCNet(nn.Module):
         logits: Tensor = self.classifier(x)
         return logits
 
-    def fused(self) -> "FusedHGCNet":
+    def fused(self) -> FusedHGCNet:
         """A copy for evaluation, faster and the same function; see `hgcnet.fusion.fused`."""
-        from hgcnet.fusion import fused  # which is written in terms of this class
-
         return fused(self)
 
 
@@ -96,19 +91,17 @@ def create_model(
     """A fresh network, by a preset's name ("hgcnet_42_g4") or the path of an architecture file (.toml).
 
     What is not given of the task comes from the file; a preset has 10 classes, 3 channels and
-    32 pixels.
+    32 pixels. The path of a model folder gives its architecture without its weights; `hgcnet.load`
+    gives both.
 
     Raises:
         ArchitectureError: no such preset, or a file that cannot be used.
     """
-    if str(name_or_file).endswith(".toml"):
-        file = read_architecture(name_or_file)
-        architecture, task = file.architecture, file.task
-    else:
-        architecture, task = preset(str(name_or_file)), Task()
+    file = find_network(name_or_file)
     given = {"num_classes": num_classes, "in_channels": in_channels, "resolution": resolution}
-    task = replace(task, **{key: value for key, value in given.items() if value is not None})
-    return HGCNet(architecture, task, generator=torch.Generator().manual_seed(seed), form=form)
+    task = replace(file.task, **{key: value for key, value in given.items() if value is not None})
+    generator = torch.Generator().manual_seed(seed)
+    return HGCNet(file.architecture, task, generator=generator, form=form)
 
 
 def _initialise(network: nn.Module, generator: torch.Generator) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from hgcnet.architecture import ArchitectureFile, read_architecture, write_architecture
-from hgcnet.atomic_write import replace_file
+from hgcnet.atomic_write import reading, replace_file, writing
 from hgcnet.complexity import count
 from hgcnet.errors import ArchitectureError, MissingPackageError, one_line, shown
 from hgcnet.layers import Form
@@ -86,7 +86,7 @@ def save_model(
     weights = _weights_to_bytes(model)
     document = {"format": FORMAT, "mean": mean, "std": std, "metrics": dict(metrics)}
     json.dumps(document, allow_nan=False)  # before anything is written
-    try:
+    with writing(folder, ArchitectureError):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _METRICS).unlink(missing_ok=True)
         write_architecture(folder / _ARCHITECTURE, file)
@@ -97,8 +97,6 @@ def save_model(
         }
         text = json.dumps(document, indent=2, allow_nan=False) + "\n"
         replace_file(folder / _METRICS, text.encode())
-    except OSError as error:
-        raise ArchitectureError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> HGCNet:
@@ -210,10 +208,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    try:
+    with reading(path, ArchitectureError):
         return path.read_bytes()
-    except OSError as error:
-        raise ArchitectureError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _normalisation_error(mean: list[Any], std: list[Any], channels: int) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hgcnet.atomic_write import replace_file
+from hgcnet.atomic_write import replace_file, writing
 from hgcnet.blocks import HGCModule, Transition
 from hgcnet.errors import ArchitectureError, MissingPackageError
 from hgcnet.fusion import FusedModule, FusedTransition, fused
@@ -83,10 +83,8 @@ def export_onnx(
         facts |= {"mean": json.dumps(list(mean)), "std": json.dumps(list(std))}
     for key, value in facts.items():
         graph.metadata_props.add(key=key, value=value)
-    try:
+    with writing(path, ArchitectureError):
         replace_file(path, graph.SerializeToString())
-    except OSError as error:
-        raise ArchitectureError(f"{path}: cannot be written: {error.strerror}") from error
     return counts
 
 

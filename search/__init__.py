@@ -2,7 +2,7 @@
 
     import search
 
-    trials = search.run_study("studies/quickstart.toml")  # a DataFrame; the same call goes on
+    trials = search.run_study("studies/quickstart.toml")  # a DataFrame; the same call continues
     trials = search.load_trials("quickstart")  # later, or from another notebook meanwhile
     file = search.export_architecture("quickstart", select="knee")
 
@@ -14,26 +14,57 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from search.api import export_architecture as export_architecture
-    from search.api import load_trials as load_trials
-    from search.api import run_study as run_study
-    from search.study.progress import Progress as Progress
-    from search.study.progress import progress_line as progress_line
+    from hgcnet.errors import UserError
+    from search.api import (
+        compare,
+        confirm,
+        enqueue,
+        export_architecture,
+        forecast_study,
+        list_studies,
+        load_trials,
+        measure_fidelity,
+        run_study,
+        simulate,
+        study_status,
+        tabulate,
+        train,
+        write_report,
+    )
+    from search.study.progress import Progress, progress_line
+
+__all__ = [
+    "Progress",
+    "UserError",
+    "compare",
+    "confirm",
+    "enqueue",
+    "export_architecture",
+    "forecast_study",
+    "list_studies",
+    "load_trials",
+    "measure_fidelity",
+    "progress_line",
+    "run_study",
+    "simulate",
+    "study_status",
+    "tabulate",
+    "train",
+    "write_report",
+]
 
 _HOMES = {
-    "run_study": "search.api",
-    "load_trials": "search.api",
-    "export_architecture": "search.api",
+    "UserError": "hgcnet.errors",
     "Progress": "search.study.progress",
     "progress_line": "search.study.progress",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES.get(name, "search.api")), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *__all__})

@@ -1,25 +1,45 @@
-"""What notebooks and scripts call: a study run, its trials read back, one of its networks exported."""
+"""What notebooks and scripts call. A command of `hgcnas` is one of these functions, put into words.
+
+Ray, torch and plotly take seconds to load: each function loads what it needs.
+"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from hgcnet.architecture import ArchitectureFile
-from search.export import export_trial, select_trial
-from search.prepare import prepare
+from hgcnet.errors import RunError, StudyFileError, UserError
+from hgcnet.networks import find_network
+from search.export import export_trial
 from search.results.stored_study import StoredStudy, read_study
-from search.run import drive
+from search.results.summary import summarise_study
 from search.study.progress import Progress
-from search.study.run_folder import RunFolder, find_run
+from search.study.run_folder import RunFolder, find_run, list_runs
 from search.study_file.reading import read_study_file
+from search.study_file.schema import SAMPLERS, StudyFile
+
+if TYPE_CHECKING:
+    from search.retraining.compare import Comparison
+    from search.retraining.confirm import Confirmation
+    from search.retraining.fidelity import Fidelity
+    from search.retraining.full_training import FullTraining
+    from search.retraining.recipe import Recipe
+    from search.retraining.retraining_loop import RetrainingProgress
+    from search.simulation.table import NetworkTable
+    from search.simulation.virtual_clock import Simulation
+    from search.training.proxy_training import EpochResult
+
+    ObserveTrainings = Callable[[RetrainingProgress], None]
 
 
 def run_study(
     study: str | Path,
     *,
     trials: int | None = None,
+    report: bool = True,
     runs: str | Path = "runs",
     storage: str | None = None,
     ray_address: str | None = None,
@@ -30,13 +50,16 @@ def run_study(
         trials = search.run_study("studies/quickstart.toml")
         trials[trials["on_front"]].sort_values("flops")
 
-    It returns when the budget is used. Interrupting it (Ctrl-C, the notebook's stop button) stops it
-    cleanly, and a second interrupt ends the process at once; the same call goes on. It can run in a
-    thread, which no interrupt reaches. A Ray that the process has initialised already is used as it is.
+    It returns when the budget is used, with report.html, trials.csv, trials.parquet and best.toml (the
+    architecture file of the most accurate network) in the run folder. Interrupting it (Ctrl-C, the
+    notebook's stop button) stops it cleanly, and a second interrupt ends the process at once; the same
+    call continues. It can run in a thread, which no interrupt reaches. A Ray that the process has
+    initialised already is used as it is.
 
     Args:
         study: the study file.
         trials: the budget of trials, instead of the file's.
+        report: whether to write those four files.
         runs: the folder that holds the run folders; the study is `runs/<its name>`.
         storage: the URL of a PostgreSQL database in place of the run folder's SQLite; by default
             what the environment has in HGCNAS_STORAGE.
@@ -50,18 +73,37 @@ def run_study(
     Raises:
         hgcnet.errors.UserError: the study cannot be run as asked; nothing was written.
     """
-    file = read_study_file(study)
-    if trials is not None:
-        file = file.with_trials(trials)
+    from search.prepare import prepare
+    from search.run import run, write_results
+
+    file = _with_trials(read_study_file(study), trials)
     folder, url = RunFolder(Path(runs) / file.name), _storage(storage)
-    drive(
+    run(
         prepare(file),
         folder,
         storage_url=url,
-        ray_address=ray_address or os.environ.get("RAY_ADDRESS"),
+        ray_address=_ray(ray_address),
         observe=observe or (lambda progress: None),
     )
-    return read_study(folder, url).estimated_trials()
+    stored = read_study(folder, url)
+    if report:
+        write_results(stored)
+    return stored.trials()
+
+
+def forecast_study(study: str | Path, *, trials: int | None = None) -> dict[str, Any]:
+    """Checks a study and says what it would be: its space, data and expected time. Writes nothing.
+
+    Returns:
+        what JSON can hold; `hours` and `seconds_per_trial` are None where there is no GPU to measure on.
+
+    Raises:
+        hgcnet.errors.UserError: the study cannot be run so.
+    """
+    from search.forecast import forecast
+    from search.prepare import prepare
+
+    return forecast(prepare(_with_trials(read_study_file(study), trials)))
 
 
 def load_trials(
@@ -71,10 +113,11 @@ def load_trials(
 
     Columns (`search.results.trials.COLUMNS` has all, with their types): `number`, `state` ("finished",
     "stopped" early, "failed", "running" or "waiting"), `on_front`, `val_accuracy` in [0, 1] after the
-    last epoch of finished trials, `estimated_accuracy` (what a model of the study makes of it: single
-    trainings are noisy; NaN while few have finished; the front is decided by it), `flops` (multiply-adds of one image), `num_params`, `architecture`
-    in one line, `depth`, `growth`, `groups` and `se` stage by stage ("7-7-6"), `seconds` of training,
-    `failure` with its reason, and `curve`, the list of val_accuracy of every epoch.
+    last epoch of finished trials, `estimated_accuracy` (what a model of all trainings makes of the
+    network, without one seed's noise; NaN while fewer than ten have finished; it decides on the front),
+    `flops` (multiply-adds of one image), `num_params`, `architecture` in one line, `depth`, `growth`,
+    `groups` and `se` stage by stage ("7-7-6"), `seconds` of training, `failure` with its reason, and
+    `curve`, the list of val_accuracy of every epoch.
 
     Args:
         run: a study's name, or its run folder.
@@ -84,7 +127,44 @@ def load_trials(
     Raises:
         hgcnet.errors.RunError: there is no such study, or it cannot be read.
     """
-    return _read(run, runs, storage).estimated_trials()
+    return _read(run, runs, storage).trials()
+
+
+def study_status(
+    run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
+) -> dict[str, Any]:
+    """Counts, best network, hypervolume, front and time of a study, as JSON can hold them.
+
+    Raises:
+        hgcnet.errors.RunError: as `load_trials`.
+    """
+    return summarise_study(_read(run, runs, storage))
+
+
+def list_studies(
+    *, runs: str | Path = "runs", storage: str | None = None
+) -> tuple[list[dict[str, Any]], list[UserError]]:
+    """The `study_status` of every study in a folder, and what is wrong with those that cannot be read."""
+    found, unreadable = [], []
+    for folder in list_runs(Path(runs)):
+        try:
+            found.append(summarise_study(read_study(folder, _storage(storage))))
+        except UserError as error:
+            unreadable.append(error)
+    return found, unreadable
+
+
+def write_report(
+    run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
+) -> tuple[Path, ...]:
+    """Writes report.html (one self-contained page), trials.csv and trials.parquet; returns their paths.
+
+    Raises:
+        hgcnet.errors.RunError: as `load_trials`, or they cannot be written.
+    """
+    from search.report.report_files import write_report_files
+
+    return write_report_files(_read(run, runs, storage))
 
 
 def export_architecture(
@@ -104,7 +184,8 @@ def export_architecture(
     Args:
         run: a study's name, or its run folder.
         trial: the number of a finished trial; `select` is then not looked at.
-        select: "best", the most accurate; "knee"; or "max-flops=60e6", the most accurate within.
+        select: which network of the front: "best", the most accurate; "knee"; or "max-flops=60e6" or
+            "max-params=1e6", the most accurate within.
         runs: the folder in which a name is looked up.
         storage: as in `run_study`.
 
@@ -112,14 +193,383 @@ def export_architecture(
         hgcnet.errors.RunError: there is no such study or trial, or nothing meets the rule.
     """
     stored = _read(run, runs, storage)
-    number = trial if trial is not None else select_trial(stored.estimated_trials(), select)
-    return export_trial(stored, number)
+    return export_trial(stored, stored.select(select) if trial is None else trial)
+
+
+def enqueue(
+    run: str | Path, network: str, *, runs: str | Path = "runs", storage: str | None = None
+) -> ArchitectureFile:
+    """Asks a study, running or not, to train this network next; returns it.
+
+    Args:
+        run: a study's name, or its run folder.
+        network: an architecture file or a preset's name.
+        runs: the folder in which a name is looked up.
+        storage: as in `run_study`.
+
+    Raises:
+        hgcnet.errors.UserError: it lies outside the study's space, or the study has it already.
+    """
+    stored, file = _read(run, runs, storage), find_network(network)
+    try:
+        stored.space.encode(file.architecture)
+    except UserError as error:
+        raise RunError(f"{network}: {error}") from error
+    if (number := stored.fingerprints().get(file.architecture.fingerprint)) is not None:
+        raise RunError(f"{network}: the study has it already, as trial {number}")
+    stored.folder.put_in_queue(Path(network).stem, file.architecture)
+    return file
+
+
+def train(
+    network: str,
+    dataset: str,
+    *,
+    output: str | Path | None = None,
+    root: str = "~/.cache/hgcnas",
+    epochs: int = 300,
+    seeds: int = 1,
+    seed: int = 0,
+    batch_size: int = 128,
+    learning_rate: float = 0.1,
+    weight_decay: float = 1e-4,
+    resolution: int | None = None,
+    train_images: int | None = None,
+    hold_out: bool = False,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    observe: "Callable[[int, EpochResult, float], None] | None" = None,
+) -> "FullTraining":
+    """Trains one network in full, by the paper's recipe, and writes it as model folders.
+
+    SGD with Nesterov momentum, a cosine from the learning rate to 0, crops and mirroring. The test images
+    are read once, at the end. The same call continues after an interruption, from the last epoch.
+
+    Args:
+        network: an architecture file, a preset's name, or a model folder.
+        dataset: "digits", "cifar10", "cifar100", "image_folder" or "npz".
+        output: the folder of the models; by default models/NETWORK-DATASET.
+        root: the folder (or .npz file) of the data set.
+        seeds: how many trainings, each a model with its seed.
+        seed: the number that those seeds come from.
+        resolution: of the images, in pixels; by default the architecture file's.
+        train_images: how many to train on; by default all.
+        hold_out: whether the validation images are kept out of the training.
+        device: "auto" is a GPU, if there is one.
+        observe: is called after every epoch with the repetition, the epoch and the seconds so far.
+
+    Raises:
+        hgcnet.errors.UserError: the network, the data or the device are not to be had, a folder cannot be
+            written, or the training diverged.
+    """
+    from search.data.data_config import DataConfig
+    from search.data.datasets import DATASETS
+    from search.retraining.full_training import train_in_full
+    from search.retraining.recipe import Recipe
+    from search.training.proxy_config import ProxyConfig
+
+    file = find_network(network)
+    if dataset not in DATASETS:
+        raise UserError(f"--dataset {dataset}: is not one of {', '.join(DATASETS)}")
+    recipe = Recipe(
+        data=DataConfig(
+            dataset=dataset,  # type: ignore[arg-type]
+            root=root,
+            resolution=resolution or file.task.resolution,
+        ),
+        proxy=ProxyConfig(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            train_images=train_images,
+        ),
+        hold_out=hold_out,
+    )
+    name = Path(network).stem
+    return train_in_full(
+        name,
+        file,
+        recipe,
+        Path(output) if output else Path("models") / f"{name}-{dataset}",
+        seeds=seeds,
+        seed=seed,
+        device=device,
+        observe=observe or (lambda repetition, epoch, seconds: None),
+    )
+
+
+def confirm(
+    run: str | Path,
+    *,
+    epochs: int | None = None,
+    seeds: int = 3,
+    train_images: int | None = None,
+    resolution: int | None = None,
+    select: str | None = None,
+    runs: str | Path = "runs",
+    storage: str | None = None,
+    ray_address: str | None = None,
+    observe: "ObserveTrainings | None" = None,
+) -> "Confirmation":
+    """Trains the front of a study again, longer and with fresh seeds, beside the paper's networks.
+
+    The network with the best mean validation accuracy is then tested on the test images, and its models
+    are kept in the run folder. Nothing is written to the study. The same call continues.
+
+    Args:
+        run: a study's name, or its run folder.
+        epochs: of each training; like `train_images` and `resolution` by default the study's.
+        seeds: how many trainings of each network.
+        select: a rule of `export_architecture`: that network alone, not the whole front.
+        runs: the folder in which a name is looked up.
+        storage: as in `run_study`.
+        ray_address: as in `run_study`.
+        observe: is called after every training.
+
+    Raises:
+        hgcnet.errors.UserError: nothing can be confirmed, or it cannot be trained.
+    """
+    from search.retraining.confirm import confirm_front
+
+    stored = _read(run, runs, storage)
+    return confirm_front(
+        stored,
+        _recipe(stored.file, epochs=epochs, train_images=train_images, resolution=resolution),
+        seeds=seeds,
+        select=select,
+        workers=stored.file.workers,
+        ray_address=_ray(ray_address),
+        observe=observe or (lambda progress: None),
+    )
+
+
+def compare(
+    study: str | Path,
+    *,
+    seeds: int = 5,
+    against: str | None = None,
+    epochs: int | None = None,
+    train_images: int | None = None,
+    resolution: int | None = None,
+    test: bool = False,
+    runs: str | Path = "runs",
+    ray_address: str | None = None,
+    observe: "ObserveTrainings | None" = None,
+) -> "Comparison":
+    """Trains the networks of a study file's `start_with` with paired seeds, and compares them.
+
+    Nothing is searched. Writes trainings.csv and compare.html, with the learning curves, into the run
+    folder. The same call continues.
+
+    Args:
+        study: the study file.
+        seeds: how many trainings of each network.
+        against: the network that the others are compared with; by default the first.
+        epochs: of each training; like `train_images` and `resolution` by default the study's.
+        test: compares on the test images: only where the networks were fixed beforehand.
+        runs: the folder that holds the run folders.
+        ray_address: as in `run_study`.
+        observe: is called after every training.
+
+    Raises:
+        hgcnet.errors.UserError: the networks, the data or the workers are not to be had.
+    """
+    from search.prepare import prepare
+    from search.report.pages import write_comparison
+    from search.retraining.compare import compare_networks
+
+    file = read_study_file(study)
+    prepared = prepare(file)
+    if not prepared.start_with:
+        raise StudyFileError(
+            f"{study}: sampler.start_with: is empty; the networks to compare stand there"
+        )
+    comparison = compare_networks(
+        prepared,
+        _recipe(file, epochs=epochs, train_images=train_images, resolution=resolution),
+        Path(runs) / file.name / "compare",
+        seeds=seeds,
+        against=against or next(iter(prepared.start_with)),
+        on_test=test,
+        ray_address=_ray(ray_address),
+        observe=observe or (lambda progress: None),
+    )
+    write_comparison(comparison, f"hgcnas: {file.name}, {comparison.recipe}")
+    return comparison
+
+
+def measure_fidelity(
+    study: str | Path,
+    *,
+    networks: int = 40,
+    proxies: Sequence[Mapping[str, int]] = (),
+    reference_epochs: int | None = None,
+    reference_images: int | None = None,
+    reference_seeds: int = 1,
+    runs: str | Path = "runs",
+    ray_address: str | None = None,
+    observe: "ObserveTrainings | None" = None,
+) -> "Fidelity":
+    """Measures which cheap score of a network best predicts a longer training, and at what cost.
+
+    Draws networks evenly over log FLOPs, and trains each by every proxy and by a longer recipe. Writes
+    fidelity.json, scores.csv and fidelity.html into the run folder. The same call continues.
+
+    Args:
+        study: the study file.
+        networks: how many to draw from its space.
+        proxies: settings of proxies to judge beside the study's, as {"epochs": 4, "resolution": 12}; by
+            default four like it.
+        reference_epochs: of the longer training; by default three times the proxy's.
+        reference_images: of the longer training; by default the proxy's.
+        reference_seeds: longer trainings of each network; their mean counts.
+        runs: the folder that holds the run folders.
+        ray_address: as in `run_study`.
+        observe: is called after every training.
+
+    Raises:
+        hgcnet.errors.UserError: the data or the workers are not to be had.
+    """
+    from search.prepare import prepare
+    from search.report.pages import write_fidelity
+    from search.retraining.fidelity import default_proxies, train_and_correlate
+    from search.retraining.recipe import with_options
+
+    file = read_study_file(study)
+    base, folder = _recipe(file), Path(runs) / file.name / "fidelity"
+    given = [with_options(base, **settings) for settings in proxies]
+    epochs = reference_epochs or 3 * base.proxy.epochs
+    fidelity = train_and_correlate(
+        prepare(file),
+        folder,
+        [base, *given] if given else default_proxies(base),
+        with_options(base, epochs=epochs, train_images=reference_images),
+        networks=networks,
+        repetitions=reference_seeds,
+        ray_address=_ray(ray_address),
+        observe=observe or (lambda progress: None),
+    )
+    write_fidelity(fidelity, f"hgcnas: {file.name}")
+    return fidelity
+
+
+def tabulate(
+    study: str | Path,
+    *,
+    output: str | Path | None = None,
+    networks: int = 500,
+    near_front: int = 100,
+    without_ray: bool = False,
+    runs: str | Path = "runs",
+    ray_address: str | None = None,
+    observe: "ObserveTrainings | None" = None,
+) -> "NetworkTable":
+    """Trains many networks of a space and writes their curves as a table, for `simulate`.
+
+    A tenth of them are trained a second time with another seed, so that the noise is known. The same call
+    continues.
+
+    Args:
+        study: the study file.
+        output: the table's file; by default table.parquet in the run folder.
+        networks: how many to draw uniformly from the space.
+        near_front: how many more, next to the front of those.
+        without_ray: trains in this process, one after another.
+        runs: the folder that holds the run folders.
+        ray_address: as in `run_study`.
+        observe: is called after every training.
+
+    Raises:
+        hgcnet.errors.UserError: the data or the workers are not to be had, or it cannot be written.
+    """
+    from search.prepare import prepare
+    from search.simulation.table import NetworkTable, write_table
+    from search.simulation.tabulation import train_table
+
+    prepared = prepare(read_study_file(study))
+    folder = Path(runs) / prepared.file.name
+    trainings, is_complete = train_table(
+        prepared,
+        folder / "table",
+        uniform=networks,
+        near_front=near_front,
+        ray_address=_ray(ray_address),
+        without_ray=without_ray,
+        observe=observe or (lambda progress: None),
+    )
+    path = Path(output) if output else folder / "table.parquet"
+    write_table(trainings, prepared, path)
+    return NetworkTable(path=path, trainings=trainings, is_complete=is_complete)
+
+
+def simulate(
+    study: str | Path,
+    table: str | Path,
+    *,
+    samplers: Iterable[str] = ("random", "tpe", "known_cost"),
+    workers: int = 1,
+    seeds: int = 20,
+    trials: int | None = None,
+    runs: str | Path = "runs",
+    observe: Callable[[str, int], None] | None = None,
+) -> "Simulation":
+    """Searches without training, on a table of trained networks, under a virtual clock.
+
+    The samplers and the early stopping are those of studies. Writes simulate.html into the run folder.
+
+    Args:
+        study: the study file.
+        table: a table of this study, as `tabulate` writes it.
+        samplers: which to compare.
+        workers: how many trainings run at once.
+        seeds: how many searches by each sampler.
+        trials: of each search; by default the study's budget.
+        runs: the folder that holds the run folders.
+        observe: is called with the sampler and the seed of every search that is done.
+
+    Raises:
+        hgcnet.errors.UserError: a sampler is unknown, or the table cannot be used.
+    """
+    from search.report.pages import write_simulation
+    from search.simulation.virtual_clock import simulate_samplers
+
+    kinds = tuple(samplers)
+    if unknown := [kind for kind in kinds if kind not in SAMPLERS]:
+        raise RunError(f"--samplers: {unknown[0]!r} is not one of {', '.join(SAMPLERS)}")
+    file = read_study_file(study)
+    simulation = simulate_samplers(
+        file,
+        Path(table),
+        Path(runs) / file.name / "simulate.html",
+        samplers=kinds,
+        workers=workers,
+        trials=trials or file.budget.trials,
+        seeds=seeds,
+        observe=observe or (lambda sampler, seed: None),
+    )
+    write_simulation(simulation, f"hgcnas: {file.name}, {workers} workers")
+    return simulation
 
 
 def _read(run: str | Path, runs: str | Path, storage: str | None) -> StoredStudy:
     return read_study(find_run(str(run), Path(runs)), _storage(storage))
 
 
+def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:
+    return file if trials is None else file.with_trials(trials)
+
+
+def _recipe(file: StudyFile, **given: int | None) -> "Recipe":
+    """The study's proxy, with the settings that are given."""
+    from search.retraining.recipe import Recipe, with_options
+
+    return with_options(Recipe(data=file.data, proxy=file.proxy), **given)
+
+
 def _storage(given: str | None) -> str | None:
     """As the command line has it: the environment's, if none is given."""
     return given or os.environ.get("HGCNAS_STORAGE")
+
+
+def _ray(given: str | None) -> str | None:
+    return given or os.environ.get("RAY_ADDRESS")

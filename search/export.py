@@ -3,31 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import RunError
 from search.optuna_space import OptunaSpace
-from search.pareto import choose
 from search.results.stored_study import StoredStudy
-from search.results.trials import STATE_NAMES, shown_accuracy
+from search.results.trials import STATE_NAMES
 from search.study_file.schema import StudyFile
 from search.versions import versions
-
-
-def select_trial(frame: pd.DataFrame, rule: str) -> int:
-    """The number of the finished trial that a rule ("knee", "best", "max-flops=60e6") chooses.
-
-    Where the frame knows what is estimated of the accuracies, that decides.
-
-    Raises:
-        RunError: the rule is unknown, or nothing meets it.
-    """
-    finished = frame[frame["state"] == "finished"]
-    accuracy, flops = shown_accuracy(finished).to_numpy(), finished["flops"].to_numpy("float64")
-    row = choose(accuracy, flops, rule)
-    return int(finished["number"].iloc[row])
 
 
 def export_trial(stored: StoredStudy, number: int) -> ArchitectureFile:
@@ -44,7 +28,7 @@ def export_trial(stored: StoredStudy, number: int) -> ArchitectureFile:
         state = STATE_NAMES[trial.state]
         raise RunError(f"trial {number}: it is {state}; only finished trials are exported")
     file = architecture_file(trial, stored.file, stored.space)
-    estimated = stored.estimated_trials()["estimated_accuracy"].iloc[number]
+    estimated = stored.trials()["estimated_accuracy"].iloc[number]
     if np.isnan(estimated):
         return file
     provenance = {**file.provenance, "estimated_accuracy": round(float(estimated), 4)}

@@ -5,6 +5,7 @@ dominate each other, so both stay. A row with NaN is dominated by every other ro
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -14,16 +15,31 @@ import numpy.typing as npt
 from hgcnet.arrays import Bools, Floats, Ints
 from hgcnet.errors import RunError
 
-_MAX_FLOPS = "max-flops="
+COST_NAMES = {"flops": "FLOPs", "num_params": "params"}  # what people read for a metric
+# Rules that bound a cost: its metric, and an example of a bound.
+_BUDGETS = {"max-flops": ("flops", "60e6"), "max-params": ("num_params", "1e6")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRange:
+    """From where to where one cost counts for the hypervolume, on a log axis."""
+
+    metric: str  # "flops" or "num_params"
+    low: float  # the smallest of a feasible architecture of the space: the ideal
+    high: float  # the limit, or the largest of the space: the reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HypervolumeBounds:
     """What the hypervolume of a study is measured against. Stored once known, never moved."""
 
-    flops_low: float  # the space's smallest feasible FLOPs
-    flops_high: float  # the limit, or the space's maximum: the reference FLOPs
+    costs: tuple[CostRange, ...]  # one or two, in the order of the study's objectives
     reference_accuracy: float | None  # None until the cheapest architecture has been trained
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the costs."""
+        return tuple(cost.metric for cost in self.costs)
 
 
 def non_dominated(losses: npt.ArrayLike) -> Bools:
@@ -66,86 +82,155 @@ def hypervolume_2d(losses: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     return float(np.sum((right_edges - front[:, 0]) * (corner[1] - front[:, 1])))
 
 
-def normalised_hypervolume(
-    accuracy: npt.ArrayLike, flops: npt.ArrayLike, bounds: HypervolumeBounds
-) -> float:
-    """The area of (log FLOPs, accuracy) that the points (n,), (n,) dominate, between 0 and 1.
+def hypervolume_3d(losses: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """The volume that the rows (n, 3) dominate within `reference` (3,).
 
-    FLOPs run from `flops_low` (ideal) to `flops_high` (reference) on a log axis, the accuracy from 1
-    (ideal) to `reference_accuracy`. Points at or beyond the reference contribute nothing, and nothing
-    counts beyond the ideal. Where the bounds enclose no area the hypervolume is 0.
+    The first two columns of the front divide the plane into cells; over each cell the volume reaches
+    down to the smallest third loss of the rows that are nowhere above the cell's lower corner.
+    """
+    rows, corner = np.asarray(losses, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    rows = rows[(rows < corner).all(axis=1)]
+    rows = rows[non_dominated(rows)]
+    first, row = np.unique(rows[:, 0], return_inverse=True)
+    second, column = np.unique(rows[:, 1], return_inverse=True)
+    lowest = np.full((len(first), len(second)), corner[2])
+    np.minimum.at(lowest, (row, column), rows[:, 2])
+    lowest = np.minimum.accumulate(np.minimum.accumulate(lowest, axis=0), axis=1)
+    widths, heights = np.diff(first, append=corner[0]), np.diff(second, append=corner[1])
+    return float(widths @ (corner[2] - lowest) @ heights)
+
+
+def normalised_costs(costs: npt.ArrayLike, bounds: HypervolumeBounds) -> Floats:
+    """Costs (n, k) on the axes of the hypervolume: 0 for the lowest and below, 1 at the reference.
+
+    A cost whose range is empty counts from 0 at its lowest, in logs.
+    """
+    logs = np.log(np.asarray(costs, dtype=np.float64))
+    lows = np.array([np.log(cost.low) for cost in bounds.costs])
+    widths = np.array([np.log(cost.high) for cost in bounds.costs]) - lows
+    # maximum keeps NaN.
+    scaled: Floats = np.maximum((logs - lows) / np.where(widths > 0, widths, 1.0), 0.0)
+    return scaled
+
+
+def normalised_hypervolume(
+    accuracy: npt.ArrayLike, costs: npt.ArrayLike, bounds: HypervolumeBounds
+) -> float:
+    """The volume of (log costs, accuracy) that the points (n,), (n, k) dominate, between 0 and 1.
+
+    Each of the k costs, which is 1 or 2, runs from its `low` (ideal) to its `high` (reference) on a log
+    axis, the accuracy from 1 (ideal) to `reference_accuracy`. Points at or beyond the reference contribute
+    nothing, and nothing counts beyond the ideal. Where the bounds enclose nothing the hypervolume is 0.
 
     Returns:
         nan while the reference accuracy is unknown.
     """
     if bounds.reference_accuracy is None:
         return float("nan")
-    width = np.log(bounds.flops_high) - np.log(bounds.flops_low)
     height = 1 - bounds.reference_accuracy
-    if width <= 0 or height <= 0:
+    if height <= 0 or any(cost.high <= cost.low for cost in bounds.costs):
         return 0.0
-    cost = (np.log(np.asarray(flops, dtype=np.float64)) - np.log(bounds.flops_low)) / width
-    error = (1 - np.asarray(accuracy, dtype=np.float64)) / height
-    # maximum keeps NaN, and the comparison with the reference then drops it.
-    return hypervolume_2d(np.maximum(np.column_stack([cost, error]), 0.0), (1.0, 1.0))
+    error = np.maximum((1 - np.asarray(accuracy, dtype=np.float64)) / height, 0.0)
+    # Rows with NaN are dropped by the comparison with the reference.
+    losses = np.column_stack([normalised_costs(costs, bounds), error])
+    measure = hypervolume_2d if len(bounds.costs) == 1 else hypervolume_3d
+    return measure(losses, np.ones(losses.shape[1]))
 
 
-def knee(accuracy: npt.ArrayLike, flops: npt.ArrayLike) -> int:
-    """The index of the front's point farthest above the chord between the front's ends.
+def running_hypervolume(
+    accuracy: npt.ArrayLike, costs: npt.ArrayLike, bounds: HypervolumeBounds
+) -> Floats:
+    """The normalised hypervolume of the first 1, 2, ..., n of the points (n,), (n, k): (n,).
 
-    Measured in (log FLOPs, accuracy), each scaled to the front's own range. Where no point lies above
-    the chord, which includes fronts of one and two points, it is the most accurate. Rows with NaN are
+    A point with NaN leaves it as it was. It is computed anew where the front has changed.
+    """
+    rows = np.column_stack([-np.asarray(accuracy, dtype=np.float64), costs])
+    front = rows[:0]
+    volume = normalised_hypervolume(front[:, 0], front[:, 1:], bounds)
+    volumes = np.empty(len(rows))
+    for index, row in enumerate(rows):
+        if not (np.isnan(row).any() or (front <= row).all(axis=1).any()):
+            front = np.vstack([front[(front < row).any(axis=1)], row])
+            volume = normalised_hypervolume(-front[:, 0], front[:, 1:], bounds)
+        volumes[index] = volume
+    return volumes
+
+
+def knee(accuracy: npt.ArrayLike, costs: npt.ArrayLike) -> int:
+    """The index of the front's point (n,), (n, k) that gains most accuracy for its costs.
+
+    Accuracy and log costs are each scaled to the front's own range; the gain is the accuracy less the
+    mean of the costs: with one cost, the height above the chord between the front's ends. Where no gain
+    is above 0, which includes fronts of one and two points, it is the most accurate. Rows with NaN are
     left out; there must be one without.
     """
-    accuracy, flops = np.asarray(accuracy, dtype=np.float64), np.asarray(flops, dtype=np.float64)
-    front = np.flatnonzero(non_dominated(np.column_stack([-accuracy, flops])))
-    front = front[np.argsort(-flops[front], kind="stable")]  # the most accurate comes first
-    cost, gain = _to_unit_range(np.log(flops[front])), _to_unit_range(accuracy[front])
-    return int(front[np.argmax(gain - cost)])
+    accuracy, costs = np.asarray(accuracy, dtype=np.float64), np.asarray(costs, dtype=np.float64)
+    front = np.flatnonzero(non_dominated(np.column_stack([-accuracy, costs])))
+    front = front[np.argsort(-accuracy[front], kind="stable")]  # the most accurate comes first
+    cost = np.mean([_to_unit_range(column) for column in np.log(costs[front]).T], axis=0)
+    return int(front[np.argmax(_to_unit_range(accuracy[front]) - cost)])
 
 
-def choose(accuracy: npt.ArrayLike, flops: npt.ArrayLike, rule: str) -> int:
-    """The index of the one point (n,), (n,) that a rule asks for; a NaN accuracy is never chosen.
+def choose(
+    accuracy: npt.ArrayLike,
+    costs: Mapping[str, npt.ArrayLike],
+    objectives: Sequence[str],
+    rule: str,
+) -> int:
+    """The index of the one point (n,) of the front that a rule asks for.
 
-    Rules: "knee"; "best", the most accurate; "max-flops=60e6", the most accurate within a budget. Of
-    equally accurate points it is the cheapest.
+    Rules: "knee"; "best", the most accurate; "max-flops=60e6" and "max-params=1e6", the most accurate
+    within a budget. Of equally accurate points it is the cheapest, by the first objective before the
+    second. A point that has NaN for its accuracy or an objective is never chosen.
+
+    Args:
+        costs: all that are known, by metric, (n,) each: budgets may be of any of them.
+        objectives: the costs that decide on the front, beside the accuracy.
 
     Raises:
-        RunError: an unknown rule, no finished point, or none within the budget.
+        RunError: an unknown rule, no finished point, or none of the front within the budget.
     """
-    accuracy, flops = np.asarray(accuracy, dtype=np.float64), np.asarray(flops, dtype=np.float64)
-    budget = _flops_budget(rule)
-    known = np.flatnonzero(np.isfinite(accuracy) & np.isfinite(flops))
-    if not known.size:
+    budget = _budget(rule)
+    accuracy = np.asarray(accuracy, dtype=np.float64)
+    known = {metric: np.asarray(cost, dtype=np.float64) for metric, cost in costs.items()}
+    of_objectives = np.column_stack([known[metric] for metric in objectives])
+    front = np.flatnonzero(non_dominated(np.column_stack([-accuracy, of_objectives])))
+    if not front.size:
         raise RunError(f"{rule}: there is nothing to choose from: no trial has finished yet")
     if rule == "knee":
-        return int(known[knee(accuracy[known], flops[known])])
-    within = known[flops[known] <= budget]
-    if not within.size:
-        smallest = flops[known].min()
-        raise RunError(
-            f"{rule}: no finished trial has so few FLOPs; the smallest has {smallest:.4g}"
-        )
-    return int(within[np.lexsort((flops[within], -accuracy[within]))[0]])
+        return int(front[knee(accuracy[front], of_objectives[front])])
+    if budget is not None:
+        metric, most = budget
+        cost = known[metric][front]
+        if not (cost <= most).any():
+            raise RunError(
+                f"{rule}: no network of the front has so few {COST_NAMES[metric]}; the smallest has "
+                f"{cost.min():.4g}"
+            )
+        front = front[cost <= most]
+    order = np.lexsort((*of_objectives[front].T[::-1], -accuracy[front]))
+    return int(front[order[0]])
 
 
-def _flops_budget(rule: str) -> float:
-    """The FLOPs that a rule allows."""
+def _budget(rule: str) -> tuple[str, float] | None:
+    """The cost that a rule bounds, and the most that it allows; None of a rule without a bound."""
     if rule in ("knee", "best"):
-        return float("inf")
-    if rule.startswith(_MAX_FLOPS):
-        try:
-            budget = float(rule.removeprefix(_MAX_FLOPS))
-        except ValueError:
-            budget = float("nan")
-        if isfinite(budget) and budget > 0:
-            return budget
+        return None
+    name, _, number = rule.partition("=")
+    if name not in _BUDGETS or "=" not in rule:
         raise RunError(
-            f"{rule}: what stands after = is not a positive number, as in max-flops=60e6"
+            f"{rule!r} does not say which network to select: give best, knee, max-flops=NUMBER or "
+            "max-params=NUMBER, as in max-flops=60e6"
         )
+    try:
+        most = float(number)
+    except ValueError:
+        most = float("nan")
+    metric, example = _BUDGETS[name]
+    if isfinite(most) and most > 0:
+        return metric, most
     raise RunError(
-        f"{rule!r} does not say which network to select: give best, knee or max-flops=NUMBER, as in "
-        "max-flops=60e6"
+        f"{name}: expected a positive number, got {number!r} (example: {name}={example})"
     )
 
 

@@ -1,11 +1,11 @@
 """Everything that can be known of a study before anything starts: checks, sizes, expected time."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hgcnet.architecture import Architecture, Task, read_architecture
+from hgcnet.architecture import Architecture, Task
 from hgcnet.errors import SpaceError, StudyFileError
+from hgcnet.networks import find_network, network_kind
 from hgcnet.presets import PRESETS
 from search.data.splits import DataSummary, summarise_data
 from search.optuna_space import OptunaSpace
@@ -61,13 +61,14 @@ def prepare(file: StudyFile) -> PreparedStudy:
 
 
 def find_architecture(name: str, folder: Path, where: str) -> Architecture:
-    """The architecture of a preset's name, or of a file in `folder`.
+    """The architecture of a preset's name, or of a file or model folder in `folder`.
 
     Raises:
-        StudyFileError: there is neither.
+        StudyFileError: there is none of these; `where` names the place.
+        ArchitectureError: it cannot be used.
     """
-    if name in PRESETS:
-        return PRESETS[name]
-    if not os.path.isfile(folder / name):  # noqa: PTH113 - Path's raises where it may not look
-        raise StudyFileError(f"{where} is neither a file nor a preset ({', '.join(PRESETS)})")
-    return read_architecture(folder / name).architecture
+    if network_kind(name, folder) is None:
+        raise StudyFileError(
+            f"{where} is neither a file nor a preset ({', '.join(PRESETS)}) nor a model folder"
+        )
+    return find_network(name, folder).architecture

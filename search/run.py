@@ -1,14 +1,19 @@
-"""Running a study from its file to its end, or from where it was left: the whole loop in one place."""
+"""Running a study from its file to its end, or from where it was left: the whole way in one place."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from optuna.storages import RDBStorage
 
+from hgcnet.architecture import write_architecture
 from search.dashboard.content import DashboardContent
-from search.data.splits import load_splits
+from search.data.splits import Splits
+from search.export import export_trial
 from search.prepare import PreparedStudy
+from search.results.stored_study import StoredStudy
+from search.retraining.recipe import Recipe
 from search.study.progress import Progress
 from search.study.run_folder import RunFolder
 from search.study.search_loop import SearchLoop
@@ -18,6 +23,8 @@ from search.training.checkpoints import Checkpoints
 from search.versions import versions
 from search.workers.ray_cluster import check_resources, joined_ray
 from search.workers.ray_tune import run_trials
+
+Observe = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +36,13 @@ class RunOutcome:
     did_nothing: bool
 
 
-def drive(
+def run(
     prepared: PreparedStudy,
     folder: RunFolder,
     *,
     storage_url: str | None = None,
     ray_address: str | None = None,
-    observe: Callable[[Progress], None] = lambda progress: None,
+    observe: Observe = lambda progress: None,
 ) -> RunOutcome:
     """Starts a study, or continues it; returns when its budget is used or it was stopped.
 
@@ -44,58 +51,112 @@ def drive(
     Raises:
         UserError: the study cannot be run as asked.
     """
-    file = prepared.file
+    if folder.exists:
+        return _continue(prepared, folder, storage_url, ray_address, observe)
+    return _start(prepared, folder, storage_url, ray_address, observe)
+
+
+def _start(
+    prepared: PreparedStudy,
+    folder: RunFolder,
+    storage_url: str | None,
+    ray_address: str | None,
+    observe: Observe,
+) -> RunOutcome:
+    """A new study: its folder is made once workers and images are there."""
     with ExitStack() as stack:
+        database = None
+        if storage_url is not None:  # a database elsewhere may have a driver already
+            database = stack.enter_context(_opened(folder, storage_url))
+        splits = stack.enter_context(_workers_and_images(prepared, ray_address))
+        folder.create(prepared.file.document, versions(), storage_url)
+        stack.enter_context(folder.locked())
+        if database is None:
+            database = stack.enter_context(_opened(folder, storage_url))
+        loop, content = _open_loop(prepared, folder, database, observe)
+        return _train(prepared, loop, content, splits)
 
-        def open_database() -> RDBStorage:
-            storage = open_writer(folder.storage_url(storage_url), file.name)
-            stack.callback(storage.engine.dispose)
-            return storage
 
-        def open_loop() -> tuple[SearchLoop, DashboardContent]:
-            folder.create(file.document, versions(), storage_url)
-            stack.enter_context(folder.locked())
-            writer = StudyWriter(database or open_database(), file, prepared.space)
-
-            def watch(progress: Progress) -> None:
-                observe(progress)
-                content.update()
-
-            loop = SearchLoop(
-                file,
-                prepared.space,
-                writer,
-                prepared.start_with,
-                watch,
-                folder.next_enqueued,
-                Checkpoints(folder.path / "checkpoints"),
-            )
-            content = DashboardContent(
-                writer,
-                file,
-                prepared.space,
-                folder.artifacts,
-                say=lambda text: observe(loop.progress(text)),
-            )
-            # What a driver that was killed left half written, or never came to.
-            content.write(is_last=not loop.has_work)
-            return loop, content
-
-        # A database elsewhere may have a driver already.
-        is_new = not folder.exists
-        database = open_database() if is_new and storage_url is not None else None
-        opened = None if is_new else open_loop()
-        if opened is not None and not (loop := opened[0]).has_work:
+def _continue(
+    prepared: PreparedStudy,
+    folder: RunFolder,
+    storage_url: str | None,
+    ray_address: str | None,
+    observe: Observe,
+) -> RunOutcome:
+    """A study from where it was left: workers are started only if there is something to train."""
+    with ExitStack() as stack:
+        stack.enter_context(folder.locked())
+        database = stack.enter_context(_opened(folder, storage_url))
+        loop, content = _open_loop(prepared, folder, database, observe)
+        if not loop.has_work:
             return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=True)
-        resources = stack.enter_context(joined_ray(ray_address))
-        check_resources(resources, file.workers, file.source)
-        splits = load_splits(
-            file.data,
-            resolution=file.proxy.resolution or file.data.resolution,
-            train_images=file.proxy.train_images,
-            val_images=file.proxy.val_images,
-        )
-        loop, content = opened or open_loop()
-        run_trials(loop, splits, file.proxy, file.workers)
-        content.write(is_last=True)
-        return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)
+        splits = stack.enter_context(_workers_and_images(prepared, ray_address))
+        return _train(prepared, loop, content, splits)
+
+
+@contextmanager
+def _opened(folder: RunFolder, storage_url: str | None) -> Iterator[RDBStorage]:
+    """The study's database, for its one writer."""
+    storage = open_writer(folder.storage_url(storage_url), folder.name)
+    try:
+        yield storage
+    finally:
+        storage.engine.dispose()
+
+
+@contextmanager
+def _workers_and_images(prepared: PreparedStudy, ray_address: str | None) -> Iterator[Splits]:
+    """Ray with what the trials ask for, and the images that they train on."""
+    with joined_ray(ray_address) as resources:
+        check_resources(resources, prepared.file.workers, prepared.file.source)
+        yield Recipe(data=prepared.file.data, proxy=prepared.file.proxy).load()
+
+
+def _open_loop(
+    prepared: PreparedStudy, folder: RunFolder, database: RDBStorage, observe: Observe
+) -> tuple[SearchLoop, DashboardContent]:
+    """The study's loop, and what its dashboard shows, up to date with what is stored."""
+    file, space = prepared.file, prepared.space
+    writer = StudyWriter(database, file, space)
+    loop = SearchLoop(
+        file,
+        space,
+        writer,
+        prepared.start_with,
+        observe,
+        folder.next_enqueued,
+        Checkpoints(folder.path / "checkpoints"),
+    )
+    content = DashboardContent(
+        writer, file, space, folder.artifacts, say=lambda text: observe(loop.progress(text))
+    )
+    loop.after_each_event(content.update)
+    # What a driver that was killed left half written, or never came to.
+    content.write(is_last=not loop.has_work)
+    return loop, content
+
+
+def _train(
+    prepared: PreparedStudy, loop: SearchLoop, content: DashboardContent, splits: Splits
+) -> RunOutcome:
+    run_trials(loop, splits, prepared.file.proxy, prepared.file.workers)
+    content.write(is_last=True)
+    return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)
+
+
+def write_results(stored: StoredStudy) -> tuple[Path, ...]:
+    """Writes report.html, trials.csv, trials.parquet and, once a trial has finished, best.toml into the
+    run folder; returns their paths.
+
+    Raises:
+        RunError: they cannot be written, or the study cannot be read.
+    """
+    from search.report.report_files import write_report_files  # plotly takes a second to load
+
+    paths = write_report_files(stored)
+    if not stored.trials()["on_front"].any():
+        return paths
+    best = stored.folder.path / "best.toml"
+    write_architecture(best, export_trial(stored, stored.select("best")))
+    return *paths, best

@@ -134,14 +134,16 @@ class SearchSpace:
 
     def flops_range(self) -> tuple[int, int]:
         """Fewest FLOPs of the feasible, most FLOPs of all architectures."""
-        corners = _product(self._dear_corner())
-        flops, _ = count_many(to_arrays(self.axes, corners), self.task)
-        return count(self.cheapest(), self.task).flops, int(flops.max())
+        return self._least("flops"), self._most("flops")
 
-    def flops_bounds(self) -> tuple[int, float]:
-        """Fewest FLOPs of the feasible, and the limit on them (without one: the most there are)."""
-        low, high = self.flops_range()
-        return low, self.limits.flops or high
+    def cost_range(self, metric: str) -> tuple[int, float]:
+        """From where to where "flops" or "num_params" count for the hypervolume.
+
+        That is from the fewest of a feasible architecture to the limit, or, where there is none, to the
+        most of all architectures.
+        """
+        limit: float | None = getattr(self.limits, metric)
+        return self._least(metric), self._most(metric) if limit is None else limit
 
     def feasible_share(self, rng: np.random.Generator, draws: int = 100_000) -> float:
         """Share of the points that meet the limits: exact if enumerable, else estimated."""
@@ -199,6 +201,22 @@ class SearchSpace:
     def arrays_of(self, points: Ints) -> ArchitectureArrays:
         """The architectures of points (N, axes), as arrays."""
         return to_arrays(self.axes, points)
+
+    def costs_of(self, points: Ints, metrics: Sequence[str]) -> Ints:
+        """What the architectures of points (N, axes) cost by "flops" or "num_params", (N, metrics)."""
+        flops, num_params = count_many(self.arrays_of(points), self.task)
+        counts = {"flops": flops, "num_params": num_params}
+        return np.column_stack([counts[metric] for metric in metrics])
+
+    def _least(self, metric: str) -> int:
+        """The smallest cost of the feasible architectures."""
+        corners = _product(self._cheap_corner(self._positions))
+        costs = self.costs_of(corners, (metric,))[self._admitted(corners)]
+        return int(costs.min())
+
+    def _most(self, metric: str) -> int:
+        """The largest cost of all architectures."""
+        return int(self.costs_of(_product(self._dear_corner()), (metric,)).max())
 
     @cached_property
     def _positions(self) -> list[Ints]:

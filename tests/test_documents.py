@@ -56,8 +56,13 @@ def rows(table: str) -> dict[str, str]:
 
 
 def keys(table: str) -> dict[str, Field[Any]]:
-    """The keys that a table may have; those of the file itself that are no tables."""
-    return {field.name: field for field in fields(TABLES[table]) if field.name not in TABLES}
+    """The keys that a table may have; those of the file itself that are more than tables."""
+    hints = get_type_hints(TABLES[table], include_extras=True)
+    return {
+        field.name: field
+        for field in fields(TABLES[table])
+        if not all(map(is_dataclass, parts_of(hints[field.name])))
+    }
 
 
 def test_every_table_of_the_study_file_is_known_here() -> None:

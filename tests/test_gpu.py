@@ -18,7 +18,6 @@ from hgcnet.model import HGCNet
 from hgcnet.presets import preset
 from search.data.data_config import DataConfig
 from search.data.splits import Splits, load_splits
-from search.training.memory import training_bytes
 from search.training.proxy_config import Precision, ProxyConfig
 from search.training.proxy_training import ProxyTraining, evaluate, to_device
 
@@ -107,21 +106,6 @@ def test_a_training_of_one_step_an_epoch_runs_there(splits: Splits) -> None:
     assert training.train_losses[-1] < training.train_losses[0]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_training_takes_about_the_memory_that_was_foretold(precision: Precision) -> None:
-    splits = load_splits(DataConfig(dataset="digits", resolution=32), resolution=32)
-    config = ProxyConfig(epochs=1, batch_size=256, precision=precision)
-    architecture = preset("hgcnet_42_g4")
-    torch.cuda.empty_cache()
-    before = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    ProxyTraining(architecture, splits, config, seed=0, device=GPU).run_epoch()
-
-    peak = torch.cuda.max_memory_allocated() - before
-    predicted = training_bytes(architecture, splits, config, GPU)
-    assert peak == pytest.approx(predicted, rel=0.2)
-
-
 def test_latency_is_measured_there() -> None:
     reference, merged = measure_latency(preset("hgcnet_42_g4"), Task(), device=GPU, seconds=0.5)
     assert 0 < merged.median < reference.median
@@ -138,10 +122,7 @@ def run_study(folder: Path, changes: dict[str, Any]) -> list[dict[str, Any]]:
         "proxy": {"epochs": 3, "batch_size": 64},
     }
     document["space"] |= {"bottleneck": 2, "groups": {"choice": [1, 2]}, "growth": 8, "se": "none"}
-    document["objectives"] = [
-        {"metric": "val_accuracy", "direction": "maximize"},
-        {"metric": "flops", "direction": "minimize"},
-    ]
+    document["objectives"] = ["val_accuracy", "flops"]
     for key, values in changes.items():
         document[key] = document.get(key, {}) | values
     (folder / "small.toml").write_text(tomli_w.dumps(document))
@@ -192,4 +173,4 @@ def test_what_is_out_of_memory_in_its_share_gets_the_gpu_alone(tmp_path: Path) -
     assert len(finished) == 3
     assert failed
     for trial in failed:
-        assert trial["failure"].startswith("out of memory (it needs about ")
+        assert trial["failure"].startswith("out of memory: ")

@@ -13,7 +13,7 @@ FILES = sorted(path for package in OURS for path in (ROOT / package).rglob("*.py
 
 # What the rooms of `search` may import of each other, in the order of the data. Everybody may
 # import the files of SHARED; `api`, `run` and `cli` may import everything.
-SHARED = {"optuna_space", "pareto", "units", "versions"}
+SHARED = {"file_lock", "optuna_space", "pareto", "units", "versions"}
 ROOMS: dict[str, set[str]] = {
     "data": set(),
     "training": {"data"},
@@ -25,16 +25,17 @@ ROOMS: dict[str, set[str]] = {
     "study": {"training", "study_file", "samplers", "early_stopping", "workers"},
     "prepare": {"data", "study_file"},
     "forecast": {"data", "training", "prepare"},
-    "results": {"study_file", "estimation", "study"},
+    "results": {"study_file", "estimation", "samplers", "study"},
     "export": {"study_file", "results"},
     "retraining": {
-        *("data", "training", "study_file", "workers", "prepare", "results", "export"),
+        *("data", "training", "study_file", "workers", "prepare", "results"),
     },
     "simulation": {
-        *("training", "study_file", "estimation", "workers", "study", "prepare", "retraining"),
+        *("training", "study_file", "estimation", "samplers", "workers", "study", "prepare"),
+        "retraining",
     },
-    "report": {"study", "results"},
-    "dashboard": {"study_file", "study", "results", "export", "report"},
+    "report": {"study", "results", "retraining"},
+    "dashboard": {"study_file", "estimation", "study", "results", "export", "report"},
 }
 FREE = {"api", "run", "cli"}
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from hgcnet.architecture import ArchitectureFile, Task, read_architecture
-from hgcnet.presets import PRESETS, preset
 from search.cli import terminal
 
 if TYPE_CHECKING:
@@ -62,24 +60,6 @@ def complain(text: str) -> None:
 def print_json(document: Any) -> None:
     """One document on one line."""
     print(json.dumps(document, default=str, allow_nan=False))
-
-
-def read_network(network: str) -> ArchitectureFile:
-    """The architecture of a preset's name, of a file or of a model folder."""
-    if network in PRESETS:
-        return ArchitectureFile(architecture=PRESETS[network], task=Task())
-    if is_model_folder(network):
-        from hgcnet.model_folder import read_record
-
-        return read_record(network).file
-    if network.endswith(".toml") or Path(network).exists():
-        return read_architecture(network)
-    return ArchitectureFile(architecture=preset(network), task=Task())
-
-
-def is_model_folder(network: str) -> bool:
-    """Whether the weights are there too."""
-    return network not in PRESETS and Path(network).is_dir()
 
 
 @contextmanager

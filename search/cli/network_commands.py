@@ -3,22 +3,19 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import stdev
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import typer
 
 from hgcnet.complexity import count, layer_table
-from hgcnet.errors import DataError, RunError
-from hgcnet.presets import PRESETS
+from hgcnet.networks import find_network, network_kind
 from search.cli import terminal
 from search.cli.arguments import (
     Json,
     NetworkOrFolder,
     err,
-    is_model_folder,
     out,
     print_json,
-    read_network,
 )
 from search.units import count_text, duration
 
@@ -68,83 +65,52 @@ def train(
     mirroring. The test images are read once, at the end. The same command goes
     on after an interruption, from the last epoch.
     """
-    import torch
+    from search import api
 
-    from search.data.data_config import DataConfig
-    from search.data.datasets import DATASETS
-    from search.retraining.full_training import train_in_full
-    from search.retraining.recipe import Recipe
-    from search.retraining.statistics import mean_interval
-    from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
-    from search.training.proxy_config import ProxyConfig
-    from search.training.proxy_training import Diverged
-    from search.versions import versions
-
-    file = read_network(network)
-    if dataset not in DATASETS:
-        raise DataError(f"--dataset {dataset}: is not one of {', '.join(DATASETS)}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
-    where = torch.device(
-        "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
-    )
-    name = network if network in PRESETS else Path(network).stem
-    recipe = Recipe(
-        data=DataConfig(
-            dataset=cast(Any, dataset), root=root, resolution=resolution or file.task.resolution
-        ),
-        proxy=ProxyConfig(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            train_images=train_images,
-        ),
-        hold_out=hold_out,
-    )
-    trainings = TrainingFolder(output or Path("models") / f"{name}-{dataset}", recipe)
-    if trainings.fingerprints - {file.architecture.fingerprint}:
-        raise RunError(
-            f"{trainings.folder}: holds models of another network; name another folder by -o"
-        )
     if not as_json:
-        threads = f", {torch.get_num_threads()} threads" if where.type == "cpu" else ""
-        out.print(f"{name}: {recipe.text}, on {where}{threads}", highlight=False)
-    provenance = dict(file.provenance) | {"data_set": dataset, "versions": versions()}
-    done = []
-    with locked_folder(trainings.folder):
-        for training in repeated({name: file.architecture}, seeds, seed):
-            observe = terminal.EpochPrinter(err if as_json else out, training.repetition, epochs)
-            try:
-                done.append(train_in_full(training, trainings, provenance, where, observe))
-            except Diverged as error:
-                raise RunError(
-                    f"seed {training.repetition}: {error}; a lower --learning-rate may help"
-                ) from error
-    accuracies = [one.test_accuracy for one in done]
-    interval = mean_interval(accuracies)
+        out.print(f"{network} on {dataset}: {epochs} epochs, {seeds} seeds", highlight=False)
+    printer = terminal.EpochPrinter(err if as_json else out, epochs)
+    result = api.train(
+        network,
+        dataset,
+        output=output,
+        root=root,
+        epochs=epochs,
+        seeds=seeds,
+        seed=seed,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        resolution=resolution,
+        train_images=train_images,
+        hold_out=hold_out,
+        device=device,
+        observe=printer,
+    )
+    accuracies = [model.test_accuracy for model in result.models]
+    mean = result.mean_test_accuracy
     if as_json:
         print_json(
             {
-                "recipe": recipe.text,
-                "models": [str(one.folder) for one in done],
+                "recipe": result.recipe,
+                "models": [str(model.folder) for model in result.models],
                 "test_accuracy": accuracies,
-                "mean": interval.mean,
-                "interval": None if seeds == 1 else [interval.low, interval.high],
+                "mean": mean.mean,
+                "interval": None if seeds == 1 else [mean.low, mean.high],
             }
         )
         return
-    for one in done:
+    for model in result.models:
         out.print(
-            f"{one.folder}: test accuracy {one.test_accuracy:.4f}, error "
-            f"{100 * (1 - one.test_accuracy):.2f} %, after {duration(one.seconds)}",
+            f"{model.folder}: test accuracy {model.test_accuracy:.4f}, error "
+            f"{100 * (1 - model.test_accuracy):.2f} %, after {duration(model.seconds)}",
             highlight=False,
             soft_wrap=True,
         )
     if seeds > 1:
         out.print(
-            f"mean test accuracy {interval.mean:.4f}, 95 % interval {interval.low:.4f} to "
-            f"{interval.high:.4f}; standard deviation {stdev(accuracies):.4f}",
+            f"mean test accuracy {mean.mean:.4f}, 95 % interval {mean.low:.4f} to {mean.high:.4f}; "
+            f"standard deviation {stdev(accuracies):.4f}",
             highlight=False,
         )
 
@@ -167,7 +133,7 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Print the layer table: shapes, FLOPs (multiply-adds of one image), params, share of each."""
-    file = read_network(network)
+    file = find_network(network)
     given = {"num_classes": num_classes, "in_channels": in_channels, "resolution": resolution}
     task = replace(file.task, **{key: value for key, value in given.items() if value is not None})
     layers, total = layer_table(file.architecture, task), count(file.architecture, task)
@@ -227,8 +193,8 @@ def export_graph(
     from hgcnet.model_folder import load, read_record
     from hgcnet.onnx_graph import export_onnx
 
-    file = read_network(network)
-    record = read_record(network) if is_model_folder(network) else None
+    file = find_network(network)
+    record = read_record(network) if network_kind(network) == "model folder" else None
     model = load(network) if record else HGCNet(file.architecture, file.task)
     counts = export_onnx(
         model,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hgcnet.errors import RunError, StudyFileError
+from hgcnet.errors import RunError
 from search.cli import terminal
 from search.cli.arguments import (
     Json,
@@ -24,8 +24,9 @@ from search.cli.arguments import (
 from search.retraining.fidelity import fidelity_document
 
 if TYPE_CHECKING:
-    from search.retraining.recipe import Recipe
-    from search.study_file.schema import StudyFile
+    pass
+
+_MISSING = "Some trainings are missing; the same command continues."
 
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="How many trainings of each network.")]
 Epochs = Annotated[
@@ -47,7 +48,10 @@ def confirm(
     resolution: Resolution = None,
     select: Annotated[
         str | None,
-        typer.Option(help="best, knee or max-flops=60e6: that network alone, not the whole front."),
+        typer.Option(
+            help="best, knee, max-flops=60e6 or max-params=1e6: that network alone, not the whole "
+            "front."
+        ),
     ] = None,
     runs: Runs = Path("runs"),
     storage: Storage = None,
@@ -60,19 +64,19 @@ def confirm(
     test images, and its models are kept. Nothing is written to the study. The
     same command goes on after an interruption.
     """
-    from search.results.stored_study import read_study
-    from search.retraining.confirm import confirm_front, confirmation_document
-    from search.study.run_folder import find_run
+    from search import api
+    from search.retraining.confirm import confirmation_document
 
-    stored = read_study(find_run(run, runs), storage)
-    recipe = _recipe(stored.file, epochs, train_images, resolution)
     with training_progress(as_json) as observe:
-        result = confirm_front(
-            stored,
-            recipe,
+        result = api.confirm(
+            run,
+            epochs=epochs,
             seeds=seeds,
+            train_images=train_images,
+            resolution=resolution,
             select=select,
-            workers=stored.file.workers,
+            runs=runs,
+            storage=storage,
             ray_address=ray_address,
             observe=observe,
         )
@@ -82,7 +86,7 @@ def confirm(
     out.print(f"{result.recipe}, {seeds} seeds:", highlight=False)
     out.print(terminal.confirmation_table(result.networks))
     if not result.is_complete:
-        out.print("Some trainings are missing; the same command goes on.")
+        out.print(_MISSING)
         return
     accuracies = ", ".join(f"{tested.test_accuracy:.4f}" for tested in result.tested)
     folder = result.tested[0].folder.parent
@@ -120,94 +124,38 @@ def compare(
     and writes compare.html with the learning curves. The same command goes on
     after an interruption.
     """
-    from search.prepare import prepare
-    from search.report.page import write_figures
-    from search.report.retrained import accuracies, mean_curves
-    from search.results.trials import write_csv
-    from search.retraining.compare import difference_between, evaluate_on_test, summarise_networks
-    from search.retraining.retraining_loop import retrain
-    from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
-    from search.study_file.reading import read_study_file
-    from search.versions import versions
+    from search import api
 
-    file = read_study_file(study)
-    prepared = prepare(file)
-    networks = prepared.start_with
-    if not networks:
-        raise StudyFileError(
-            f"{study}: sampler.start_with: is empty; the networks to compare stand there"
+    with training_progress(as_json) as observe:
+        result = api.compare(
+            study,
+            seeds=seeds,
+            against=against,
+            epochs=epochs,
+            train_images=train_images,
+            resolution=resolution,
+            test=test,
+            runs=runs,
+            ray_address=ray_address,
+            observe=observe,
         )
-    reference = against or next(iter(networks))
-    if reference not in networks:
-        raise RunError(f"--against {reference}: is not one of {', '.join(networks)}")
-    recipe = _recipe(file, epochs, train_images, resolution)
-    wanted = repeated(networks, seeds, file.seed)
-    trainings = TrainingFolder(runs / file.name / "compare" / recipe.name, recipe)
-    with locked_folder(trainings.folder):
-        with training_progress(as_json) as observe:
-            outcome = retrain(
-                wanted,
-                trainings,
-                file.workers,
-                file.source,
-                ray_address=ray_address,
-                observe=observe,
-                keep_states=test,
-            )
-        frame = trainings.frame(wanted, prepared.space.space.task)
-        summary = summarise_networks(frame)
-        if test and outcome.is_complete:
-            provenance = {"study": file.name, "versions": versions()}
-            tested = evaluate_on_test(trainings, wanted, provenance, file.workers.gpus)
-            named = zip(wanted, tested, strict=True)
-            scores = {(training.name, training.repetition): one for training, one in named}
-            frame["test_accuracy"] = [
-                scores[key].test_accuracy
-                for key in zip(frame["name"], frame["repetition"], strict=True)
-            ]
-            mean = frame.groupby("name")["test_accuracy"].mean()
-            summary["test_accuracy"] = summary["name"].map(mean)
-        column = "test_accuracy" if "test_accuracy" in frame else "val_accuracy"
-        differences = {
-            name: found
-            for name in summary["name"]
-            if name != reference and (found := difference_between(frame, name, reference, column))
-        }
-        try:
-            write_csv(frame, trainings.folder / "trainings.csv")
-            write_figures(
-                trainings.folder / "compare.html",
-                f"hgcnas: {file.name}, {recipe.text}",
-                {
-                    "Accuracy against FLOPs": accuracies(summary),
-                    "Accuracy against parameters": accuracies(summary, "num_params"),
-                    "Learning curves": mean_curves(frame),
-                },
-            )
-        except OSError as error:
-            raise RunError(f"{trainings.folder}: cannot be written: {error.strerror}") from error
     if as_json:
+        differences = {name: asdict(found) for name, found in result.differences.items()}
         print_json(
             {
-                "recipe": recipe.text,
-                "networks": json.loads(summary.to_json(orient="records")),
-                "against": reference,
-                "compared_on": column,
-                "differences": {name: asdict(found) for name, found in differences.items()},
-                "complete": outcome.is_complete,
+                "recipe": result.recipe,
+                "networks": json.loads(result.networks.to_json(orient="records")),
+                "against": result.against,
+                "compared_on": result.compared_on,
+                "differences": differences,
+                "complete": result.is_complete,
             }
         )
         return
-    out.print(f"{recipe.text}, {seeds} seeds:", highlight=False)
-    out.print(
-        terminal.comparison_table(summary, differences, f"{reference}, {column.partition('_')[0]}")
-    )
-    page = trainings.folder / "compare.html"
-    out.print(
-        f"{page}"
-        if outcome.is_complete
-        else "Some trainings are missing; the same command goes on."
-    )
+    out.print(f"{result.recipe}, {seeds} seeds:", highlight=False)
+    out.print(terminal.comparison_table(result))
+    page = result.folder / "compare.html"
+    out.print(f"{page}" if result.is_complete else _MISSING)
 
 
 def fidelity(
@@ -239,41 +187,25 @@ def fidelity(
 ) -> None:
     """Measure which cheap score of a network best predicts a longer training, and at what cost.
 
-    Draws networks evenly over log FLOPs, trains each by every proxy and by a
-    longer recipe, and prints the rank correlations; fidelity.html has the plot.
+    Draws networks evenly over log FLOPs (log params, where FLOPs are no objective),
+    trains each by every proxy and by a longer recipe, and prints the rank
+    correlations; fidelity.html has the plot.
     The same command goes on after an interruption.
     """
-    from search.prepare import prepare
-    from search.report.page import write_figures
-    from search.report.retrained import correlations
-    from search.retraining.fidelity import default_proxies, measure_fidelity
-    from search.retraining.recipe import with_options
-    from search.study_file.reading import read_study_file
+    from search import api
 
-    file = read_study_file(study)
-    prepared = prepare(file)
-    base = _recipe(file, None, None, None)
-    proxies = [base, *(with_options(base, **_parse_proxy(text)) for text in proxy or ())]
-    folder = runs / file.name / "fidelity"
-    reference = with_options(
-        base, epochs=reference_epochs or 3 * base.proxy.epochs, train_images=reference_images
-    )
     with training_progress(as_json) as observe:
-        result = measure_fidelity(
-            prepared,
-            folder,
-            proxies if proxy else default_proxies(base),
-            reference,
+        result = api.measure_fidelity(
+            study,
             networks=networks,
-            repetitions=reference_seeds,
+            proxies=[_parse_proxy(text) for text in proxy or ()],
+            reference_epochs=reference_epochs,
+            reference_images=reference_images,
+            reference_seeds=reference_seeds,
+            runs=runs,
             ray_address=ray_address,
             observe=observe,
         )
-    try:
-        figure = correlations(result)
-        write_figures(folder / "fidelity.html", f"hgcnas: {file.name}", {"Fidelity": figure})
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
     if as_json:
         print_json(fidelity_document(result))
         return
@@ -284,23 +216,9 @@ def fidelity(
         soft_wrap=True,
     )
     out.print(terminal.fidelity_table(result))
-    out.print(f"{folder / 'fidelity.html'}", highlight=False, soft_wrap=True)
+    out.print(f"{result.folder / 'fidelity.html'}", highlight=False, soft_wrap=True)
     if not result.is_complete:
-        out.print("Some trainings are missing; the same command goes on.")
-
-
-def _recipe(
-    file: "StudyFile", epochs: int | None, train_images: int | None, resolution: int | None
-) -> "Recipe":
-    """The study's proxy, with what the command line changes of it."""
-    from search.retraining.recipe import Recipe, with_options
-
-    return with_options(
-        Recipe(data=file.data, proxy=file.proxy),
-        epochs=epochs,
-        train_images=train_images,
-        resolution=resolution,
-    )
+        out.print(_MISSING)
 
 
 def _parse_proxy(text: str) -> dict[str, int]:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from hgcnet.errors import RunError
 from search.cli import terminal
 from search.cli.arguments import (
     Json,
@@ -46,42 +45,38 @@ def tabulate(
     A tenth of them are trained a second time with another seed, so that the
     noise is known. The same command goes on after an interruption.
     """
-    from search.prepare import prepare
-    from search.simulation.table import train_table, write_table
-    from search.study_file.reading import read_study_file
+    from search import api
 
-    prepared = prepare(read_study_file(study))
-    folder = runs / prepared.file.name / "table"
     with training_progress(as_json) as observe:
-        frame, is_complete = train_table(
-            prepared,
-            folder,
-            uniform=networks,
+        table = api.tabulate(
+            study,
+            output=output,
+            networks=networks,
             near_front=near_front,
-            ray_address=ray_address,
             without_ray=without_ray,
+            runs=runs,
+            ray_address=ray_address,
             observe=observe,
         )
-    path = output or folder.parent / "table.parquet"
-    write_table(frame, prepared, path)
+    seconds = float(table.trainings["seconds"].sum())
     facts = {
-        "file": str(path),
-        "networks": frame["fingerprint"].nunique(),
-        "trainings": len(frame),
-        "seconds": round(float(frame["seconds"].sum()), 1),
-        "complete": is_complete,
+        "file": str(table.path),
+        "networks": table.trainings["fingerprint"].nunique(),
+        "trainings": len(table.trainings),
+        "seconds": round(seconds, 1),
+        "complete": table.is_complete,
     }
     if as_json:
         print_json(facts)
         return
     out.print(
-        f"{path}: {facts['networks']} networks, {facts['trainings']} trainings, "
-        f"{duration(frame['seconds'].sum())} of training",
+        f"{table.path}: {facts['networks']} networks, {facts['trainings']} trainings, "
+        f"{duration(seconds)} of training",
         highlight=False,
         soft_wrap=True,
     )
-    if not is_complete:
-        out.print("Some trainings are missing; the same command goes on.")
+    if not table.is_complete:
+        out.print("Some trainings are missing; the same command continues.")
 
 
 def simulate(
@@ -111,24 +106,21 @@ def simulate(
     seeds of the hypervolume (of accuracies without noise), and how many more
     trained networks random search needs for the same.
     """
-    from search.report.page import write_figures
-    from search.report.retrained import simulated
-    from search.simulation.surrogate import cross_validate
-    from search.simulation.virtual_clock import (
-        read_tabulated_space,
-        simulate_searches,
-        summarise_searches,
-    )
-    from search.study_file.reading import read_study_file
-    from search.study_file.schema import SAMPLERS
+    from search import api
 
     kinds = [kind.strip() for kind in samplers.split(",")]
-    if unknown := [kind for kind in kinds if kind not in SAMPLERS]:
-        raise RunError(f"--samplers: {unknown[0]!r} is not one of {', '.join(SAMPLERS)}")
-    file = read_study_file(study)
-    world, rows = read_tabulated_space(file, table)
-    quality = cross_validate(rows, world.space.space)
-    console = err if as_json else out
+    with terminal.searches(err if as_json else out, len(kinds) * seeds) as observe:
+        simulation = api.simulate(
+            study,
+            table,
+            samplers=kinds,
+            workers=workers,
+            seeds=seeds,
+            trials=trials,
+            runs=runs,
+            observe=observe,
+        )
+    quality = simulation.surrogate
     if not quality.is_trusted:
         err.print(
             f"{table}: the surrogate's tau is {quality.tau:.2f} in cross-validation, below 0.7: "
@@ -136,30 +128,9 @@ def simulate(
             highlight=False,
             soft_wrap=True,
         )
-    with terminal.searches(console, len(kinds) * seeds) as observe:
-        frame = simulate_searches(
-            world,
-            samplers=kinds,
-            workers=workers,
-            trials=trials or file.budget.trials,
-            seeds=seeds,
-            observe=observe,
-        )
-    summary = summarise_searches(frame)
-    page = runs / file.name / "simulate.html"
-    axes = {
-        "Against trained networks": simulated(frame, "trained", "trained networks"),
-        "Against epochs": simulated(frame, "epochs", "epochs trained"),
-        "Against time": simulated(frame, "seconds", "seconds of the virtual clock"),
-    }
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        write_figures(page, f"hgcnas: {file.name}, {workers} workers", axes)
-    except OSError as error:
-        raise RunError(f"{page}: cannot be written: {error.strerror}") from error
     if as_json:
-        rows_of_samplers = json.loads(summary.to_json(orient="records"))  # null: never
-        print_json({"surrogate": asdict(quality), "samplers": rows_of_samplers})
+        rows = json.loads(simulation.summary.to_json(orient="records"))  # null: never
+        print_json({"surrogate": asdict(quality), "samplers": rows})
         return
     out.print(
         f"{quality.networks} networks; the surrogate: tau {quality.tau:.2f}, residual "
@@ -167,5 +138,5 @@ def simulate(
         highlight=False,
         soft_wrap=True,
     )
-    out.print(terminal.simulation_table(summary))
-    out.print(str(page), highlight=False, soft_wrap=True)
+    out.print(terminal.simulation_table(simulation.summary))
+    out.print(str(simulation.page), highlight=False, soft_wrap=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hgcnet.architecture import write_architecture
-from hgcnet.errors import RunError, UserError
+from hgcnet.architecture import ArchitectureFile, write_architecture
+from hgcnet.errors import RunError
 from search.cli import terminal
 from search.cli.arguments import (
     Json,
@@ -20,13 +20,14 @@ from search.cli.arguments import (
     err,
     out,
     print_json,
-    read_network,
 )
 from search.study.progress import progress_line
 from search.units import count_text, duration
 
 if TYPE_CHECKING:
-    from search.prepare import PreparedStudy
+    from search.results.stored_study import StoredStudy
+    from search.run import RunOutcome
+    from search.study_file.schema import StudyFile
 
 
 def run(
@@ -37,7 +38,14 @@ def run(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Check it, and say its size and expected time; start nothing."
+            "--dry-run",
+            help="Validate the study and print its size and estimated duration, without running it.",
+        ),
+    ] = False,
+    no_report: Annotated[
+        bool,
+        typer.Option(
+            "--no-report", help="Write no report.html, trials.csv, trials.parquet and best.toml."
         ),
     ] = False,
     runs: Runs = Path("runs"),
@@ -45,15 +53,16 @@ def run(
     ray_address: RayAddress = None,
     as_json: Json = False,
 ) -> None:
-    """Start a study, or continue it where it was left.
+    """Start a study, or continue it; it ends with a report and best.toml in the run folder.
 
-    Ctrl-C stops it cleanly; the same command goes on. A used-up budget is raised by --trials.
+    Ctrl-C stops it cleanly; the same command continues. A used-up budget is raised by --trials.
     """
     from search.forecast import forecast
     from search.prepare import prepare
     from search.results.stored_study import read_study
     from search.results.summary import summarise_study
-    from search.run import drive
+    from search.run import run as run_study
+    from search.run import write_results
     from search.study.run_folder import RunFolder
     from search.study_file.reading import read_study_file
 
@@ -66,7 +75,7 @@ def run(
         if as_json:
             print_json(facts)
         else:
-            _print_forecast(prepared, facts)
+            _print_forecast(file, facts)
         return
     folder = RunFolder(runs / file.name)
     if not as_json:
@@ -76,7 +85,7 @@ def run(
         )
     printer = terminal.ProgressPrinter(err if as_json else out)
     with printer.showing():
-        outcome = drive(
+        outcome = run_study(
             prepared,
             folder,
             storage_url=storage,
@@ -84,37 +93,21 @@ def run(
             observe=printer.take_study,
         )
     stored = read_study(folder, storage)
-    frame = stored.trials()
+    if not as_json:
+        _print_outcome(outcome, stored)
+    files = () if no_report else write_results(stored)
     if as_json:
-        print_json(
-            summarise_study(stored)
-            | {"reason": outcome.reason, "nothing_to_do": outcome.did_nothing}
-        )
-        return
-    if outcome.did_nothing:
-        out.print(f"Nothing to do: {outcome.reason}. --trials N raises it.")
+        ending = {"reason": outcome.reason, "nothing_to_do": outcome.did_nothing}
+        print_json(summarise_study(stored) | ending | {"files": [str(path) for path in files]})
     else:
-        out.print(f"The study ended: {outcome.reason}, after {duration(outcome.progress.seconds)}.")
-    out.print(progress_line(outcome.progress))
-    out.print(terminal.front_table(frame))
-    out.print(
-        f"Next: hgcnas report {file.name} · hgcnas dashboard {file.name} · hgcnas export {file.name}",
-        highlight=False,
-    )
+        _print_results(stored, files)
 
 
 def list_studies(runs: Runs = Path("runs"), storage: Storage = None, as_json: Json = False) -> None:
     """List the studies with their counts and best accuracies."""
-    from search.results.stored_study import read_study
-    from search.results.summary import summarise_study
-    from search.study.run_folder import list_runs
+    from search import api
 
-    rows, unreadable = [], []
-    for folder in list_runs(runs):
-        try:
-            rows.append(summarise_study(read_study(folder, storage)))
-        except UserError as error:
-            unreadable.append(error)
+    rows, unreadable = api.list_studies(runs=runs, storage=storage)
     if as_json:
         print_json(rows)
     elif rows:
@@ -151,40 +144,15 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write report.html (one self-contained page), trials.csv and trials.parquet."""
-    from search.report.page import write_page
-    from search.results.stored_study import read_study
-    from search.results.summary import report_facts
-    from search.results.trials import write_csv, write_parquet
-    from search.retraining.confirm import read_confirmations
-    from search.study.run_folder import find_run
+    from search import api
 
-    folder = find_run(run, runs)
-    stored = read_study(folder, storage)
-    frame = stored.estimated_trials()
-    page = folder.path / "report.html"
-    try:
-        write_page(
-            page,
-            title=f"hgcnas: {stored.file.name}",
-            facts=report_facts(stored),
-            frame=frame,
-            bounds=stored.bounds,
-            run=stored.file.name,
-            task=stored.space.space.task,
-            rung_epochs=stored.rung_epochs,
-            confirmed=read_confirmations(folder.path),
-        )
-        write_csv(frame, folder.path / "trials.csv")
-        write_parquet(frame, folder.path / "trials.parquet")
-    except OSError as error:
-        raise RunError(f"{folder.path}: cannot be written: {error.strerror}") from error
-    files = [str(folder.path / name) for name in ("report.html", "trials.csv", "trials.parquet")]
+    paths = api.write_report(run, runs=runs, storage=storage)
     if as_json:
-        print_json({"files": files})
+        print_json({"files": [str(path) for path in paths]})
     else:
-        out.print("\n".join(files), highlight=False, soft_wrap=True)
+        out.print("\n".join(map(str, paths)), highlight=False, soft_wrap=True)
     if open_page:
-        webbrowser.open(page.resolve().as_uri())
+        webbrowser.open(paths[0].resolve().as_uri())
 
 
 def dashboard(
@@ -205,7 +173,7 @@ def dashboard(
         )
         port = server.server_port
         err.print(
-            "It only shows, and only to this machine, as it has no login. From another one: "
+            "Read-only, and for this machine only, as it has no login. From another machine: "
             f"ssh -L {port}:127.0.0.1:{port} HERE",
             highlight=False,
         )
@@ -220,8 +188,8 @@ def export(
     select: Annotated[
         str,
         typer.Option(
-            help="best, the most accurate; knee, where more FLOPs begin to buy little; or "
-            "max-flops=60e6, the most accurate within so many."
+            help="Of the front: best, the most accurate; knee, where more cost begins to buy little; "
+            "max-flops=60e6 or max-params=1e6, the most accurate within so many."
         ),
     ] = "best",
     output: Annotated[
@@ -232,25 +200,17 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the architecture file of one network of the study; hgcnet.load(FILE) rebuilds it."""
-    from search.export import export_trial, select_trial
-    from search.results.stored_study import read_study
+    from search import api
     from search.study.run_folder import find_run
 
-    folder = find_run(run, runs)
-    stored = read_study(folder, storage)
-    number = trial if trial is not None else select_trial(stored.estimated_trials(), select)
-    file = export_trial(stored, number)
-    estimated = file.provenance.get("estimated_accuracy")
-    path = output or folder.path / "best.toml"
+    file = api.export_architecture(run, trial=trial, select=select, runs=runs, storage=storage)
+    path = output or find_run(run, runs).path / "best.toml"
     write_architecture(path, file)
     if as_json:
         print_json({"file": str(path), **file.provenance})
         return
     out.print(
-        f"{path}: trial {number}, {file.provenance['val_accuracy']:.4f} "
-        f"{'' if estimated is None else f'(estimated to be {estimated:.4f}) '}at "
-        f"{count_text(file.provenance['flops'])} FLOPs, "
-        f"{count_text(file.provenance['num_params'])} params\n{file.architecture}",
+        f"{_exported(path, file)}\n{file.architecture}",
         highlight=False,
         soft_wrap=True,
     )
@@ -264,27 +224,50 @@ def enqueue(
     as_json: Json = False,
 ) -> None:
     """Ask a study, running or not, to train this architecture next."""
-    from search.results.stored_study import read_study
-    from search.study.run_folder import find_run
+    from search import api
 
-    folder = find_run(run, runs)
-    stored = read_study(folder, storage)
-    architecture = read_network(network).architecture
-    try:
-        stored.space.encode(architecture)
-    except UserError as error:
-        raise RunError(f"{network}: {error}") from error
-    if (number := stored.fingerprints().get(architecture.fingerprint)) is not None:
-        raise RunError(f"{network}: the study has it already, as trial {number}")
-    folder.put_in_queue(Path(network).stem, architecture)
+    file = api.enqueue(run, network, runs=runs, storage=storage)
     if as_json:
-        print_json({"fingerprint": architecture.fingerprint})
+        print_json({"fingerprint": file.architecture.fingerprint})
     else:
-        out.print(f"{network} is next in {stored.file.name} (if its budget leaves room for it)")
+        out.print(f"{network} is next in {Path(run).name} (if its budget leaves room for it)")
 
 
-def _print_forecast(prepared: "PreparedStudy", facts: dict[str, Any]) -> None:
-    file = prepared.file
+def _print_outcome(outcome: "RunOutcome", stored: "StoredStudy") -> None:
+    if outcome.did_nothing:
+        out.print(f"Nothing to do: {outcome.reason}. --trials N raises it.")
+    else:
+        out.print(f"The study ended: {outcome.reason}, after {duration(outcome.progress.seconds)}.")
+    out.print(progress_line(outcome.progress))
+    out.print(terminal.front_table(stored.trials()))
+
+
+def _print_results(stored: "StoredStudy", files: tuple[Path, ...]) -> None:
+    """The files that a run ends with, the exported network last."""
+    from hgcnet.architecture import read_architecture
+
+    name = stored.file.name
+    for path in files:
+        is_network = path.name == "best.toml"
+        text = _exported(path, read_architecture(path)) if is_network else str(path)
+        out.print(text, highlight=False, soft_wrap=True)
+    more = f"hgcnas dashboard {name} · hgcnas describe {stored.folder.path / 'best.toml'}"
+    out.print(
+        f"Next: {more if files else f'hgcnas report {name}'}", highlight=False, soft_wrap=True
+    )
+
+
+def _exported(path: Path, file: ArchitectureFile) -> str:
+    facts = file.provenance
+    estimate = facts.get("estimated_accuracy")
+    estimated = "" if estimate is None else f"estimated {estimate:.4f}, "
+    return (
+        f"{path}: trial {facts['trial']}, {estimated}measured {facts['val_accuracy']:.4f}, "
+        f"{count_text(facts['flops'])} FLOPs, {count_text(facts['num_params'])} params"
+    )
+
+
+def _print_forecast(file: "StudyFile", facts: dict[str, Any]) -> None:
     networks = facts["networks"]
     listed = "" if networks is None else f" ({networks:,} different networks)"
     limit = "none" if file.limits.flops is None else count_text(file.limits.flops)

@@ -20,9 +20,10 @@ from search.units import count_text, duration
 
 if TYPE_CHECKING:
     from hgcnet.latency import Latency
+    from search.retraining.compare import Comparison
     from search.retraining.fidelity import Fidelity
     from search.retraining.retraining_loop import RetrainingProgress
-    from search.retraining.statistics import Interval, PairedDifference
+    from search.retraining.statistics import Interval
     from search.study.progress import Progress
     from search.training.proxy_training import EpochResult
 
@@ -106,10 +107,14 @@ def status_lines(summary: dict[str, Any]) -> Iterator[str]:
         f"study {summary['study']} on {summary['data_set']}: {counts}, {summary['failed']} failed, "
         f"{summary['running']} running"
     )
-    if summary["hypervolume"] is not None:
+    if summary["best_trial"] is not None:
+        estimate = summary["best_estimate"]
+        estimated = "" if estimate is None else f"estimated {estimate:.4f}, "
+        hypervolume = summary["hypervolume"]
         yield (
-            f"best {summary['best_accuracy']:.4f}, hypervolume {summary['hypervolume']:.4f}, "
+            f"best trial {summary['best_trial']}: {estimated}measured {summary['best_accuracy']:.4f}; "
             f"front of {summary['front_size']}"
+            + ("" if hypervolume is None else f", hypervolume {hypervolume:.4f}")
         )
     left = summary["seconds_left"]
     is_over = summary["trained"] >= summary["budget"]
@@ -132,15 +137,17 @@ def front_table(frame: pd.DataFrame) -> Table:
     """
     finished = frame[frame["state"] == "finished"]
     shown = finished[finished["on_front"] | (finished["origin"].fillna("") != "")]
-    table = Table("trial", "accuracy", "FLOPs", "params", "front", "architecture", box=None)
-    for column in table.columns[:5]:
-        column.no_wrap = True
-    for column in table.columns[:4]:
-        column.justify = "right"
+    has_estimates = bool(finished["estimated_accuracy"].notna().any())
+    table = Table(box=None)
+    for heading in ("trial", *["estimated"] * has_estimates, "measured", "FLOPs", "params"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("front", no_wrap=True)
+    table.add_column("architecture")
     for row in shown.sort_values("flops").itertuples():
         origin = f"  ({row.origin})" if isinstance(row.origin, str) and row.origin else ""
         table.add_row(
             str(row.number),
+            *[f"{row.estimated_accuracy:.4f}".replace("nan", "")] * has_estimates,
             f"{row.val_accuracy:.4f}",
             count_text(row.flops),
             count_text(row.num_params),
@@ -151,14 +158,16 @@ def front_table(frame: pd.DataFrame) -> Table:
 
 
 class EpochPrinter:
-    """Prints the epochs of one training: each in a terminal, else a line every ten seconds or so."""
+    """Prints the epochs of trainings one after another: each in a terminal, else a line every ten seconds or so."""
 
-    def __init__(self, console: Console, repetition: int, epochs: int) -> None:
-        self._console, self._repetition, self._epochs = console, repetition, epochs
+    def __init__(self, console: Console, epochs: int) -> None:
+        self._console, self._epochs = console, epochs
         self._printed_at = -math.inf
 
-    def __call__(self, epoch: "EpochResult", seconds: float) -> None:
+    def __call__(self, repetition: int, epoch: "EpochResult", seconds: float) -> None:
         """Takes an epoch and the seconds of training so far."""
+        if epoch.epoch == 1:
+            self._printed_at = -math.inf
         is_last = epoch.epoch == self._epochs
         if not (self._console.is_terminal or is_last or seconds - self._printed_at >= 10):
             return
@@ -166,7 +175,7 @@ class EpochPrinter:
         left = seconds / epoch.epoch * (self._epochs - epoch.epoch)
         accuracy = "" if math.isnan(epoch.val_accuracy) else f", accuracy {epoch.val_accuracy:.4f}"
         self._console.print(
-            f"seed {self._repetition}, epoch {epoch.epoch}/{self._epochs}: loss "
+            f"seed {repetition}, epoch {epoch.epoch}/{self._epochs}: loss "
             f"{epoch.train_loss:.4f}{accuracy}, {duration(left)} left",
             highlight=False,
         )
@@ -182,15 +191,18 @@ def retraining_line(progress: "RetrainingProgress") -> str:
 def confirmation_table(networks: pd.DataFrame) -> Table:
     """By mean accuracy: what the longer trainings gave, and what the proxy had said."""
     table = Table(
-        "network", "accuracy", "by the proxy", "rank", "FLOPs", "params", "front", box=None
+        *("network", "accuracy", "estimated", "by the proxy", "rank"),
+        *("FLOPs", "params", "front"),
+        box=None,
     )
-    for column in table.columns[1:6]:
+    for column in table.columns[1:7]:
         column.justify = "right"
     for row in networks.sort_values("mean", ascending=False).itertuples():
         is_of_study = not math.isnan(row.proxy_accuracy)
         table.add_row(
             row.name,
             _plus_minus(row.mean, row.high),
+            f"{row.proxy_estimate:.4f}".replace("nan", ""),
             f"{row.proxy_accuracy:.4f}" if is_of_study else "",
             f"{row.proxy_rank:.0f} -> {row.rank:.0f}" if is_of_study else "",
             count_text(row.flops),
@@ -200,10 +212,10 @@ def confirmation_table(networks: pd.DataFrame) -> Table:
     return table
 
 
-def comparison_table(
-    summary: pd.DataFrame, differences: "dict[str, PairedDifference]", reference: str
-) -> Table:
+def comparison_table(comparison: "Comparison") -> Table:
     """Means, and the paired differences from one network with what could have been seen."""
+    summary, differences = comparison.networks, comparison.differences
+    reference = f"{comparison.against}, {comparison.compared_on.partition('_')[0]}"
     header = ["network", "FLOPs", "params", "accuracy", f"less {reference}", "visible", "pairs"]
     if "test_accuracy" in summary:
         header.append("test")
@@ -231,7 +243,7 @@ def comparison_table(
 
 def fidelity_table(fidelity: "Fidelity") -> Table:
     """Every score with its cost and its rank correlations."""
-    table = Table("score", "seconds", "tau", "tau at like FLOPs", box=None)
+    table = Table("score", "seconds", "tau", "tau at like cost", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
     for row in fidelity.correlations:
@@ -280,17 +292,19 @@ def _plus_minus(mean: float, high: float) -> str:
 
 
 def runs_table(rows: list[dict[str, Any]]) -> Table:
-    """The studies of a folder."""
-    table = Table("study", "data", "trained", "finished", "front", "best", "used", box=None)
+    """The studies of a folder, each with its most accurate network."""
+    headings = ("study", "data", "trained", "front", "best trial", "estimated", "measured", "used")
+    table = Table(*headings, box=None)
     for row in rows:
-        best = "" if row["best_accuracy"] is None else f"{row['best_accuracy']:.4f}"
+        best = row["best_trial"]
         table.add_row(
             row["study"],
             row["data_set"],
             f"{row['trained']}/{row['budget']}",
-            str(row["finished"]),
             str(row["front_size"]),
-            best,
+            "" if best is None else str(best),
+            "" if row["best_estimate"] is None else f"{row['best_estimate']:.4f}",
+            "" if best is None else f"{row['best_accuracy']:.4f}",
             duration(row["seconds_used"]),
         )
     return table

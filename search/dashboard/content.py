@@ -10,6 +10,7 @@ only what is not stored so is written, which also puts right what a killed drive
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -23,9 +24,10 @@ from optuna.trial import FrozenTrial, TrialState
 from hgcnet.architecture import architecture_document
 from hgcnet.atomic_write import replace_file
 from search.dashboard import graphs
+from search.estimation.estimate import estimate_trials
 from search.export import architecture_file
 from search.optuna_space import OptunaSpace
-from search.results.trials import STATE_NAMES, are_on_front
+from search.results.trials import STATE_NAMES, are_on_front, shown_cost
 from search.study.writer import StudyWriter
 from search.study_file.schema import StudyFile
 from search.units import count_text
@@ -80,12 +82,20 @@ class DashboardContent:
         Raises:
             RunError: the storage failed.
         """
-        ended = [trial for trial in self._writer.trials() if trial.state.is_finished()]
+        ended = [trial for trial in self._writer.frozen_trials() if trial.state.is_finished()]
         if is_last or len(ended) != self._num_ended:
-            on_front = are_on_front(ended, self._file.metrics)
+            estimated = estimate_trials(ended, self._space)
+            on_front = are_on_front(ended, self._file.metrics, estimated)
             front = [trial for trial, is_kept in zip(ended, on_front, strict=True) if is_kept]
+            points = {
+                trial.number: _point(trial, estimate, is_kept)
+                for trial, estimate, is_kept in zip(
+                    ended, estimated.tolist(), on_front, strict=True
+                )
+                if trial.user_attrs.get("curve")
+            }
             stored = self._writer.system_attributes()
-            content = self._of_study(ended, front, stored)
+            content = self._of_study(ended, points, stored)
             for trial in self._without_note(front, stored, is_last):
                 content |= self._of_trial(trial, stored)
             self._writer.set_system_attributes(content)
@@ -95,23 +105,18 @@ class DashboardContent:
     def _of_study(
         self,
         ended: Sequence[FrozenTrial],
-        front: Sequence[FrozenTrial],
+        points: Mapping[int, graphs.Point],
         stored: Mapping[str, Any],
     ) -> Attributes:
         """The study's note and the two graphs."""
-        numbers = {trial.number for trial in front}
-        points = {
-            trial.number: _point(trial, trial.number in numbers)
-            for trial in ended
-            if trial.user_attrs.get("curve")
-        }
         trained = [trial for trial in ended if trial.state != TrialState.FAIL]
         trained.sort(key=lambda trial: (trial.datetime_complete, trial.number))
         bounds = self._writer.hypervolume_bounds()
         history = graphs.hypervolume_graph([points[trial.number] for trial in trained], bounds)
+        pareto = graphs.pareto_graph(list(points.values()), shown_cost(self._file.costs))
         return (
             note(None, study_note(self._file, self._space.space.size), stored)
-            | graph("pareto", graphs.pareto_graph(list(points.values())).to_json(), stored)
+            | graph("pareto", pareto.to_json(), stored)
             | graph("hypervolume", history.to_json(), stored)
         )
 
@@ -163,7 +168,7 @@ def study_note(file: StudyFile, num_points: int) -> str:
 
 - `hgcnas status {file.name}`: counts, the front so far, the time left
 - `hgcnas export {file.name} --select knee`: the architecture file of a network (or `best`, \
-`max-flops=60e6`, `--trial N`)
+`max-flops=60e6`, `max-params=1e6`, `--trial N`)
 - `hgcnas report {file.name} --open`: everything on one page that can be sent around
 - `hgcnas enqueue {file.name} ARCH.toml`: train this one next
 
@@ -184,7 +189,7 @@ def trial_note(trial: FrozenTrial, file: StudyFile) -> str:
     return f"""\
 **{attributes["architecture"]}**{origin}
 
-{attributes["curve"][-1]:.4f} after {len(attributes["curve"])} epochs, \
+{attributes["curve"][-1]:.4f} measured after {len(attributes["curve"])} epochs, \
 {count_text(attributes["flops"])} FLOPs, {count_text(attributes["num_params"])} params. \
 It was on the Pareto front when this was written.
 
@@ -242,7 +247,7 @@ def _pieces(prefix: str, text: str, stored: Mapping[str, Any]) -> Attributes:
     return pieces | {key: "" for key in stored if key.startswith(prefix) and key not in pieces}
 
 
-def _point(trial: FrozenTrial, is_on_front: bool) -> graphs.Point:
+def _point(trial: FrozenTrial, estimate: float, is_on_front: bool) -> graphs.Point:
     attributes = trial.user_attrs
     origin = attributes.get("origin") or ""
     return graphs.Point(
@@ -250,6 +255,8 @@ def _point(trial: FrozenTrial, is_on_front: bool) -> graphs.Point:
         state=STATE_NAMES[trial.state],
         accuracy=attributes["curve"][-1],
         flops=attributes["flops"],
+        num_params=attributes["num_params"],
+        estimate=None if math.isnan(estimate) else estimate,
         on_front=is_on_front,
         name=origin.partition(": ")[2] or origin,
         architecture=attributes["architecture"],

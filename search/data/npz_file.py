@@ -1,12 +1,11 @@
 """The npz data set: images and labels in one NumPy archive, every malformed one refused in one line."""
 
-import math
-import zipfile
+import os
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy
+from numpy.lib.npyio import NpzFile
 
 from hgcnet.arrays import Ints
 from hgcnet.errors import DataError, one_line
@@ -17,7 +16,6 @@ _WANTED = (
     "an .npz archive with images, uint8 (N, H, W) or (N, H, W, C), and labels, integers (N,); "
     "test_images and test_labels may be there too"
 )
-_MOST_EXPANDED = 1100  # times: what deflate, with which NumPy compresses, can reach
 
 
 def open_npz(path: Path, part: Part) -> Source:
@@ -28,6 +26,7 @@ def open_npz(path: Path, part: Part) -> Source:
     """
     with _open_file(path) as file, _open_archive(path, file) as archive:
         has_test = _check_keys(path, archive)
+        _check_size(path, archive)
         images, labels = _read_part(path, archive, "images", "labels")
         num_classes = int(labels.max()) + 1
         if (absent := num_classes - len(np.unique(labels))) > 0:
@@ -62,18 +61,19 @@ def _open_file(path: Path) -> BinaryIO:
         raise DataError(f"{path}: cannot be opened: {error.strerror}") from error
 
 
-def _open_archive(path: Path, file: BinaryIO) -> zipfile.ZipFile:
-    if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
-        raise DataError(f"{path}: holds a single array; the npz data set is {_WANTED}")
+def _open_archive(path: Path, file: BinaryIO) -> NpzFile[Any]:
     try:
-        return zipfile.ZipFile(file)
+        archive = np.load(file, allow_pickle=False)
     except Exception as error:  # BadZipFile, and whatever else damage leads to
         raise DataError(f"{path}: cannot be read as {_WANTED}") from error
+    if not isinstance(archive, NpzFile):
+        raise DataError(f"{path}: holds a single array; the npz data set is {_WANTED}")
+    return archive
 
 
-def _check_keys(path: Path, archive: zipfile.ZipFile) -> bool:
+def _check_keys(path: Path, archive: NpzFile[Any]) -> bool:
     """Whether there are test images; all keys that belong together must be there."""
-    keys = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+    keys = set(archive.files)
     has_test = not keys.isdisjoint({"test_images", "test_labels"})
     needed = ["images", "labels"] + ["test_images", "test_labels"] * has_test
     if absent := [key for key in needed if key not in keys]:
@@ -82,17 +82,31 @@ def _check_keys(path: Path, archive: zipfile.ZipFile) -> bool:
     return has_test
 
 
+def _check_size(path: Path, archive: NpzFile[Any]) -> None:
+    """The archive's directory says how large its arrays are once they are unpacked."""
+    assert archive.zip is not None  # it is open
+    size = sum(member.file_size for member in archive.zip.infolist())
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory:
+        raise DataError(
+            f"{path}: its arrays take {size / 1e9:,.0f} GB, more than the {memory / 1e9:,.0f} GB "
+            "of this machine's memory"
+        )
+
+
 def _read_part(
-    path: Path, archive: zipfile.ZipFile, images_key: str, labels_key: str
+    path: Path, archive: NpzFile[Any], images_key: str, labels_key: str
 ) -> tuple[Images, Ints]:
     """Images as (N, C, H, W) and labels (N,), checked."""
     try:
-        images, labels = _read_array(archive, images_key), _read_array(archive, labels_key)
+        images, labels = archive[images_key], archive[labels_key]
     except Exception as error:  # zipfile, its decompressors and NumPy raise errors of many kinds
         raise DataError(
             f"{path}: {images_key} or {labels_key} cannot be read: {one_line(error)}"
         ) from error
-
+    for key, array in ((images_key, images), (labels_key, labels)):
+        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of a member that is none
+            raise DataError(f"{path}: {key}: is not an array")
     if images.dtype != np.uint8:
         raise DataError(
             f"{path}: {images_key}: dtype {images.dtype} is not uint8 (values 0 to 255)"
@@ -120,30 +134,3 @@ def _read_part(
         raise DataError(f"{path}: {labels_key}: {labels.max()} is no number of a class")
     images = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
     return images, labels.astype(np.int64)
-
-
-def _read_array(archive: zipfile.ZipFile, key: str) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
-    """One array. Objects, which would have to be unpickled, are refused by NumPy."""
-    member = archive.getinfo(f"{key}.npy")
-    stored = min(member.compress_size, archive.start_dir)
-    if member.file_size > _MOST_EXPANDED * stored:
-        raise ValueError(f"{key} grows from {stored:,} to {member.file_size:,} bytes")
-    with archive.open(member) as file:
-        announced = _announced_size(file)
-        if announced not in (None, member.file_size):
-            raise ValueError(f"{key} has {member.file_size:,} bytes and announces {announced:,}")
-        file.seek(0)
-        return npy.read_array(file, allow_pickle=False)
-
-
-def _announced_size(file: IO[bytes]) -> int | None:
-    """Bytes of the array that begins here, by its header: NumPy allocates what that says.
-
-    None of arrays of objects, which have no size.
-    """
-    read_header = _HEADERS[npy.read_magic(file)]
-    shape, _, dtype = read_header(file)
-    return None if dtype.hasobject else file.tell() + math.prod(shape) * dtype.itemsize
-
-
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}

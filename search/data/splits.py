@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from hgcnet.arrays import Ints
+from hgcnet.atomic_write import reading
 from hgcnet.errors import DataError
 from search.data.data_config import DataConfig
 from search.data.datasets import DATASETS
@@ -128,10 +129,8 @@ def _open_part(config: DataConfig, part: Part) -> Source:
         root = Path(config.root).expanduser()
     except RuntimeError as error:
         raise DataError(f"data.root: {config.root}: there is no such home folder") from error
-    try:
+    with reading(_name(config), DataError):
         return DATASETS[config.dataset](root, part)
-    except OSError as error:
-        raise DataError(f"{_name(config)}: cannot be read: {error.strerror}") from error
 
 
 def _open(config: DataConfig) -> tuple[Source, Ints, Ints]:

@@ -1,4 +1,4 @@
-"""Stopping what a model of all trainings estimates to be beaten: the early stopping kind "belief".
+"""Stops trainings with next to no chance of the final front: the early stopping kind "front_chance".
 
 A training stops at a rung where its chance of the front that the study will end with is not worth the epochs
 that it has left: the chance, by what the model makes of its curve and of all other networks, that no network
@@ -14,8 +14,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import Architecture
-from hgcnet.arrays import Floats, Ints
-from hgcnet.complexity import count_many
+from hgcnet.arrays import Floats
 from search.estimation.features import features_of
 from search.estimation.gaussian_process import create_accuracy_model
 from search.estimation.observations import TrialReader, learn
@@ -45,7 +44,7 @@ class FrontChance:
         self._observer = TrialReader(space)
         others = space.space.draw_points(np.random.default_rng(0), _TO_COME)
         self._others = features_of(space.space, others)
-        self._costs_of_others = self._costs_of(others)
+        self._costs_of_others = space.space.costs_of(others, costs)
 
     def goes_on(
         self,
@@ -65,8 +64,8 @@ class FrontChance:
             return True
         space = self._space.space
         point = space.point_of(network)[None]
-        costs = self._costs_of(point)
-        cheaper = (self._costs_of(seen.finished) <= costs).all(axis=1)
+        costs = space.costs_of(point, self._costs)
+        cheaper = (space.costs_of(seen.finished, self._costs) <= costs).all(axis=1)
         if not cheaper.any():
             return True
         so_far = replace(
@@ -86,15 +85,8 @@ class FrontChance:
         return chance >= _LEAST_CHANCE * (self._epochs - len(curve)) / self._epochs
 
     def _most_accurate(self, features: Floats) -> Floats:
-        """At most `_RIVALS` of these networks, by belief."""
+        """At most `_RIVALS` of these networks, the most accurate by estimate."""
         if len(features) <= _RIVALS:
             return features
         estimated, _ = self._model.predict(features)
         return features[np.argsort(-estimated, kind="stable")[:_RIVALS]]
-
-    def _costs_of(self, points: Ints) -> Floats:
-        """(N, costs)."""
-        space = self._space.space
-        flops, num_params = count_many(space.arrays_of(points), space.task)
-        counts = {"flops": flops, "num_params": num_params}
-        return np.column_stack([counts[cost] for cost in self._costs]).astype(np.float64)

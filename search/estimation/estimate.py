@@ -19,7 +19,7 @@ from space.search_space import SearchSpace
 LEAST_FINISHED = 10  # networks; with fewer there is nothing to learn from
 
 
-def estimated_accuracy(trials: Sequence[FrozenTrial], space: OptunaSpace) -> Floats:
+def estimate_trials(trials: Sequence[FrozenTrial], space: OptunaSpace) -> Floats:
     """Posterior means of the accuracies of trials (n,); NaN for what has not finished, and for all of
     them where fewer than LEAST_FINISHED have. The same trials give the same values."""
     found = np.full(len(trials), np.nan)

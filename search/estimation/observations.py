@@ -7,7 +7,6 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.arrays import Floats, Ints
-from hgcnet.complexity import count_many
 from search.estimation.curve_reading import LEAST_WHOLE, read_curves
 from search.estimation.features import features_of
 from search.estimation.gaussian_process import AccuracyModel
@@ -75,9 +74,3 @@ def learn(model: AccuracyModel, space: SearchSpace, seen: Observations) -> None:
     accuracy, uncertainty = read_curves(seen.curves, estimated, seen.cut_curves)
     known = np.concatenate([finished, features_of(space, seen.stopped)])
     model.learn(known, accuracy, pending, uncertainty)
-
-
-def flops_of(space: SearchSpace, points: Ints) -> Floats:
-    """Of points (N, axes), (N,)."""
-    flops, _ = count_many(space.arrays_of(points), space.task)
-    return flops.astype(np.float64)

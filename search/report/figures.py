@@ -6,20 +6,21 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from search.report.labels import add_labels
 from search.report.style import (
     ACCURACY_TITLE,
+    COST_TITLES,
     FAILED_COLOUR,
     FINISHED_COLOUR,
-    FLOPS_TITLE,
     FRONT_COLOUR,
     STOPPED_COLOUR,
+    TEXT_COLOUR,
     empty_figure,
+    names_beside,
     with_flops_axis,
     with_notice,
 )
 from search.report.traits import network_traits
-from search.results.trials import front, shown_accuracy
+from search.results.trials import front, judged_accuracy
 
 _COLOUR_SCALE = "Viridis"
 _COLOUR_TITLES = {
@@ -30,47 +31,52 @@ _COLOUR_TITLES = {
 }
 
 
-def pareto_figure(frame: pd.DataFrame) -> go.Figure:
-    """Accuracy against FLOPs: the front as a staircase, and every trial that measured an accuracy.
+def pareto_figure(frame: pd.DataFrame, x: str = "flops") -> go.Figure:
+    """Accuracy against FLOPs or `num_params`: the front as a staircase, and what else was measured.
 
-    The front stands at what is estimated of its networks, if the frame knows that, and every trial at
-    what it measured. Stopped and failed trials stand at their last accuracy. Trials that did not come from the sampler
-    carry the name of their origin. Every trace has the trials' numbers as its `customdata`.
+    A front of both costs is no staircase: its networks are points. The front is drawn at its estimated
+    accuracies, if the frame has them, and every trial at what it measured; stopped and failed ones at
+    their last accuracy. Trials that did not come from the sampler have a ring with their name. Every
+    trace has the trials' numbers as its `customdata`.
     """
-    figure = with_flops_axis(empty_figure(FLOPS_TITLE, ACCURACY_TITLE))
-    measured = frame[frame["last_accuracy"].notna() & frame["flops"].notna()]
+    figure = with_flops_axis(empty_figure(COST_TITLES[x], ACCURACY_TITLE))
+    measured = frame[frame["last_accuracy"].notna() & frame[x].notna()]
     if measured.empty:
         return with_notice(figure, "No trial has measured an accuracy yet")
     finished = measured[measured["state"] == "finished"]
     is_estimated = finished["estimated_accuracy"].notna()
     plain = finished[is_estimated | ~finished["on_front"]]
-    best = front(finished)
+    best = front(finished).sort_values(x, kind="stable")
+    heights = judged_accuracy(best)
     groups = [
         ("stopped early", measured[measured["state"] == "stopped"], "circle-open", STOPPED_COLOUR),
         ("failed", measured[measured["state"] == "failed"], "x-thin-open", FAILED_COLOUR),
         ("finished", plain, "circle", FINISHED_COLOUR),
     ]
     for name, rows, symbol, colour in groups:
-        _add_trials(figure, rows, name=name, marker={"symbol": symbol, "color": colour, "size": 7})
+        marker = {"symbol": symbol, "color": colour, "size": 7}
+        _add_trials(figure, rows, x, name=name, marker=marker)
     _add_trials(
         figure,
         best,
-        y=shown_accuracy(best).tolist(),
+        x,
+        y=heights.tolist(),
         name="Pareto front, as estimated" if is_estimated.any() else "Pareto front",
-        mode="lines+markers",
+        mode="lines+markers" if heights.is_monotonic_increasing else "markers",
         # A budget between two points buys the accuracy of the cheaper one.
         line={"shape": "hv", "color": FRONT_COLOUR, "width": 2},
         marker={"color": FRONT_COLOUR, "size": 9},
     )
-    named = measured[measured["origin"].notna()]
-    if not named.empty:
-        add_labels(
-            figure,
-            named["flops"].astype("float64").tolist(),
-            named["last_accuracy"].tolist(),
-            [_origin_name(origin) for origin in named["origin"]],
-            among=measured[["flops", "last_accuracy"]].to_numpy("float64"),
-        )
+    named = measured[measured["origin"].notna()].sort_values(x)
+    _add_trials(
+        figure,
+        named,
+        x,
+        name="given by name",
+        mode="markers+text",
+        marker={"symbol": "circle-open", "color": TEXT_COLOUR, "size": 13},
+        **names_beside([_origin_name(origin) for origin in named["origin"]]),
+    )
     return figure
 
 
@@ -99,11 +105,11 @@ def _button(label: str, colours: list[object], layout: dict[str, object]) -> dic
     return {"label": label, "method": "update", "args": [{"marker.color": colours}, layout]}
 
 
-def _add_trials(figure: go.Figure, rows: pd.DataFrame, **style: object) -> None:
+def _add_trials(figure: go.Figure, rows: pd.DataFrame, x: str, /, **style: object) -> None:
     if rows.empty:
         return
     defaults = {
-        "x": rows["flops"].tolist(),
+        "x": rows[x].tolist(),
         "y": rows["last_accuracy"].tolist(),
         "mode": "markers",
         "customdata": rows["number"].tolist(),
@@ -119,8 +125,8 @@ def _hover_text(row: dict[str, Any]) -> str:
     lines = [
         f"<b>trial {row['number']}</b>, {row['state']}{when}",
         escape(str(row["architecture"])) if pd.notna(row["architecture"]) else "",
-        f"accuracy {row['last_accuracy']:.4f}, {row['flops'] / 1e6:.2f}M FLOPs",
-        f"estimated to be {row['estimated_accuracy']:.4f}"
+        f"measured accuracy {row['last_accuracy']:.4f}, {row['flops'] / 1e6:.2f}M FLOPs",
+        f"estimated accuracy {row['estimated_accuracy']:.4f}"
         if pd.notna(row["estimated_accuracy"])
         else "",
         f"{row['num_params'] / 1e6:.3f}M params" if pd.notna(row["num_params"]) else "",

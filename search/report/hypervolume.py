@@ -5,9 +5,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from search.pareto import HypervolumeBounds, non_dominated, normalised_hypervolume
+from search.pareto import HypervolumeBounds, running_hypervolume
 from search.report.style import FRONT_COLOUR, in_style, with_notice
 from search.report.time_use import time_scale, worked_seconds
+from search.results.trials import costs_of
 
 
 def hypervolume_steps(frame: pd.DataFrame, bounds: HypervolumeBounds) -> pd.DataFrame:
@@ -18,25 +19,16 @@ def hypervolume_steps(frame: pd.DataFrame, bounds: HypervolumeBounds) -> pd.Data
         seconds (of worked time).
     """
     trained = frame[frame["state"].isin(["finished", "stopped"])]
-    trained = trained.sort_values(["finished", "number"])
+    trained = trained.sort_values(["finished_at", "number"])
     # A stopped trial has no val_accuracy, and so leaves the hypervolume where it was.
-    points = trained[["val_accuracy", "flops"]].to_numpy(dtype=np.float64, na_value=np.nan)
-    volumes, best, volume = [], np.empty((0, 2)), 0.0
-    for point in points:
-        if not np.isnan(point).any():
-            best = np.vstack([best, point])
-            kept = non_dominated(best * [-1, 1])
-            is_new = bool(kept[-1])
-            best = best[kept]
-            if is_new:
-                volume = normalised_hypervolume(best[:, 0], best[:, 1], bounds)
-        volumes.append(volume)
+    costs = costs_of(trained, bounds.metrics)
+    volumes = running_hypervolume(trained["val_accuracy"], costs, bounds)
     steps = pd.DataFrame(
         {
             "trained": np.arange(1, len(trained) + 1),
             "number": trained["number"].to_numpy(),
             "hypervolume": volumes,
-            "seconds": worked_seconds(frame, trained["finished"]),
+            "seconds": worked_seconds(frame, trained["finished_at"]),
         }
     )
     is_step = steps["hypervolume"].diff() != 0  # also the first, whose difference is NaN

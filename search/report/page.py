@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from hgcnet.architecture import Task
 from hgcnet.atomic_write import replace_file
-from search.pareto import HypervolumeBounds, choose
+from search.pareto import HypervolumeBounds
 from search.report.figures import pareto_figure, with_colour_selector
 from search.report.hypervolume import hypervolume_history
 from search.report.importance import importance_figure
@@ -28,7 +28,7 @@ from search.report.tables import (
 )
 from search.report.time_use import slots, time_figure
 from search.report.traits import front_traits
-from search.results.trials import architecture_of, shown_accuracy
+from search.results.trials import architecture_of, select_trial, shown_cost
 
 
 def write_page(
@@ -49,16 +49,17 @@ def write_page(
         title: the heading.
         facts: what is shown under the heading, by label: the name, the data set, counts, bounds.
         frame: the trials, as `search.results.trials.to_frame` gives them.
-        bounds: what the hypervolume is measured against.
+        bounds: what the hypervolume is measured against; its costs are the study's objectives.
         run: the study's name or folder, as the export commands name it.
         task: what the networks' FLOPs are counted for.
         rung_epochs: after which trainings could be stopped early.
-        confirmed: what `search.retraining.confirm.read_confirmations` gives.
+        confirmed: what `search.retraining.confirmations.read_confirmations` gives.
 
     Raises:
         OSError: it cannot be written.
     """
-    front_figure = with_colour_selector(pareto_figure(frame), frame)
+    cost = shown_cost(bounds.metrics)
+    front_figure = with_colour_selector(pareto_figure(frame, cost), frame)
     body = [
         section("Study", _facts(facts)),
         section(
@@ -68,10 +69,13 @@ def write_page(
             + front_html(frame, run),
         ),
         *(
-            section(f"Trained again: {recipe}", _trained_again(networks, f"confirmed-{number}"))
+            section(
+                f"Trained again: {recipe}",
+                _trained_again(networks, cost, f"confirmed-{number}"),
+            )
             for number, (recipe, networks) in enumerate(confirmed.items())
         ),
-        section("Chosen networks", _chosen(frame, run, task)),
+        section("Chosen networks", _chosen(frame, bounds.metrics, run, task)),
         section(
             "What the front has in common",
             _note(
@@ -88,19 +92,6 @@ def write_page(
         ),
         section("Where the time went", _time_note(frame) + figure_html(time_figure(frame), "time")),
         section(f"All trials ({len(frame):,})", trials_html(frame, run)),
-    ]
-    replace_file(path, document(title, body).encode())
-
-
-def write_figures(path: Path, title: str, parts: Mapping[str, go.Figure]) -> None:
-    """Writes a page of figures alone, each under its heading.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    body = [
-        section(heading, figure_html(figure, f"figure-{number}"))
-        for number, (heading, figure) in enumerate(parts.items())
     ]
     replace_file(path, document(title, body).encode())
 
@@ -158,9 +149,9 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 
 _ESTIMATE = (
-    "Single trainings are noisy, and the most accurate of many are the luckiest too. So the front is "
-    "decided, and drawn, by what a model of all trainings estimates of each network; every network's dot "
-    "stands at what it measured."
+    "A single training is noisy, so the best measured accuracy is biased upwards. The front is decided, "
+    "and drawn, by estimates: what a model of all trainings makes of each network, without one seed's "
+    "noise. Every network's dot is at its measured accuracy."
 )
 
 _IMPORTANCE = (
@@ -182,37 +173,37 @@ _PAPER = (
 )
 
 
-def _trained_again(networks: pd.DataFrame, identifier: str) -> str:
-    body = figure_html(accuracies(networks), identifier) + confirmation_html(networks)
+def _trained_again(networks: pd.DataFrame, cost: str, identifier: str) -> str:
+    body = figure_html(accuracies(networks, cost), identifier) + confirmation_html(networks)
     in_paper = networks[networks["paper_error"].notna()]
     if in_paper.empty:
         return body
     return f"{body}<h3>Beside the paper</h3>{_note(_PAPER)}{paper_html(in_paper)}"
 
 
-def _chosen(frame: pd.DataFrame, run: str, task: Task) -> str:
+def _chosen(frame: pd.DataFrame, objectives: Sequence[str], run: str, task: Task) -> str:
     """The most accurate network and the knee of the front, layer by layer."""
-    finished = frame[frame["state"] == "finished"]
-    if finished.empty:
+    if not frame["on_front"].any():
         return "<p>No trial has finished yet.</p>"
-    accuracy, flops = shown_accuracy(finished).to_numpy(), finished["flops"].to_numpy("float64")
-    rules: dict[int, str] = {}
+    names: dict[int, str] = {}
     for rule, name in (("best", "The most accurate"), ("knee", "The knee of the front")):
-        row = choose(accuracy, flops, rule)
-        rules[row] = f"{rules[row]}, and the knee of the front" if row in rules else name
-    parts = []
-    for index, name in rules.items():
-        row = finished.iloc[index]
-        architecture = architecture_of(row)
-        command = export_command(run, row["number"])
-        parts.append(
-            f"<h3>{name}: trial {row['number']}</h3>"
-            f"<p>{row['val_accuracy']:.4f} at {row['flops'] / 1e6:.3f}M FLOPs and "
-            f"{row['num_params'] / 1e6:.3f}M params. <code>{escape(str(architecture))}</code><br>"
-            f"<code>{escape(command)}</code></p>"
-            + figure_html(layer_figure(architecture, task), f"layers-{row['number']}")
-        )
-    return "".join(parts)
+        number = select_trial(frame, objectives, rule)
+        names[number] = f"{names[number]}, and the knee of the front" if number in names else name
+    rows = frame.set_index("number", drop=False)
+    return "".join(_network(rows.loc[number], name, run, task) for number, name in names.items())
+
+
+def _network(row: pd.Series, name: str, run: str, task: Task) -> str:
+    """One network with its accuracies, its costs, what exports it, and its layers."""
+    number, architecture, estimate = row["number"], architecture_of(row), row["estimated_accuracy"]
+    estimated = "" if pd.isna(estimate) else f"Estimated accuracy {estimate:.4f}, "
+    return (
+        f"<h3>{name}: trial {number}</h3>"
+        f"<p>{estimated}measured {row['val_accuracy']:.4f} at {row['flops'] / 1e6:.3f}M FLOPs and "
+        f"{row['num_params'] / 1e6:.3f}M params. <code>{escape(str(architecture))}</code><br>"
+        f"<code>{escape(export_command(run, number))}</code></p>"
+        + figure_html(layer_figure(architecture, task), f"layers-{number}")
+    )
 
 
 def _time_note(frame: pd.DataFrame) -> str:

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hgcnet.arrays import Floats
+from search.pareto import COST_NAMES
 from search.report import style
-from search.report.labels import add_labels
 
 if TYPE_CHECKING:
     from search.retraining.fidelity import Fidelity
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 def accuracies(summary: pd.DataFrame, cost: str = "flops") -> go.Figure:
     """Mean accuracy against FLOPs or `num_params`, with its 95 % interval, the front as a staircase.
 
-    `summary` is what `search.retraining.compare.summarise_networks` gives.
+    The staircase leaves out what is on the front for another cost's sake alone. `summary` is what
+    `search.retraining.compare.summarise_networks` gives.
     """
-    title = style.FLOPS_TITLE if cost == "flops" else "params (weights and biases)"
+    title = style.COST_TITLES[cost]
     figure = style.empty_figure(title, "mean validation accuracy, with its 95 % interval")
     style.with_flops_axis(figure)
     rows = summary.sort_values(cost)
     costs, half = rows[cost].astype("float64"), (rows["high"] - rows["mean"]).fillna(0)
     best = rows[rows["on_front"]]
+    best = best[best["mean"] >= best["mean"].cummax()]
     figure.add_scatter(
         x=best[cost].tolist(),
         y=best["mean"].tolist(),
@@ -39,7 +41,8 @@ def accuracies(summary: pd.DataFrame, cost: str = "flops") -> go.Figure:
         x=costs.tolist(),
         y=rows["mean"].tolist(),
         error_y={"array": half.tolist(), "thickness": 1.5},
-        mode="markers",
+        mode="markers+text",
+        **style.names_beside(rows["name"].tolist()),
         hovertext=[
             f"<b>{escape(name)}</b><br>{escape(architecture)}"
             for name, architecture in zip(rows["name"], rows["architecture"], strict=True)
@@ -48,10 +51,6 @@ def accuracies(summary: pd.DataFrame, cost: str = "flops") -> go.Figure:
         marker={"size": 8, "color": style.FINISHED_COLOUR},
         name="networks",
     )
-    drawn = [np.column_stack([costs, rows["mean"] + side * half]) for side in (-1, 0, 1)]
-    if not rows.empty:
-        names, means = rows["name"].tolist(), rows["mean"].tolist()
-        add_labels(figure, costs.tolist(), means, names, among=np.concatenate(drawn))
     return figure
 
 
@@ -74,7 +73,7 @@ def correlations(fidelity: "Fidelity") -> go.Figure:
     kinds = (
         ("all networks", [row.tau for row in rows], style.FINISHED_COLOUR, "circle"),
         (
-            "networks of like FLOPs",
+            f"networks of like {COST_NAMES[fidelity.cost]}",
             [row.tau_within for row in rows],
             style.FRONT_COLOUR,
             "diamond",

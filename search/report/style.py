@@ -1,8 +1,13 @@
 """How the figures look: colours, axes, and what stands where there is nothing to draw yet."""
 
+from collections.abc import Sequence
+from html import escape
+
 import plotly.graph_objects as go
 
 FLOPS_TITLE = "FLOPs (multiply-adds of one image)"
+PARAMS_TITLE = "params (weights and biases)"
+COST_TITLES = {"flops": FLOPS_TITLE, "num_params": PARAMS_TITLE}
 ACCURACY_TITLE = "validation accuracy (last epoch)"
 
 # Okabe-Ito colours, which stay apart for every kind of colour vision.
@@ -35,9 +40,23 @@ def in_style(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
 
 
 def with_flops_axis(figure: go.Figure) -> go.Figure:
-    """Its x axes are logarithmic, with ticks like 20M."""
+    """Its x axes, of FLOPs or params, are logarithmic, with ticks like 20M."""
     figure.update_xaxes(type="log", tickformat="~s", exponentformat="SI", dtick="D2")
     return figure
+
+
+def names_beside(names: Sequence[str]) -> dict[str, object]:
+    """What writes names beside the points of a trace, which stand from left to right.
+
+    By turns right below and left above: beside the staircase of a front, and neighbours apart.
+    """
+    places = ("bottom right", "top left")
+    return {
+        "text": [escape(name) for name in names],
+        "textposition": [places[index % 2] for index in range(len(names))],
+        "textfont": {"size": 11, "color": TEXT_COLOUR},
+        "cliponaxis": False,
+    }
 
 
 def with_notice(figure: go.Figure, text: str) -> go.Figure:

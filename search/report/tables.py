@@ -13,7 +13,18 @@ Row = Mapping[str, Any]
 Column = Callable[[Row], str]
 
 _NUMBERS = {
-    *("trial", "accuracy", "last accuracy", "FLOPs", "params", "epochs", "time", "±", "seeds"),
+    *(
+        "trial",
+        "accuracy",
+        "measured",
+        "last accuracy",
+        "FLOPs",
+        "params",
+        "epochs",
+        "time",
+        "±",
+        "seeds",
+    ),
     *("by the proxy", "estimated", "error", "test error", "the paper's test error"),
 }
 _CODE = {"architecture", "export"}
@@ -70,6 +81,7 @@ def confirmation_html(networks: pd.DataFrame) -> str:
         "accuracy": _accuracy("mean"),
         "±": _half_interval(1),
         "seeds": lambda row: str(row["seeds"]),
+        "estimated": _accuracy("proxy_estimate"),
         "by the proxy": _accuracy("proxy_accuracy"),
         "FLOPs": _millions("flops"),
         "params": _millions("num_params"),
@@ -137,8 +149,8 @@ def _accuracy(key: str) -> Column:
 
 
 def _accuracies(frame: pd.DataFrame) -> dict[str, Column]:
-    """What is estimated stands first, where it is known: it decides on the front."""
-    measured = {"accuracy": _accuracy("val_accuracy")}
+    """Estimates come first, where there are any: they decide on the front."""
+    measured = {"measured": _accuracy("val_accuracy")}
     if frame["estimated_accuracy"].isna().all():
         return measured
     return {"estimated": _accuracy("estimated_accuracy"), **measured}

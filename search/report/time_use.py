@@ -120,9 +120,9 @@ def slots(frame: pd.DataFrame) -> int:
 
 def _spans(frame: pd.DataFrame) -> pd.DataFrame:
     """The trials of which begin and end are known, as seconds (columns begin, end)."""
-    is_known = frame["started"].notna() & frame["finished"].notna()
+    is_known = frame["started_at"].notna() & frame["finished_at"].notna()
     rows = frame[is_known & ~frame["failure"].isin([INTERRUPTED, UNPLANNED])]
-    return rows.assign(begin=_to_seconds(rows["started"]), end=_to_seconds(rows["finished"]))
+    return rows.assign(begin=_to_seconds(rows["started_at"]), end=_to_seconds(rows["finished_at"]))
 
 
 def _to_seconds(moments: pd.Series) -> Floats:

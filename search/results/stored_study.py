@@ -16,7 +16,8 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.errors import RunError, one_line
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
-from search.results.trials import to_frame
+from search.results.trials import select_trial, to_frame
+from search.samplers.stored_bounds import read_bounds
 from search.study.attributes import seconds_used
 from search.study.run_folder import RunFolder
 from search.study.storage import open_storage
@@ -45,34 +46,34 @@ class StoredStudy:
     def bounds(self) -> HypervolumeBounds:
         """What the hypervolume is measured against."""
         with _reading(self.folder):
-            stored = self.study.user_attrs.get("hypervolume")
-            if stored is None:
+            bounds = read_bounds(self.study, self.space.space, self.file.costs)
+            if bounds is None:
                 raise RunError(f"{self.folder.path}: the study was only just created; try again")
-            return HypervolumeBounds(**stored)
+            return bounds
 
     def trials(self) -> pd.DataFrame:
-        """One row a trial, the front as it was measured; see `search.results.trials.COLUMNS`."""
-        return self._frame.copy(deep=False)
+        """One row a trial; see `search.results.trials.COLUMNS`.
 
-    def estimated_trials(self) -> pd.DataFrame:
-        """The same with what a model estimates of the accuracies, and the front by that.
-
-        This is the front to choose from; it takes a second or two. See `search.estimation.estimate`.
+        From ten finished trials on it takes a second or two, for the estimates that decide on the front.
         """
-        return self._estimated_frame.copy(deep=False)
+        return self._frame.copy(deep=False)
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        return to_frame(self.frozen_trials, self.space, self.file.metrics)
-
-    @cached_property
-    def _estimated_frame(self) -> pd.DataFrame:
         from search.estimation.estimate import (
-            estimated_accuracy,  # scikit-learn takes a second to load
+            estimate_trials,  # scikit-learn takes a second to load
         )
 
-        estimated = estimated_accuracy(self.frozen_trials, self.space)
+        estimated = estimate_trials(self.frozen_trials, self.space)
         return to_frame(self.frozen_trials, self.space, self.file.metrics, estimated)
+
+    def select(self, rule: str) -> int:
+        """The number of the trial of the front that a rule asks for: "best", "knee", "max-flops=60e6".
+
+        Raises:
+            RunError: the rule is unknown, or nothing meets it.
+        """
+        return select_trial(self.trials(), self.file.costs, rule)
 
     def architecture(self, number: int) -> Architecture:
         """The architecture of a trial."""
@@ -86,11 +87,6 @@ class StoredStudy:
             for params, number in planned
             if self.space.is_complete(params)
         }
-
-    @property
-    def rung_epochs(self) -> tuple[int, ...]:
-        """The epochs after which trainings may be stopped; none without early stopping."""
-        return self.file.rung_epochs
 
     @property
     def seconds_used(self) -> float:

@@ -8,22 +8,27 @@ import numpy as np
 
 from search.pareto import normalised_hypervolume
 from search.results.stored_study import StoredStudy
-from search.results.trials import front
+from search.results.trials import costs_of, front
 from search.study.attributes import failed_for_good
 from search.units import duration
 
 
 def summarise_study(stored: StoredStudy) -> dict[str, Any]:
-    """Counts, best accuracy, hypervolume, front and time of a study, as JSON can hold them."""
+    """Counts, best network, hypervolume, front and time of a study, as JSON can hold them.
+
+    `best_estimate` is None where there are no estimates. The hypervolume is that of what was measured.
+    """
     frame = stored.trials()
     counts = frame["state"].value_counts()
     finished, stopped = int(counts.get("finished", 0)), int(counts.get("stopped", 0))
     failed = sum(map(failed_for_good, stored.frozen_trials))
     done = frame[frame["state"] == "finished"]
-    accuracy, flops = done["val_accuracy"].to_numpy(), done["flops"].to_numpy("float64")
-    hypervolume = normalised_hypervolume(accuracy, flops, stored.bounds)
+    accuracy, costs = done["val_accuracy"].to_numpy(), costs_of(done, stored.file.costs)
+    hypervolume = normalised_hypervolume(accuracy, costs, stored.bounds)
     budget, used, trained = stored.file.budget.trials, stored.seconds_used, finished + stopped
-    columns = ["number", "val_accuracy", "flops", "num_params", "architecture", "origin"]
+    columns = ["number", "estimated_accuracy", "val_accuracy", "flops", "num_params"]
+    columns += ["architecture", "origin"]
+    best = None if done.empty else frame.iloc[stored.select("best")]
     return {
         "study": stored.file.name,
         "data_set": stored.file.data.dataset,
@@ -34,14 +39,21 @@ def summarise_study(stored: StoredStudy) -> dict[str, Any]:
         "failed": failed,
         "interrupted": int(counts.get("failed", 0)) - failed,  # they are repeated
         "running": int(counts.get("running", 0)),
-        "best_accuracy": float(accuracy.max()) if len(accuracy) else None,
-        "hypervolume": None if np.isnan(hypervolume) else hypervolume,
+        "best_trial": None if best is None else int(best["number"]),
+        "best_estimate": None if best is None else _or_none(best["estimated_accuracy"]),
+        "best_accuracy": None if best is None else float(best["val_accuracy"]),
+        "hypervolume": _or_none(hypervolume),
         "front_size": int(frame["on_front"].sum()),
         "front": json.loads(front(frame)[columns].to_json(orient="records")),
         "seconds_used": round(used, 1),
         "seconds_left": round(used / trained * max(0, budget - trained), 1) if trained else None,
         "driver": stored.folder.driver,
     }
+
+
+def _or_none(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if np.isnan(value) else float(value)
 
 
 def report_facts(stored: StoredStudy) -> dict[str, str]:

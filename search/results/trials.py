@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from hgcnet.architecture import Architecture, Stage
 from hgcnet.arrays import Floats
 from hgcnet.atomic_write import replace_file
-from search.pareto import non_dominated
+from search.pareto import COST_NAMES, choose, non_dominated
 
 STATE_NAMES = {
     TrialState.COMPLETE: "finished",
@@ -29,9 +29,9 @@ STATE_NAMES = {
 COLUMNS = {
     "number": "int64",
     "state": "str",
-    "on_front": "bool",  # not dominated among the finished trials, by what is estimated if that is known
+    "on_front": "bool",  # of the finished trials: not dominated, by the estimates where there are any
     "val_accuracy": "float64",  # of the last epoch; finished trials only
-    "estimated_accuracy": "float64",  # without one training's luck; see `search.estimation.estimate`
+    "estimated_accuracy": "float64",  # without one seed's noise; from ten finished trials on
     "last_accuracy": "float64",  # of the last epoch there was, in any state
     "flops": "Int64",  # multiply-adds of one image
     "num_params": "Int64",
@@ -52,8 +52,8 @@ COLUMNS = {
     "se": "str",
     "failure": "str",
     "retry_of": "Int64",  # the interrupted trial that this one repeats
-    "started": "datetime64[us]",
-    "finished": "datetime64[us]",
+    "started_at": "datetime64[us]",
+    "finished_at": "datetime64[us]",
     "curve": "object",  # val_accuracy of every finished epoch
 }
 
@@ -94,6 +94,31 @@ def to_frame(
 def front(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows on the Pareto front, from the fewest FLOPs to the most."""
     return frame[frame["on_front"]].sort_values(["flops", "val_accuracy", "number"])
+
+
+def select_trial(frame: pd.DataFrame, costs: Sequence[str], rule: str) -> int:
+    """The number of the trial of the front that a rule of `search.pareto.choose` asks for.
+
+    Args:
+        costs: the study's objectives beside the accuracy.
+
+    Raises:
+        RunError: the rule is unknown, or nothing meets it.
+    """
+    rows = frame[frame["on_front"]]
+    row = choose(judged_accuracy(rows).to_numpy(), known_costs(rows), costs, rule)
+    return int(rows["number"].iloc[row])
+
+
+def costs_of(frame: pd.DataFrame, metrics: Sequence[str]) -> Floats:
+    """The rows' costs (n, metrics); NaN where a trial has none yet."""
+    found: Floats = frame[list(metrics)].to_numpy(dtype=np.float64, na_value=np.nan)
+    return found
+
+
+def known_costs(frame: pd.DataFrame) -> dict[str, Floats]:
+    """All costs of the rows, (n,) by metric: what `search.pareto.choose` takes."""
+    return dict(zip(COST_NAMES, costs_of(frame, tuple(COST_NAMES)).T, strict=True))
 
 
 def architecture_of(row: pd.Series) -> Architecture:
@@ -139,8 +164,8 @@ def _row(trial: FrozenTrial, space: Decoder, objectives: Sequence[str]) -> dict[
         "on_front": False,
         "last_accuracy": curve[-1] if curve else None,
         "epochs": len(curve),
-        "started": trial.datetime_start,
-        "finished": trial.datetime_complete,
+        "started_at": trial.datetime_start,
+        "finished_at": trial.datetime_complete,
         "curve": curve,
     }
     row |= {name: attributes[name] for name in COLUMNS if name in attributes and name != "curve"}
@@ -175,6 +200,11 @@ def are_on_front(
     return [bool(is_kept) for is_kept in kept]
 
 
-def shown_accuracy(finished: pd.DataFrame) -> pd.Series:
-    """What finished trials are judged by: what is estimated of them, else what was measured."""
+def shown_cost(objectives: Sequence[str]) -> str:
+    """The cost that stands for a study's where there is room for one: FLOPs, if they are an objective."""
+    return "flops" if "flops" in objectives else "num_params"
+
+
+def judged_accuracy(finished: pd.DataFrame) -> pd.Series:
+    """What decides about finished trials: their estimates where there are any, else what was measured."""
     return finished["estimated_accuracy"].fillna(finished["val_accuracy"])

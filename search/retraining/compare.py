@@ -1,29 +1,39 @@
 """What the trainings of several networks come to: means, paired differences, the test split at last."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
-from hgcnet.model_folder import read_record, save_model
-from search.data.splits import load_test
+from hgcnet.atomic_write import writing
+from hgcnet.errors import RunError
+from hgcnet.model import HGCNet
+from hgcnet.model_folder import read_record
+from search.data.splits import Splits
 from search.pareto import non_dominated
+from search.prepare import PreparedStudy
+from search.results.trials import write_csv
+from search.retraining.recipe import Recipe
+from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.statistics import PairedDifference, mean_interval, paired_difference
-from search.retraining.training_folder import Training, TrainingFolder
-from search.training.proxy_training import ProxyTraining, evaluate, to_device
+from search.retraining.training_folder import Training, TrainingFolder, locked_folder, repeated
+from search.training.finished import load_test_images, save_tested
+from search.training.proxy_training import Evaluation, ProxyTraining
+from search.versions import versions
 
 NETWORK = ["name", "architecture", "fingerprint", "flops", "num_params"]
 
 
-def summarise_networks(frame: pd.DataFrame) -> pd.DataFrame:
+def summarise_networks(frame: pd.DataFrame, costs: Sequence[str]) -> pd.DataFrame:
     """One row a network, from the frame of `TrainingFolder`: mean accuracy, its 95 % interval, seeds.
 
     `spread` is the standard deviation between seeds (NaN for one seed); `on_front` is judged by the
-    means.
+    means and the costs ("flops", "num_params") that are named.
     """
     rows = []
     for key, group in frame.groupby(NETWORK, sort=False):
@@ -42,7 +52,7 @@ def summarise_networks(frame: pd.DataFrame) -> pd.DataFrame:
         )
     columns = [*NETWORK, "mean", "low", "high", "spread", "seeds", "seconds"]
     summary = pd.DataFrame(rows, columns=columns)
-    losses = summary[["mean", "flops"]].to_numpy("float64") * [-1, 1]
+    losses = np.column_stack([-summary["mean"], summary[list(costs)]])
     summary["on_front"] = non_dominated(losses)
     return summary
 
@@ -56,6 +66,88 @@ def difference_between(
     ]
     pairs = pd.concat(columns, axis=1, join="inner").to_numpy()
     return paired_difference(pairs[:, 0], pairs[:, 1]) if len(pairs) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What trainings with paired seeds say of given networks."""
+
+    folder: Path
+    recipe: str
+    trainings: (
+        pd.DataFrame
+    )  # as `TrainingFolder.frame` gives them; on the test split: test_accuracy
+    networks: pd.DataFrame  # as `summarise_networks` gives them; on the test split: test_accuracy
+    against: str  # the network that the others are compared with
+    compared_on: Literal["val_accuracy", "test_accuracy"]
+    differences: Mapping[str, PairedDifference]  # of the others, less `against`
+    is_complete: bool
+
+
+def compare_networks(
+    prepared: PreparedStudy,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    seeds: int,
+    against: str,
+    on_test: bool = False,
+    ray_address: str | None = None,
+    observe: Callable[[RetrainingProgress], None] = lambda progress: None,
+) -> Comparison:
+    """Trains the networks that a study starts with, with paired seeds, and compares them; resumable.
+
+    Args:
+        folder: in which every recipe has a folder of its own.
+        against: the name of one of the networks.
+        on_test: whether accuracies on the test split are compared, once all is trained.
+
+    Raises:
+        UserError: there is no such network, or it cannot be trained.
+    """
+    file, networks = prepared.file, prepared.start_with
+    if against not in networks:
+        raise RunError(f"--against {against}: is not one of {', '.join(networks)}")
+    wanted = repeated(networks, seeds, file.seed)
+    trainings = TrainingFolder(folder / recipe.name, recipe)
+    with locked_folder(trainings.folder):
+        outcome = retrain(
+            wanted,
+            trainings,
+            file.workers,
+            file.source,
+            ray_address=ray_address,
+            observe=observe,
+            keep_states=on_test,
+        )
+        frame = trainings.frame(wanted, prepared.space.space.task)
+        summary = summarise_networks(frame, file.costs)
+        if on_test and outcome.is_complete:
+            provenance = {"study": file.name, "versions": versions()}
+            tested = evaluate_on_test(trainings, wanted, provenance, file.workers.gpus)
+            frame["test_accuracy"] = [one.test_accuracy for one in tested]
+            means = frame.groupby("name")["test_accuracy"].mean()
+            summary["test_accuracy"] = summary["name"].map(means)
+        with writing(trainings.folder):
+            write_csv(frame, trainings.folder / "trainings.csv")
+    column: Literal["val_accuracy", "test_accuracy"] = (
+        "test_accuracy" if "test_accuracy" in frame else "val_accuracy"
+    )
+    found = {
+        name: difference_between(frame, name, against, column)
+        for name in summary["name"]
+        if name != against
+    }
+    return Comparison(
+        folder=trainings.folder,
+        recipe=recipe.text,
+        trainings=frame,
+        networks=summary,
+        against=against,
+        compared_on=column,
+        differences={name: value for name, value in found.items() if value is not None},
+        is_complete=outcome.is_complete,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,36 +172,41 @@ def evaluate_on_test(
     recipe = trainings.recipe
     device = torch.device("cuda" if gpus else "cpu")
     splits = recipe.load()
-    test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
+    test = load_test_images(recipe.data, splits, resolution=recipe.resolution, device=device)
     tested = []
     for training in filter(trainings.has, wanted):
         # (A trial is named "trial 7", a preset as itself.)
         name = f"{training.name.replace(' ', '-')}-seed-{training.repetition}"
         folder = trainings.folder / "models" / name
-        measured = trainings.row(training)
-        if not _is_of(folder, measured["seed"]):
-            checkpoint = trainings.states.load(training.key)
-            if checkpoint is None:  # its file was taken away since
+        if not _is_of(folder, trainings.row(training)["seed"]):
+            model = _trained_model(training, trainings, splits, device)
+            if model is None:  # its state was deleted since
                 continue
-            trained = ProxyTraining(
-                training.architecture, splits, recipe.proxy, seed=training.seed, device=device
-            )
-            trained.load_state(checkpoint.state)
-            # In float32, as those who load it will.
-            accuracy = evaluate(trained.model, test).accuracy
-            save_model(
-                folder,
-                trained.model,
-                metrics=measured | recipe.document() | {"test_accuracy": accuracy},
-                mean=splits.mean,
-                std=splits.std,
-                provenance=provenance,
-            )
+            metrics = partial(_metrics, trainings, training)
+            save_tested(folder, model, test, splits, metrics, provenance)
         accuracy = read_record(folder).metrics["test_accuracy"]
         tested.append(
             TestedModel(folder=folder, repetition=training.repetition, test_accuracy=accuracy)
         )
     return tuple(tested)
+
+
+def _trained_model(
+    training: Training, trainings: TrainingFolder, splits: Splits, device: torch.device
+) -> HGCNet | None:
+    """The network of a finished training, from its state; None where there is no state."""
+    checkpoint = trainings.states.load(training.key)
+    if checkpoint is None:
+        return None
+    network, proxy = training.architecture, trainings.recipe.proxy
+    trained = ProxyTraining(network, splits, proxy, seed=training.seed, device=device)
+    trained.load_state(checkpoint.state)
+    return trained.model
+
+
+def _metrics(trainings: TrainingFolder, training: Training, tested: Evaluation) -> dict[str, Any]:
+    known = trainings.row(training) | trainings.recipe.document()
+    return known | {"test_accuracy": tested.accuracy}
 
 
 def _is_of(folder: Path, seed: int) -> bool:

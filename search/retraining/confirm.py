@@ -1,31 +1,27 @@
 """The front of a study trained again, longer and with fresh seeds, beside the paper's networks."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hgcnet.architecture import Architecture
-from hgcnet.atomic_write import replace_file
+from hgcnet.atomic_write import replace_file, writing
 from hgcnet.complexity import count
-from hgcnet.errors import RunError
-from hgcnet.presets import PAPER_TEST_ERROR, PRESETS
-from search.export import select_trial
+from hgcnet.presets import PRESETS
 from search.pareto import choose
 from search.results.stored_study import StoredStudy
-from search.results.trials import front
+from search.results.trials import front, known_costs
 from search.retraining.compare import TestedModel, evaluate_on_test, summarise_networks
+from search.retraining.confirmations import CONFIRMATION
 from search.retraining.recipe import Recipe
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
 from search.study_file.schema import Workers
 from search.versions import versions
-
-RESULTS = "confirm.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +30,8 @@ class Confirmation:
 
     recipe: str
     # As `summarise_networks` gives it, and: trial (NaN: a preset that the study did not train),
-    # proxy_accuracy, proxy_rank, rank (from 1; by accuracy, among those of the study).
+    # proxy_accuracy (measured), proxy_estimate, proxy_rank (by the estimates where there are any), rank
+    # (by the means; both from 1, among those of the study).
     networks: pd.DataFrame
     chosen: str | None  # the name of the network that the means choose among the study's
     tested: tuple[TestedModel, ...]  # its trainings on the test split; none until all are done
@@ -51,10 +48,10 @@ def networks_to_confirm(
     Raises:
         RunError: no trial has finished, or the rule chooses none.
     """
-    frame = stored.estimated_trials()
+    frame = stored.trials()
     numbers = front(frame)["number"].tolist()
     if select is not None or not numbers:
-        numbers = [select_trial(frame, select or "best")]
+        numbers = [stored.select(select or "best")]
     finished = frame[frame["state"] == "finished"].set_index("fingerprint")["number"]
     names = {network.fingerprint: name for name, network in PRESETS.items()}
     networks = {}
@@ -105,10 +102,10 @@ def confirm_front(
             keep_states=True,
         )
         frame = trainings.frame(wanted, stored.space.space.task)
-        table = _with_proxy(summarise_networks(frame), trials, stored)
+        table = _with_proxy(summarise_networks(frame, stored.file.costs), trials, stored)
         chosen, tested = None, tuple[TestedModel, ...]()
         if outcome.is_complete:
-            chosen = _choose(table)
+            chosen = _choose(table, stored.file.costs)
             provenance = {
                 "study": stored.file.name,
                 "trial": trials[chosen],
@@ -123,12 +120,10 @@ def confirm_front(
             tested=tested,
             is_complete=outcome.is_complete,
         )
-        try:
+        with writing(trainings.folder):
             replace_file(
-                trainings.folder / RESULTS, json.dumps(confirmation_document(result)).encode()
+                trainings.folder / CONFIRMATION, json.dumps(confirmation_document(result)).encode()
             )
-        except OSError as error:
-            raise RunError(f"{trainings.folder}: cannot be written: {error.strerror}") from error
     return result
 
 
@@ -143,44 +138,22 @@ def confirmation_document(result: Confirmation) -> dict[str, Any]:
     }
 
 
-def read_confirmations(run: Path) -> dict[str, pd.DataFrame]:
-    """The networks of every confirmation of a run folder, by recipe; the longest training last.
-
-    Returns:
-        the columns of `Confirmation.networks`, and: test_accuracy (the mean over its seeds; only the
-        chosen network has it), paper_error (in percent; of the presets that the paper measured, where
-        the recipe is the paper's).
-    """
-    found = []
-    for path in sorted((run / "confirm").glob(f"*/{RESULTS}")):
-        try:
-            document: Mapping[str, Any] = json.loads(path.read_bytes())
-            recipe = Recipe.from_document(json.loads((path.parent / "recipe.json").read_bytes()))
-            networks = pd.DataFrame(document["networks"])
-            tested = [row["test_accuracy"] for row in document["tested"]]
-            is_chosen = networks["name"] == document["chosen"]
-            networks["test_accuracy"] = np.where(is_chosen, np.mean(tested or [np.nan]), np.nan)
-            errors = PAPER_TEST_ERROR[recipe.data.dataset] if recipe.is_the_papers else {}
-            networks["paper_error"] = networks["name"].map(errors).astype("float64")
-            found.append((float(networks["seconds"].mean()), str(document["recipe"]), networks))
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise RunError(f"{path}: cannot be read: {error}") from error
-    return {recipe: networks for _, recipe, networks in sorted(found, key=lambda item: item[:2])}
-
-
 def _with_proxy(
     summary: pd.DataFrame, trials: Mapping[str, int], stored: StoredStudy
 ) -> pd.DataFrame:
-    accuracy = stored.trials().set_index("number")["val_accuracy"]
+    rows = stored.trials().set_index("number")
     table = summary.assign(trial=summary["name"].map(trials).astype("float64"))
-    table["proxy_accuracy"] = table["trial"].map(accuracy)
-    of_study = table["trial"].notna()
-    for rank, column in (("proxy_rank", "proxy_accuracy"), ("rank", "mean")):
-        table[rank] = table[column].where(of_study).rank(ascending=False, method="min")
+    table["proxy_accuracy"] = table["trial"].map(rows["val_accuracy"])
+    table["proxy_estimate"] = table["trial"].map(rows["estimated_accuracy"])
+    judged = table["proxy_estimate"].fillna(table["proxy_accuracy"])
+    means = table["mean"].where(table["trial"].notna())
+    table["proxy_rank"], table["rank"] = (
+        values.rank(ascending=False, method="min") for values in (judged, means)
+    )
     return table
 
 
-def _choose(table: pd.DataFrame) -> str:
+def _choose(table: pd.DataFrame, costs: Sequence[str]) -> str:
     """The most accurate network of the study; of equal ones the cheapest."""
     accuracy = np.where(table["trial"].notna(), table["mean"], np.nan)
-    return str(table["name"].iloc[choose(accuracy, table["flops"].to_numpy("float64"), "best")])
+    return str(table["name"].iloc[choose(accuracy, known_costs(table), costs, "best")])

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,24 @@ import numpy as np
 import pandas as pd
 
 from hgcnet.architecture import Architecture
-from hgcnet.atomic_write import replace_file
+from hgcnet.atomic_write import replace_file, writing
 from hgcnet.complexity import count
-from hgcnet.errors import RunError
 from search.prepare import PreparedStudy
+from search.results.trials import shown_cost
 from search.retraining.recipe import Recipe, with_options
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.statistics import Interval, bootstrap_tau
-from search.retraining.training_folder import Training, TrainingFolder, locked_folder
+from search.retraining.training_folder import (
+    Training,
+    TrainingFolder,
+    locked_folder,
+    plan_trainings,
+)
 from search.training.scores import SCORES
-from search.training.seeds import training_seed
+from search.training.seeds import reference_seed, training_seed
 from space.search_space import SearchSpace
 
-BAND = 1.5  # the factor within which two networks' FLOPs are taken for alike
+BAND = 1.5  # the factor within which two networks' costs are taken for alike
 _DRAWS = 4000  # of the space, from which networks are chosen
 
 
@@ -35,22 +41,26 @@ class Correlation:
     score: str
     seconds: float  # that it costs for a network, the mean
     tau: Interval  # Kendall's, over all pairs of networks
-    tau_within: Interval  # over the pairs whose FLOPs differ by less than BAND
+    tau_within: Interval  # over the pairs whose costs differ by less than BAND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
     """The table, and what it was made from."""
 
-    reference: str  # the longer training, in words
+    folder: Path
+    reference: str  # the longer training, as text
+    cost: str  # "flops" (where they are an objective) or "num_params": what like networks have in common
     correlations: tuple[Correlation, ...]
     networks: pd.DataFrame  # a row each: flops, num_params, reference, and a column for each score
     seconds: Mapping[str, float]
     is_complete: bool
 
 
-def spread_networks(space: SearchSpace, number: int, seed: int) -> tuple[Architecture, ...]:
-    """Different feasible networks, spread evenly over log FLOPs from the cheapest to the limit.
+def spread_networks(
+    space: SearchSpace, number: int, seed: int, cost: str
+) -> tuple[Architecture, ...]:
+    """Different feasible networks, spread evenly over the log of a cost from the cheapest to the dearest.
 
     Each is the nearest to its place among some thousand uniform draws: at a given cost, nothing but
     chance chooses.
@@ -58,7 +68,7 @@ def spread_networks(space: SearchSpace, number: int, seed: int) -> tuple[Archite
     rng = np.random.default_rng(seed)
     drawn = {a.fingerprint: a for _ in range(_DRAWS) if (a := space.sample(rng)) is not None}
     networks = list(drawn.values())
-    costs = np.log([count(network, space.task).flops for network in networks])
+    costs = np.log([getattr(count(network, space.task), cost) for network in networks])
     chosen = []
     for place in np.linspace(costs.min(), costs.max(), min(number, len(networks))):
         nearest = int(np.argmin(np.abs(costs - place)))
@@ -79,7 +89,7 @@ def default_proxies(base: Recipe) -> tuple[Recipe, ...]:
     return tuple(dict.fromkeys(varied))
 
 
-def measure_fidelity(
+def train_and_correlate(
     prepared: PreparedStudy,
     folder: Path,
     proxies: Sequence[Recipe],
@@ -103,7 +113,8 @@ def measure_fidelity(
         UserError: the data or the workers are not to be had.
     """
     file, space = prepared.file, prepared.space.space
-    sample = spread_networks(space, networks, file.seed)
+    cost = shown_cost(file.costs)
+    sample = spread_networks(space, networks, file.seed, cost)
     scores = pd.DataFrame(
         {
             "fingerprint": [network.fingerprint for network in sample],
@@ -118,8 +129,12 @@ def measure_fidelity(
         scores[name] = [score(network, space.task) for network in sample]
         seconds[name] = (time.perf_counter() - begin) / len(sample)
 
-    plan = [(recipe, _trainings(sample, file.seed, "", 1)) for recipe in proxies]
-    plan.append((reference, _trainings(sample, file.seed, "reference", repetitions)))
+    named = [(str(network), network) for network in sample]
+    as_in_study = plan_trainings(
+        named, [0], lambda fingerprint, _: training_seed(file.seed, fingerprint)
+    )
+    fresh = plan_trainings(named, range(repetitions), partial(reference_seed, file.seed))
+    plan = [*((recipe, as_in_study) for recipe in proxies), (reference, fresh)]
     frames, is_complete = _train_all(plan, prepared, folder, ray_address, observe)
     for recipe, frame in zip(proxies, frames[:-1], strict=True):
         scores[recipe.text] = frame["val_accuracy"]
@@ -131,7 +146,7 @@ def measure_fidelity(
     frame = frames[-1]
     truth = frame.groupby("fingerprint")["val_accuracy"].mean()
     scores["reference"] = truth
-    correlations = [_correlate(name, scores, "reference", seconds[name]) for name in seconds]
+    correlations = [_correlate(name, scores, "reference", cost, seconds[name]) for name in seconds]
     if repetitions > 1:
         name = f"one seed of {reference.text}"
         scores[name] = frame[frame["repetition"] == 0]["val_accuracy"]
@@ -139,9 +154,11 @@ def measure_fidelity(
             frame[frame["repetition"] > 0].groupby("fingerprint")["val_accuracy"].mean()
         )
         seconds[name] = float(frame["seconds"].mean())
-        correlations.append(_correlate(name, scores, "others", seconds[name]))
+        correlations.append(_correlate(name, scores, "others", cost, seconds[name]))
     result = Fidelity(
+        folder=folder,
         reference=reference.text,
+        cost=cost,
         correlations=tuple(correlations),
         networks=scores.reset_index(),
         seconds=seconds,
@@ -200,47 +217,26 @@ def _train_all(
     return frames, is_complete
 
 
-def _trainings(
-    networks: Sequence[Architecture], seed: int, purpose: str, repetitions: int
-) -> tuple[Training, ...]:
-    """Without a purpose with the seeds that a study gives."""
-
-    def seed_of(fingerprint: str, repetition: int) -> int:
-        text = f"{purpose} {repetition} {fingerprint}" if purpose else fingerprint
-        return training_seed(seed, text)
-
-    return tuple(
-        Training(
-            name=str(network),
-            architecture=network,
-            repetition=repetition,
-            seed=seed_of(network.fingerprint, repetition),
-        )
-        for repetition in range(repetitions)
-        for network in networks
-    )
-
-
 def _early_epochs(epochs: int) -> tuple[int, ...]:
     """1, 2, 4, ... below the last: where early stopping would look."""
     return tuple(2**k for k in range(epochs.bit_length()) if 2**k < epochs)
 
 
-def _correlate(name: str, scores: pd.DataFrame, truth: str, seconds: float) -> Correlation:
-    known = scores[[name, truth, "flops"]].dropna()
-    score, true, flops = (known[column].to_numpy("float64") for column in (name, truth, "flops"))
+def _correlate(
+    name: str, scores: pd.DataFrame, truth: str, cost: str, seconds: float
+) -> Correlation:
+    # A score may be the cost itself.
+    score, true, size = scores[[name, truth, cost]].dropna().to_numpy("float64").T
     return Correlation(
         score=name,
         seconds=seconds,
-        tau=bootstrap_tau(score, true, flops),
-        tau_within=bootstrap_tau(score, true, flops, BAND),
+        tau=bootstrap_tau(score, true, size),
+        tau_within=bootstrap_tau(score, true, size, BAND),
     )
 
 
 def _write(result: Fidelity, folder: Path) -> None:
     text = json.dumps(fidelity_document(result), indent=1) + "\n"
-    try:
+    with writing(folder):
         replace_file(folder / "fidelity.json", text.encode())
         replace_file(folder / "scores.csv", result.networks.to_csv(index=False).encode())
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error

@@ -68,8 +68,11 @@ class RetrainingLoop:
         number = queue.popleft()
         training = self._wanted[number]
         checkpoint = self._trainings.states.load(training.key)
-        curve = list(checkpoint.curve) if checkpoint else []
+        curve = [round(accuracy, 6) for accuracy in checkpoint.curve] if checkpoint else []
         self._running[number] = (curve, checkpoint.seconds if checkpoint else 0.0)
+        if len(curve) == self._epochs:  # its process died between the last state and the row
+            self.on_end(number)
+            return self.next()
         return Proposal(
             number=number,
             architecture=training.architecture,
@@ -103,15 +106,15 @@ class RetrainingLoop:
             self._trainings.states.drop(training.key)
         self._changed(f"{_words(training)}: {curve[-1]:.4f}")
 
-    def on_failure(self, number: int, reason: str, again: Retry = Retry.NO) -> None:
+    def on_failure(self, number: int, reason: str, retry: Retry = Retry.NO) -> None:
         """The training failed: it is repeated where that may help, else left to the next process."""
         self._running.pop(number)
         training = self._wanted[number]
         self._deaths[number] += 1
-        if again is Retry.NO or self._deaths[number] > MAX_RETRIES:
+        if retry is Retry.NO or self._deaths[number] > MAX_RETRIES:
             self.failures[_words(training)] = reason
             self._changed(f"{_words(training)} failed: {reason}")
-        elif again is Retry.ALONE:
+        elif retry is Retry.ALONE:
             self._alone.append(number)
         else:
             self._waiting.appendleft(number)

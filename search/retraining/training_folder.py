@@ -6,23 +6,23 @@ FOLDER/states/          half-done trainings and, where they are wanted, trained 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 
 from hgcnet.architecture import Architecture, Task
-from hgcnet.atomic_write import replace_file
+from hgcnet.atomic_write import replace_file, writing
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
+from search.file_lock import hold_lock
 from search.retraining.recipe import Recipe
-from search.study_file.changes import first_difference
+from search.study_file.differences import first_difference
 from search.training.checkpoints import Checkpoints
+from search.training.seeds import paired_seeds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +40,31 @@ class Training:
         return f"{self.architecture.fingerprint}-{self.seed:x}"
 
 
+def plan_trainings(
+    networks: Iterable[tuple[str, Architecture]],
+    repetitions: Iterable[int],
+    seed_of: Callable[[str, int], int],
+) -> tuple[Training, ...]:
+    """Every repetition of every network; `seed_of` takes the network's fingerprint and the repetition."""
+    networks = tuple(networks)
+    return tuple(
+        Training(
+            name=name,
+            architecture=network,
+            repetition=repetition,
+            seed=seed_of(network.fingerprint, repetition),
+        )
+        for repetition in repetitions
+        for name, network in networks
+    )
+
+
 def repeated(
     networks: Mapping[str, Architecture], repetitions: int, seed: int
 ) -> tuple[Training, ...]:
-    """The same fresh seeds for every network, so that networks can be compared in pairs.
-
-    No study trains with them: its seeds come from the networks' fingerprints.
-    """
-    seeds = np.random.SeedSequence([seed, 0x5EED]).generate_state(repetitions, np.uint64)
-    return tuple(
-        Training(name=name, architecture=network, repetition=k, seed=int(seeds[k] >> 1))
-        for k in range(repetitions)
-        for name, network in networks.items()
-    )
+    """The same fresh seeds for every network, so that networks can be compared in pairs."""
+    seeds = paired_seeds(seed, repetitions)
+    return plan_trainings(networks.items(), range(repetitions), lambda _, k: seeds[k])
 
 
 class TrainingFolder:
@@ -68,16 +80,15 @@ class TrainingFolder:
         self._rows: dict[str, dict[str, Any]] = {}
         path = folder / "recipe.json"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                replace_file(path, _to_json(recipe.document()))
-            stored = json.loads(path.read_bytes())
-            if self._table.exists():
-                self._rows = json.loads(self._table.read_bytes())
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not path.exists():
+                    replace_file(path, _to_json(recipe.document()))
+                stored = json.loads(path.read_bytes())
+                if self._table.exists():
+                    self._rows = json.loads(self._table.read_bytes())
             if not (isinstance(stored, dict) and isinstance(self._rows, dict)):
                 raise ValueError("it holds something else")
-        except OSError as error:
-            raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
         except ValueError as error:
             raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
         given = json.loads(_to_json(recipe.document()))
@@ -125,10 +136,8 @@ class TrainingFolder:
             "curve": list(curve),
             **measured,
         }
-        try:
+        with writing(self._table):
             replace_file(self._table, _to_json(self._rows))
-        except OSError as error:
-            raise RunError(f"{self._table}: cannot be written: {error.strerror}") from error
 
     def frame(self, trainings: Sequence[Training], task: Task) -> pd.DataFrame:
         """The finished ones among some trainings, a row each, in their order."""
@@ -158,18 +167,10 @@ def locked_folder(folder: Path) -> Iterator[None]:
     Raises:
         RunError: another one is there, or it cannot be written.
     """
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(f"{folder}: another process trains here; wait for it") from None
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
-    try:
+    with hold_lock(folder / "lock", lambda: "another process trains here; wait for it"):
         yield
-    finally:
-        lock.release()
 
 
 def _to_json(document: Any) -> bytes:

@@ -1,7 +1,7 @@
 """The samplers by the name that a study file gives them, all behind the feasible wrapper."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from optuna.exceptions import ExperimentalWarning
@@ -11,30 +11,30 @@ from search.optuna_space import OptunaSpace
 from search.samplers.feasible import FeasibleSampler
 
 
-def _tpe(space: OptunaSpace, seen: set[str], seed: int) -> BaseSampler:
+def _tpe(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
-def _nsga2(space: OptunaSpace, seen: set[str], seed: int) -> BaseSampler:
+def _nsga2(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> BaseSampler:
     # A population of 20 reached random search's hypervolume earlier than Optuna's default of 50.
     return NSGAIISampler(seed=seed, population_size=20)
 
 
-def _gp(space: OptunaSpace, seen: set[str], seed: int) -> BaseSampler:
+def _gp(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> BaseSampler:
     return GPSampler(seed=seed)
 
 
-def _known_cost(space: OptunaSpace, seen: set[str], seed: int) -> BaseSampler:
+def _known_cost(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> BaseSampler:
     from search.samplers.known_cost import KnownCostSampler  # scikit-learn takes a second to load
 
-    return KnownCostSampler(space, seen, seed)
+    return KnownCostSampler(space, costs, seen, seed)
 
 
 # The number is how often a proposal that may not be trained is asked for again. The GP, whose next
 # proposal is nearly the same, and costs half a second, is asked less often.
-_Create = Callable[[OptunaSpace, set[str], int], BaseSampler]
+_Create = Callable[[OptunaSpace, Sequence[str], set[str], int], BaseSampler]
 
 
 _SAMPLERS: Mapping[str, tuple[_Create | None, int]] = {
@@ -46,9 +46,14 @@ _SAMPLERS: Mapping[str, tuple[_Create | None, int]] = {
 }
 
 
-def create_sampler(kind: str, space: OptunaSpace, seen: set[str], seed: int) -> FeasibleSampler:
-    """A sampler of the named kind that proposes only feasible networks outside `seen`."""
+def create_sampler(
+    kind: str, space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int
+) -> FeasibleSampler:
+    """A sampler of the named kind that proposes only feasible networks outside `seen`.
+
+    `costs` are the study's objectives beside the accuracy.
+    """
     create, max_tries = _SAMPLERS[kind]
     inner_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
-    inner = create(space, seen, inner_seed) if create is not None else None
+    inner = create(space, costs, seen, inner_seed) if create is not None else None
     return FeasibleSampler(space, seen, np.random.default_rng(draw_seed), inner, max_tries)

@@ -1,29 +1,27 @@
-"""Expected hypervolume improvement where the cost is known and the accuracy is normally distributed.
+"""Expected hypervolume improvement where the costs are known and the accuracy is normally distributed.
 
-With one known objective the improvement of a network is a sum over the steps of the front to the right
-of its cost: the step's width times how far its accuracy rises over the step. The expectation of each
-term is that of expected improvement (Jones, Schonlau, Welch 1998), so the whole is in closed form.
+The networks of the front divide the plane of the costs (of one cost: its axis) into rectangles, over each
+of which they reach one accuracy, its level. The improvement of a network is a sum over the rectangles: the
+area of the part where it is no dearer, times how far its accuracy rises above the level. The expectation of
+each term is that of expected improvement (Jones, Schonlau, Welch 1998), so the whole is in closed form.
 """
 
+from bisect import bisect_right
+
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from hgcnet.arrays import Floats
-from search.pareto import HypervolumeBounds
+from search.pareto import non_dominated
 
-
-def normalised_cost(flops: Floats, bounds: HypervolumeBounds) -> Floats:
-    """FLOPs (N,) on the hypervolume's axis: 0 for the fewest, 1 at the reference."""
-    width = np.log(bounds.flops_high) - np.log(bounds.flops_low)
-    cost: Floats = (np.log(flops) - np.log(bounds.flops_low)) / (width if width > 0 else 1.0)
-    return np.maximum(cost, 0.0)
+_AT_ONCE = 2_000_000  # networks times rectangles: a bound on the memory
 
 
 def expected_improvement(
     mean: Floats,
     std: Floats,
-    cost: Floats,
-    front_cost: Floats,
+    costs: Floats,
+    front_costs: Floats,
     front_accuracy: Floats,
     floor: float,
 ) -> Floats:
@@ -32,20 +30,71 @@ def expected_improvement(
     Args:
         mean: of the accuracy, (N,).
         std: of the accuracy, (N,), above 0.
-        cost: normalised, (N,); at 1 and above nothing is gained.
-        front_cost: of the networks that are known, (M,), in any order, dominated ones too.
-        front_accuracy: theirs.
+        costs: normalised, (N, k) for one or two costs; with one at 1 or above nothing is gained.
+        front_costs: of the networks that are known, (M, k), in any order, dominated ones too.
+        front_accuracy: theirs, (M,).
         floor: the reference accuracy.
     """
-    order = np.argsort(front_cost, kind="stable")
-    # From each step's left end on, the accuracy that is reached already.
-    left = np.concatenate([[-np.inf], front_cost[order]])
-    level = np.maximum.accumulate(np.concatenate([[floor], front_accuracy[order]]))
-    rises = np.concatenate([[True], np.diff(level) > 0])
-    left, level = left[rises], level[rises]
-    right = np.minimum(np.append(left[1:], 1.0), 1.0)
-    width = np.maximum(right - np.maximum(left, cost[:, None]), 0.0)  # (N, steps)
-    z = (mean[:, None] - level) / std[:, None]
-    gain = (mean[:, None] - level) * norm.cdf(z) + std[:, None] * norm.pdf(z)
-    total: Floats = (width * gain).sum(axis=1)
+    low, high, level = rectangles(front_costs, front_accuracy, floor)
+    levels, starts = np.unique(
+        level, return_index=True
+    )  # the rectangles of one level are neighbours
+    total = np.empty(len(mean))
+    step = max(1, _AT_ONCE // len(level))
+    for rows in (slice(start, start + step) for start in range(0, len(mean), step)):
+        areas = np.add.reduceat(_areas(costs[rows], low, high), starts, axis=1)  # (n, levels)
+        total[rows] = (areas * _gains(mean[rows], std[rows], levels)).sum(axis=1)
     return total
+
+
+def rectangles(
+    front_costs: Floats, front_accuracy: Floats, floor: float
+) -> tuple[Floats, Floats, Floats]:
+    """What lies below the costs of 1, in rectangles over which one accuracy is reached, rising levels first.
+
+    The networks come in turn, the most accurate first. Each takes what lies beyond its costs and was not
+    taken before, in as many rectangles as there are steps in the staircase of those before it, which lose
+    the steps that it dominates. So m networks make at most 2 m + 1 rectangles, the last of the floor.
+
+    Returns:
+        the lower corners (R, k), which may be -inf, the upper corners (R, k), and the levels (R,).
+    """
+    within = (front_accuracy > floor) & (front_costs < 1).all(axis=1)
+    costs, accuracy = front_costs[within], front_accuracy[within]
+    is_kept = non_dominated(np.column_stack([-accuracy, costs]))
+    costs, accuracy = costs[is_kept], accuracy[is_kept]
+    order = np.argsort(-accuracy, kind="stable")
+    # One cost is two of which the second is nothing.
+    corners = np.full((len(order) + 1, 2), -np.inf)  # the last is the floor's
+    corners[:-1, : costs.shape[1]] = costs[order]
+    levels = [*accuracy[order].tolist(), floor]
+    steps_x, steps_y = [-np.inf, 1.0], [1.0, -np.inf]  # the staircase: rising, falling
+    found: list[tuple[float, float, float, float, float]] = []
+    for (x, y), level in zip(corners.tolist(), levels, strict=True):
+        first = step = bisect_right(steps_x, x)
+        left, top = x, steps_y[step - 1]
+        while top > y:
+            found.append((left, y, steps_x[step], top, level))
+            left, top, step = steps_x[step], steps_y[step], step + 1
+        if step > first:
+            steps_x[first : step - 1], steps_y[first : step - 1] = [x], [y]
+    cut = np.array(found[::-1])
+    k = costs.shape[1]
+    return cut[:, :k], cut[:, 2 : 2 + k], cut[:, 4]
+
+
+def _areas(costs: Floats, low: Floats, high: Floats) -> Floats:
+    """The areas of the parts of rectangles (R, k) that lie beyond costs (n, k), (n, R)."""
+    areas: Floats = np.ones(1)
+    for column, left, right in zip(costs.T, low.T, high.T, strict=True):
+        areas = areas * np.maximum(right - np.maximum(left, column[:, None]), 0.0)
+    return areas
+
+
+def _gains(mean: Floats, std: Floats, levels: Floats) -> Floats:
+    """The expected improvement over each level (L,), (n, L)."""
+    above = mean[:, None] - levels
+    z = above / std[:, None]
+    density = np.exp(-(z**2) / 2.0) / np.sqrt(2 * np.pi)
+    gains: Floats = above * ndtr(z) + std[:, None] * density
+    return gains

@@ -1,13 +1,14 @@
-"""KnownCostSampler: learns the accuracy alone, as FLOPs are known before any training.
+"""KnownCostSampler: learns the accuracy alone, as FLOPs and params are known before any training.
 
 It proposes the network that is expected to enlarge the hypervolume most. The accuracy comes from a
 Gaussian process; the front from its means, as single accuracies are noisy and the best of many are the
 luckiest. It learns from all epochs of a training, also of one that was stopped early. Candidates are some
-thousand feasible networks and, in a few rounds of local search, the neighbours of the estimated front and
-of the best candidates.
+thousand feasible networks and, in a few rounds of local search, the neighbours of the front by the
+estimated accuracies and of the best candidates.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from optuna import Study
@@ -18,11 +19,11 @@ from optuna.trial import FrozenTrial
 from hgcnet.arrays import Floats, Ints
 from search.estimation.features import features_of
 from search.estimation.gaussian_process import create_accuracy_model
-from search.estimation.observations import Observations, TrialReader, flops_of, learn
+from search.estimation.observations import Observations, TrialReader, learn
 from search.optuna_space import OptunaSpace
-from search.pareto import HypervolumeBounds
-from search.samplers.ehvi import expected_improvement, normalised_cost
-from space.search_space import SearchSpace
+from search.pareto import HypervolumeBounds, non_dominated, normalised_costs
+from search.samplers.ehvi import expected_improvement
+from search.samplers.stored_bounds import bounds_of, read_bounds
 
 START = 3  # finished trainings before there is a model
 _CANDIDATES = 2000
@@ -32,16 +33,18 @@ _FRONT = 50  # networks of the front whose neighbours are looked at
 
 
 class KnownCostSampler(BaseSampler):
-    """Proposes by the expected hypervolume improvement in (log FLOPs, accuracy).
+    """Proposes by the expected hypervolume improvement in (log costs, accuracy).
 
-    Until START trainings have finished, proposals spread over log FLOPs. The cost of a proposal is
+    Until START trainings have finished, proposals spread over the log costs. The cost of a proposal is
     bounded, however many trials there are: see `AccuracyModel`, and the constants above.
 
-    `seen` holds the fingerprints of everything proposed so far; it is only read.
+    `costs` are the study's objectives beside the accuracy, in their order. `seen` holds the
+    fingerprints of everything proposed so far; it is only read.
     """
 
-    def __init__(self, space: OptunaSpace, seen: set[str], seed: int) -> None:
+    def __init__(self, space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> None:
         self._space = space
+        self._costs = costs
         self._seen = seen
         self._rng = np.random.default_rng(seed)
         self._model = create_accuracy_model(space.space, self._rng)
@@ -70,7 +73,7 @@ class KnownCostSampler(BaseSampler):
         if len(seen.finished) < START:
             order = self._spread(candidates, seen.points)
         else:
-            candidates, order = self._improve(candidates, seen, _bounds(study, space))
+            candidates, order = self._improve(candidates, seen, self._bounds(study))
         for row in order:
             architecture = space.architecture_at(candidates[row])
             if architecture.fingerprint not in self._seen:
@@ -78,9 +81,13 @@ class KnownCostSampler(BaseSampler):
         return {}
 
     def _spread(self, candidates: Ints, taken: Ints) -> Ints:
-        """The candidates by their distance in log FLOPs from what was taken, the farthest first."""
+        """The candidates by their distance from what was taken, in the mean of the log costs, the
+        farthest first."""
         space = self._space.space
-        costs, others = np.log(flops_of(space, candidates)), np.log(flops_of(space, taken))
+        costs, others = (
+            np.log(space.costs_of(points, self._costs)).mean(axis=1)
+            for points in (candidates, taken)
+        )
         if not len(others):
             return np.arange(len(candidates))
         distance = np.abs(costs[:, None] - others).min(axis=1)
@@ -93,17 +100,18 @@ class KnownCostSampler(BaseSampler):
         space = self._space.space
         learn(self._model, space, seen)
         taken = np.concatenate([seen.finished, seen.pending])
-        estimated, _ = self._model.predict(features_of(space, taken))
-        cost = normalised_cost(flops_of(space, taken), bounds)
+        accuracy, _ = self._model.predict(features_of(space, taken))
+        costs = normalised_costs(space.costs_of(taken, self._costs), bounds)
+        front = _front(accuracy, costs)
+        taken, accuracy, costs = taken[front], accuracy[front], costs[front]
         floor = bounds.reference_accuracy or 0.0
 
         def gain(points: Ints) -> Floats:
             mean, std = self._model.predict(features_of(space, points))
-            flops = normalised_cost(flops_of(space, points), bounds)
-            return expected_improvement(mean, std, flops, cost, estimated, floor)
+            of_points = normalised_costs(space.costs_of(points, self._costs), bounds)
+            return expected_improvement(mean, std, of_points, costs, accuracy, floor)
 
-        front = taken[_staircase(cost, estimated)][-_FRONT:]
-        candidates = np.concatenate([candidates, space.neighbour_points(front)])
+        candidates = np.concatenate([candidates, space.neighbour_points(taken[-_FRONT:])])
         gains = gain(candidates)
         for _ in range(_ROUNDS):
             best = candidates[np.argsort(-gains, kind="stable")[:_KEPT]]
@@ -112,20 +120,17 @@ class KnownCostSampler(BaseSampler):
             gains = np.concatenate([gains, gain(found)])
         return candidates, np.argsort(-gains, kind="stable")
 
+    def _bounds(self, study: Study) -> HypervolumeBounds:
+        """What the study's hypervolume is measured against; from chance, while that is not known."""
+        space = self._space.space
+        stored = read_bounds(study, space, self._costs)
+        bounds = bounds_of(space, self._costs, None) if stored is None else stored
+        if bounds.reference_accuracy is None:
+            return replace(bounds, reference_accuracy=1 / space.task.num_classes)
+        return bounds
 
-def _staircase(cost: Floats, accuracy: Floats) -> Ints:
-    """The rows (M,) that no cheaper row equals in accuracy, from the cheapest on."""
-    order = np.lexsort((-accuracy, cost))
-    reached = np.maximum.accumulate(accuracy[order])
-    rows: Ints = order[np.concatenate([[True], reached[1:] > reached[:-1]])]
-    return rows
 
-
-def _bounds(study: Study, space: SearchSpace) -> HypervolumeBounds:
-    """What the study's hypervolume is measured against; from chance, while that is not known."""
-    low, high = space.flops_bounds()
-    stored: dict[str, Any] = {"flops_low": low, "flops_high": high, "reference_accuracy": None}
-    stored |= study.user_attrs.get("hypervolume", {})
-    if stored["reference_accuracy"] is None:
-        stored["reference_accuracy"] = 1 / space.task.num_classes
-    return HypervolumeBounds(**stored)
+def _front(accuracy: Floats, costs: Floats) -> Ints:
+    """The rows (M,), (M, k) that no other dominates, from the least accurate on."""
+    rows = np.flatnonzero(non_dominated(np.column_stack([-accuracy, costs])))
+    return rows[np.argsort(accuracy[rows], kind="stable")]

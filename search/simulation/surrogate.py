@@ -84,11 +84,6 @@ class Surrogate:
             self._known[key] = (row[:-1], float(np.exp(row[-1])))
         return self._known[key]
 
-    def accuracy_of(self, points: Ints) -> Floats:
-        """The noise-free last accuracy of points (N, axes)."""
-        found: Floats = self._trees.predict(features_of(self._space, points))[:, -2]
-        return found
-
     def curve(self, architecture: Architecture, seed: int) -> Floats:
         """What a training would show: the truth with noise that the seed and the network fix."""
         rng = np.random.default_rng([seed, int(architecture.fingerprint, 16)])

@@ -1,7 +1,6 @@
 """A search without training: the samplers, the rungs and the loop of studies under a virtual clock."""
 
 import heapq
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
@@ -18,12 +17,13 @@ from optuna.storages import InMemoryStorage
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
 from search.optuna_space import OptunaSpace
-from search.pareto import HypervolumeBounds, non_dominated, normalised_hypervolume
-from search.simulation.surrogate import Surrogate
+from search.pareto import HypervolumeBounds, running_hypervolume
+from search.samplers.stored_bounds import bounds_of
+from search.simulation.surrogate import Quality, Surrogate, cross_validate
 from search.simulation.table import read_table
 from search.study.search_loop import SearchLoop
 from search.study.writer import StudyWriter
-from search.study_file.changes import first_difference
+from search.study_file.differences import first_difference
 from search.study_file.schema import StudyFile
 from search.workers.protocol import Proposal, Wait
 from space.search_space import SearchSpace
@@ -40,12 +40,9 @@ class TabulatedSpace:
     @property
     def bounds(self) -> HypervolumeBounds:
         """The hypervolume's, by the noise-free accuracy of the cheapest network."""
-        low, high = self.space.space.flops_bounds()
-        return HypervolumeBounds(
-            flops_low=low,
-            flops_high=high,
-            reference_accuracy=float(self.surrogate.truth(self.space.space.cheapest())[0][-1]),
-        )
+        space = self.space.space
+        reference = float(self.surrogate.truth(space.cheapest())[0][-1])
+        return bounds_of(space, self.file.costs, reference)
 
 
 def read_tabulated_space(file: StudyFile, table: Path) -> tuple[TabulatedSpace, pd.DataFrame]:
@@ -57,8 +54,8 @@ def read_tabulated_space(file: StudyFile, table: Path) -> tuple[TabulatedSpace, 
     """
     rows, made_by, task = read_table(table)
     for key in ("data", "space", "limits", "proxy"):
-        given, stored = (json.loads(json.dumps(f.document[key])) for f in (file, made_by))
-        if (difference := first_difference({key: stored}, {key: given})) is not None:
+        stored, given = ({key: f.document[key]} for f in (made_by, file))
+        if (difference := first_difference(stored, given)) is not None:
             path, old, new = difference
             raise RunError(
                 f"{table}: is of a study with {path} = {old!r}, but {file.source} has {new!r}"
@@ -79,12 +76,13 @@ def simulate_search(
     """One search, to `trials` trained networks; a row for each, in the order in which they ended.
 
     The search sees noisy accuracies; the same network has the same noise in every search of this seed.
-    The hypervolume is that of the noise-free accuracies of all that finished.
+    The hypervolume is that of the noise-free accuracies of all that finished, by the costs that are the
+    study's objectives.
 
     Returns:
         columns: trained (1, 2, ...), seconds (of the virtual clock), epochs (trained in all so far),
-        hypervolume, number (of the trial), point (in the space), flops, accuracy (noise-free; NaN for
-        what was stopped), truth (noise-free, of that too), observed (the last one that was seen).
+        hypervolume, number (of the trial), point (in the space), flops, num_params, accuracy (noise-free;
+        NaN for what was stopped), truth (noise-free, of that too), observed (the last one that was seen).
     """
     file = replace(
         world.file,
@@ -101,17 +99,8 @@ def simulate_search(
     rows = clock.run()
     frame = pd.DataFrame(rows)
     frame.insert(0, "trained", np.arange(1, len(frame) + 1))
-    bounds = world.bounds
-    finished = frame["accuracy"].notna()
-    volumes, best = [], np.empty((0, 2))
-    for accuracy, flops, is_finished in zip(
-        frame["accuracy"], frame["flops"], finished, strict=True
-    ):
-        if is_finished:
-            best = np.vstack([best, (accuracy, flops)])
-            best = best[non_dominated(best * [-1, 1])]
-        volumes.append(normalised_hypervolume(best[:, 0], best[:, 1], bounds))
-    frame["hypervolume"] = volumes
+    costs = frame[list(file.costs)]
+    frame["hypervolume"] = running_hypervolume(frame["accuracy"], costs, world.bounds)
     return frame
 
 
@@ -159,18 +148,59 @@ class _Clock:
         is_finished = epoch == self._world.file.proxy.epochs
         space = self._world.space.space
         truth = float(self._world.surrogate.truth(proposal.architecture)[0][-1])
+        cost = count(proposal.architecture, space.task)
         self._rows.append(
             {
                 "seconds": now,
                 "epochs": self._epochs,
                 "number": proposal.number,
                 "point": space.point_of(proposal.architecture).tolist(),
-                "flops": count(proposal.architecture, space.task).flops,
+                "flops": cost.flops,
+                "num_params": cost.num_params,
                 "accuracy": truth if is_finished else np.nan,
                 "truth": truth,
                 "observed": observed,
             }
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """Searches by several samplers on one table."""
+
+    page: Path  # of figures
+    surrogate: Quality  # how well the table predicts networks that are not in it
+    searches: pd.DataFrame  # as `simulate_searches` gives them
+    summary: pd.DataFrame  # as `summarise_searches` gives it
+
+
+def simulate_samplers(
+    file: StudyFile,
+    table: Path,
+    page: Path,
+    *,
+    samplers: Sequence[str],
+    workers: int,
+    trials: int,
+    seeds: int,
+    observe: Callable[[str, int], None] = lambda sampler, seed: None,
+) -> Simulation:
+    """Simulates a study with every sampler and every seed on a table of its space.
+
+    Args:
+        page: where its figures will be.
+
+    Raises:
+        UserError: as `read_tabulated_space`.
+    """
+    world, rows = read_tabulated_space(file, table)
+    quality = cross_validate(rows, world.space.space)
+    searches = simulate_searches(
+        world, samplers=samplers, workers=workers, trials=trials, seeds=seeds, observe=observe
+    )
+    return Simulation(
+        page=page, surrogate=quality, searches=searches, summary=summarise_searches(searches)
+    )
 
 
 def simulate_searches(

@@ -7,6 +7,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.workers.protocol import MAX_RETRIES
 
+RETRY = (
+    "again"  # the user attribute with the Retry of a failed trial; so stored since the first format
+)
 # Reasons of failures that are not the network's fault.
 INTERRUPTED = "interrupted"  # its driver died
 STOPPED = "stopped on request"
@@ -16,7 +19,7 @@ UNPLANNED = "interrupted before it was planned"  # so there is nothing to repeat
 def failed_for_good(trial: FrozenTrial) -> bool:
     """Whether a training failed and is not repeated."""
     attributes = trial.user_attrs
-    is_over = "again" not in attributes and attributes.get("failure") != UNPLANNED
+    is_over = RETRY not in attributes and attributes.get("failure") != UNPLANNED
     return trial.state == TrialState.FAIL and is_over
 
 

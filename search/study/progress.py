@@ -15,9 +15,8 @@ class Progress:
     stopped: int
     failed: int
     running: int
-    best_accuracy: float  # NaN while nothing is finished
-    hypervolume: float  # NaN until the reference accuracy is known
-    front_size: int
+    highest_accuracy: float  # measured; NaN while nothing is finished
+    hypervolume: float  # of what was measured; NaN until the reference accuracy is known
     seconds: float  # since this driver began
     seconds_left: float  # NaN while nothing was trained since then
     message: str = ""  # what just happened, in a few words
@@ -40,12 +39,10 @@ def progress_lines(progress: "Progress") -> tuple[str, str]:
     if progress.seconds_left > 0:  # it may be NaN
         counts += f", {duration(progress.seconds_left)} left"
     found = []
-    if not math.isnan(progress.best_accuracy):
-        found.append(f"best {progress.best_accuracy:.4f}")
+    if not math.isnan(progress.highest_accuracy):
+        found.append(f"highest accuracy {progress.highest_accuracy:.4f}")
     if not math.isnan(progress.hypervolume):
         found.append(f"hypervolume {progress.hypervolume:.4f}")
-    if progress.front_size:
-        found.append(f"front of {progress.front_size}")
     return counts, ", ".join(found)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from filelock import FileLock, Timeout
 
 from hgcnet.architecture import (
     Architecture,
@@ -19,8 +18,9 @@ from hgcnet.architecture import (
     read_architecture,
     write_architecture,
 )
-from hgcnet.atomic_write import replace_file
+from hgcnet.atomic_write import replace_file, writing
 from hgcnet.errors import ArchitectureError, RunError
+from search.file_lock import hold_lock
 from search.study.storage import sqlite_url, without_password
 
 
@@ -97,7 +97,7 @@ class RunFolder:
             RunError: it cannot be written.
         """
         header = "".join(f"# {name} {version}\n" for name, version in versions.items())
-        try:
+        with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             if not self.exists:
                 if storage_url is not None:
@@ -106,8 +106,6 @@ class RunFolder:
                     )
                 text = f"# As the study was started, with every default. Written by hgcnas.\n{header}\n"
                 replace_file(self.study_file, (text + tomli_w.dumps(dict(document))).encode())
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -116,24 +114,19 @@ class RunFolder:
         Raises:
             RunError: another driver has it; the message names that one.
         """
-        lock = FileLock(self.path / "driver.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunError(
-                f"{self.path}: the study is being run by {self.driver or 'another process'}; "
-                "a study has one driver at a time"
-            ) from None
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be locked: {error.strerror}") from error
-        try:
-            since = datetime.now(UTC).isoformat(timespec="seconds")
-            holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-            replace_file(self._holder, json.dumps(holder).encode())
-            yield
-        finally:
-            self._holder.unlink(missing_ok=True)
-            lock.release()
+
+        def refusal() -> str:
+            holder = self.driver or "another process"
+            return f"the study is being run by {holder}; a study has one driver at a time"
+
+        with hold_lock(self.path / "driver.lock", refusal):
+            try:
+                since = datetime.now(UTC).isoformat(timespec="seconds")
+                holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+                replace_file(self._holder, json.dumps(holder).encode())
+                yield
+            finally:
+                self._holder.unlink(missing_ok=True)
 
     @property
     def driver(self) -> str | None:
@@ -158,14 +151,12 @@ class RunFolder:
     def put_in_queue(self, name: str, architecture: Architecture) -> None:
         """Leaves an architecture for the driver, which alone writes to the study."""
         queue = self.path / "queue"
-        try:
+        with writing(queue):
             queue.mkdir(exist_ok=True)
             path = queue / f"{architecture.fingerprint}.toml"
             write_architecture(
                 path, ArchitectureFile(architecture=architecture, provenance={"name": name})
             )
-        except OSError as error:
-            raise RunError(f"{queue}: cannot be written: {error.strerror}") from error
 
     def next_enqueued(self) -> dict[str, Architecture]:
         """What was left in the queue since the last call, by name.

@@ -5,7 +5,6 @@ Whatever runs the trainings (Ray Tune, or a simulator) calls `next`, `on_epoch`,
 """
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,8 +17,9 @@ from hgcnet.complexity import count
 from hgcnet.errors import RunError, SpaceError
 from search.early_stopping.rungs import Rungs
 from search.optuna_space import OptunaSpace
-from search.pareto import non_dominated, normalised_hypervolume
-from search.study.attributes import STOPPED, failed_for_good, seconds_used
+from search.pareto import normalised_hypervolume
+from search.study.attributes import STOPPED, failed_for_good
+from search.study.budget import BudgetUse
 from search.study.progress import Progress
 from search.study.writer import StudyWriter
 from search.study_file.schema import StudyFile
@@ -28,8 +28,6 @@ from search.workers.protocol import Proposal, Retry, Wait
 
 if TYPE_CHECKING:
     from search.early_stopping.front_chance import FrontChance
-
-MIN_FAILURES = 5  # fewer never stop a study, whatever their share
 
 
 class SearchLoop:
@@ -49,27 +47,26 @@ class SearchLoop:
         self._space = space
         self._writer = writer
         self._observe = observe
+        self._after_each_event: Callable[[], None] = lambda: None
         self._next_enqueued = next_enqueued
         self._checkpoints = checkpoints
         self._running: dict[int, Proposal] = {}
         self._curves: dict[int, list[float]] = {}
         self._seconds: dict[int, float] = {}
         self._first_trials: dict[str, int] = {}  # fingerprint -> the number it has in the rungs
-        self._results: list[tuple[float, int]] = []  # accuracy and FLOPs of what is finished
-        self._stopped = self._failed = 0
-        self._failed_now = 0  # since this driver began
+        self._results: list[tuple[float, ...]] = []  # accuracy and costs of what is finished
+        self._hypervolume = math.nan  # of those
         self._stop_requested = False
-        self._begin = time.monotonic()
-        self._trained_before = 0
         self.end_reason = ""
 
-        self.interrupted_before = writer.close_interrupted()
+        writer.close_interrupted()
         self._bounds = writer.hypervolume_bounds()
         self._rungs = self._create_rungs()
-        self._belief = self._create_belief()
+        self._front_chance = self._create_front_chance()
+        self._budget = BudgetUse(file.budget, writer.frozen_trials())
         self._replay()
-        self._used_before = seconds_used(writer.trials())
-        self._trained_before = self._trained
+        self._measure()
+        self._budget.start()
         writer.enqueue_retries()
         if checkpoints is not None:
             checkpoints.keep_only(writer.unfinished())
@@ -112,12 +109,12 @@ class SearchLoop:
         if epoch >= self._file.proxy.epochs:
             return False
         goes_on = self._decide(number, proposal.architecture, epoch, accuracy)
-        if self._belief is not None and epoch in self._file.rung_epochs:
-            goes_on = self._belief.goes_on(
-                self._writer.trials(),
+        if self._front_chance is not None and epoch in self._file.rung_epochs:
+            goes_on = self._front_chance.goes_on(
+                self._writer.frozen_trials(),
                 proposal.architecture,
                 self._curves[number],
-                self._to_come() - 1,
+                self._budget.to_come() - 1,
             )
         self._changed()
         # What people asked for is trained to the end: it is what the others are compared with.
@@ -134,43 +131,45 @@ class SearchLoop:
         if len(curve) < self._file.proxy.epochs:
             self._writer.tell_stopped(proposal, curve, seconds)
             self._drop_checkpoint(proposal)
-            self._stopped += 1
+            self._budget.stopped += 1
             self._changed(f"trial {number} stopped after {len(curve)} epochs at {curve[-1]:.4f}")
             return
         self._writer.tell_finished(proposal, curve, seconds)
         self._drop_checkpoint(proposal)
-        self._results.append((curve[-1], self._flops(proposal.architecture)))
-        self._take_reference(proposal.origin, curve[-1])
+        self._add_result(proposal.architecture, curve[-1], proposal.origin)
+        self._measure()
         self._changed(f"trial {number} finished at {curve[-1]:.4f}: {proposal.architecture}")
 
-    def on_failure(self, number: int, reason: str, again: Retry = Retry.NO) -> None:
+    def on_failure(self, number: int, reason: str, retry: Retry = Retry.NO) -> None:
         """The training failed.
 
         Raises:
             RunError: too many of this driver's trainings failed.
         """
         proposal, curve, seconds = self._pop(number)
-        if again is Retry.ALONE and proposal.alone:
-            again = Retry.NO
-        again = self._writer.tell_failed(proposal, reason, curve, seconds, again)
-        if again is Retry.SOON:
+        if retry is Retry.ALONE and proposal.alone:
+            retry = Retry.NO
+        retry = self._writer.tell_failed(proposal, reason, curve, seconds, retry)
+        if retry is Retry.SOON:
             self._writer.enqueue_retries()
-            self._changed(f"trial {number} is repeated: {reason}")
+            self._changed(f"trial {number} is retried: {reason}")
             return
-        if again is Retry.NO:
-            self._failed += 1
+        if retry is Retry.NO:
+            self._budget.failed += 1
             self._take_reference(proposal.origin, None)
+            self._measure()
             self._drop_checkpoint(proposal)
-        self._failed_now += 1
-        self._changed(f"trial {number} {'waits' if again is Retry.ALONE else 'failed'}: {reason}")
-        tried = self._trained - self._trained_before + self._failed_now
-        too_many = self._failed_now > self._file.budget.max_failure_share * tried
-        if too_many and self._failed_now >= MIN_FAILURES:
+        self._budget.count_failure()
+        self._changed(f"trial {number} {'waits' if retry is Retry.ALONE else 'failed'}: {reason}")
+        try:
+            self._budget.check_failures(reason)
+        except RunError:
             self._stop_requested = True
-            raise RunError(
-                f"{self._failed_now} of {tried} trainings failed, more than budget.max_failure_share "
-                f"allows; the last one said: {reason}"
-            )
+            raise
+
+    def after_each_event(self, call: Callable[[], None]) -> None:
+        """Has this called whenever the study has changed."""
+        self._after_each_event = call
 
     def request_stop(self) -> None:
         """Nothing more is started."""
@@ -192,48 +191,25 @@ class SearchLoop:
 
     def progress(self, message: str = "") -> Progress:
         """The study now."""
-        accuracy = np.array([result[0] for result in self._results])
-        flops = np.array([result[1] for result in self._results], dtype=np.float64)
-        elapsed = time.monotonic() - self._begin
-        since = self._trained - self._trained_before
-        left = self._file.budget.trials - self._trained
-        front = non_dominated(np.stack([-accuracy, flops], axis=1)) if len(accuracy) else accuracy
+        budget = self._budget
         return Progress(
-            budget=self._file.budget.trials,
-            finished=len(self._results),
-            stopped=self._stopped,
-            failed=self._failed,
+            budget=budget.trials,
+            finished=budget.finished,
+            stopped=budget.stopped,
+            failed=budget.failed,
             running=len(self._running),
-            best_accuracy=float(accuracy.max(initial=-math.inf)) if len(accuracy) else math.nan,
-            hypervolume=normalised_hypervolume(accuracy, flops, self._bounds),
-            front_size=int(front.sum()),
-            seconds=elapsed,
-            seconds_left=elapsed / since * left if since else math.nan,
+            highest_accuracy=max((result[0] for result in self._results), default=math.nan),
+            hypervolume=self._hypervolume,
+            seconds=budget.seconds,
+            seconds_left=budget.seconds_left,
             message=message,
         )
-
-    @property
-    def _trained(self) -> int:
-        return len(self._results) + self._stopped
-
-    def _to_come(self) -> int:
-        """About how many more networks the budget lets end, those that run included."""
-        budget = self._file.budget
-        to_come = budget.trials - self._trained
-        if budget.hours is not None:
-            used = self._used()
-            to_come = min(to_come, int(self._trained * (3600 * budget.hours / used - 1)))
-        return max(to_come, 1)
-
-    def _used(self) -> float:
-        """Seconds, of earlier drivers too."""
-        return self._used_before + time.monotonic() - self._begin
 
     def _ask(self) -> Proposal | None:
         """The next proposal. What has to be alone comes last: then nothing waits for its sake."""
         crowded = len(self._writer.due_retries(Retry.ALONE))
         proposal = None
-        if self._trained + len(self._running) + crowded < self._file.budget.trials:
+        if self._budget.trained + len(self._running) + crowded < self._budget.trials:
             proposal = self._writer.ask()
         if proposal is None and crowded:
             self._writer.enqueue_retries(Retry.ALONE)
@@ -264,49 +240,51 @@ class SearchLoop:
         chance = 1 / self._space.space.task.num_classes
         self._bounds = self._writer.set_reference_accuracy(chance if accuracy is None else accuracy)
 
+    def _add_result(self, architecture: Architecture, accuracy: float, origin: str | None) -> None:
+        """A training reached its last epoch."""
+        self._budget.finished += 1
+        self._results.append((accuracy, *self._costs(architecture)))
+        self._take_reference(origin, accuracy)
+
+    def _measure(self) -> None:
+        """The hypervolume of what is finished."""
+        rows = np.array(self._results, dtype=np.float64).reshape(-1, 1 + len(self._file.costs))
+        self._hypervolume = normalised_hypervolume(rows[:, 0], rows[:, 1:], self._bounds)
+
     def _reason_to_start_nothing(self) -> str | None:
-        budget = self._file.budget
         if self._stop_requested:
             return "stopped on request"
-        if budget.hours is not None and self._used() > 3600 * budget.hours:
-            return f"its {budget.hours:g} hours are used"
-        if self._trained + len(self._running) >= budget.trials:
-            return f"its budget of {budget.trials} trials is used"
-        return None
+        return self._budget.reason_to_stop(len(self._running))
 
     def _create_rungs(self) -> Rungs | None:
         early = self._file.early_stopping
-        return (
-            Rungs(self._file.rung_epochs, early.reduction_factor)
-            if early.kind == "moasha"
-            else None
-        )
-
-    def _create_belief(self) -> "FrontChance | None":
-        if self._file.early_stopping.kind != "belief":
+        if early.kind != "moasha":
             return None
-        from search.early_stopping.front_chance import (
-            FrontChance,  # scikit-learn takes a second to load
-        )
+        return Rungs(self._file.rung_epochs, early.reduction_factor)
 
-        costs = [metric for metric in self._file.metrics if metric != "val_accuracy"]
-        return FrontChance(self._space, costs, self._file.proxy.epochs)
+    def _create_front_chance(self) -> "FrontChance | None":
+        if self._file.early_stopping.kind != "front_chance":
+            return None
+        # scikit-learn takes a second to load.
+        from search.early_stopping.front_chance import FrontChance
+
+        return FrontChance(self._space, self._file.costs, self._file.proxy.epochs)
 
     def _decide(self, number: int, architecture: Architecture, epoch: int, accuracy: float) -> bool:
         if self._rungs is None:
             return True
-        losses = (1 - accuracy, math.log(self._flops(architecture)))
+        losses = (1 - accuracy, *map(math.log, self._costs(architecture)))
         # A training that is repeated keeps its place in the rungs.
         first = self._first_trials.setdefault(architecture.fingerprint, number)
         return self._rungs.on_result(first, epoch, losses)
 
     def _replay(self) -> None:
         """Rebuilds rungs and counts from the stored rows."""
-        trials = self._writer.trials()
+        trials = self._writer.frozen_trials()
         for trial in trials:
             origin = trial.user_attrs.get("origin")
             if failed_for_good(trial):
-                self._failed += 1
+                self._budget.failed += 1
                 self._take_reference(origin, None)
             elif trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
                 continue  # an interrupted training comes again, and then reaches the rungs
@@ -315,16 +293,18 @@ class SearchLoop:
             for epoch, accuracy in enumerate(curve[: self._file.proxy.epochs - 1], start=1):
                 self._decide(trial.number, self._space.decode(trial.params), epoch, accuracy)
             if trial.state == TrialState.COMPLETE:
-                self._results.append((curve[-1], self._flops(self._space.decode(trial.params))))
-                self._take_reference(origin, curve[-1])
+                self._add_result(self._space.decode(trial.params), curve[-1], origin)
             elif trial.state == TrialState.PRUNED:
-                self._stopped += 1
+                self._budget.stopped += 1
 
-    def _flops(self, architecture: Architecture) -> int:
-        return count(architecture, self._space.space.task).flops
+    def _costs(self, architecture: Architecture) -> tuple[int, ...]:
+        """What it costs by the study's objectives, in their order."""
+        counts = count(architecture, self._space.space.task)
+        return tuple(getattr(counts, metric) for metric in self._file.costs)
 
     def _pop(self, number: int) -> tuple[Proposal, list[float], float]:
         return self._running.pop(number), self._curves.pop(number), self._seconds.pop(number)
 
     def _changed(self, message: str = "") -> None:
         self._observe(self.progress(message))
+        self._after_each_event()

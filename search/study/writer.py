@@ -3,10 +3,9 @@
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -16,11 +15,12 @@ from hgcnet.complexity import count
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.samplers.create import create_sampler
-from search.study.attributes import INTERRUPTED, UNPLANNED, may_retry
+from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
+from search.study.attributes import INTERRUPTED, RETRY, UNPLANNED, may_retry
 from search.study.postgres_lock import own_name
 from search.study_file.changes import check_same_study
-from search.study_file.schema import StudyFile
-from search.training.seeds import training_seed
+from search.study_file.schema import StudyFile, direction_of
+from search.training.seeds import sampler_seed, training_seed
 from search.workers.protocol import Proposal, Retry
 
 
@@ -36,40 +36,31 @@ class StudyWriter:
         self._space = space
         self._storage = storage
         self._study = _create_or_load(storage, file, space.space.task)
-        trials = self.trials()
+        trials = self.frozen_trials()
         self._seen = set(self._fingerprints(trials))
-        seed = _sampler_seed(file.seed, len(trials))
-        self._sampler = create_sampler(file.sampler.kind, space, self._seen, seed)
+        seed = sampler_seed(file.seed, len(trials))
+        self._sampler = create_sampler(file.sampler.kind, space, file.costs, self._seen, seed)
         self._study.sampler = self._sampler
         self._asked: dict[int, optuna.Trial] = {}
 
-    @property
-    def study(self) -> optuna.Study:
-        """For reading."""
-        return self._study
-
-    def trials(self) -> list[FrozenTrial]:
+    def frozen_trials(self) -> list[FrozenTrial]:
         """All rows, oldest first."""
         return self._study.get_trials(deepcopy=False)
 
     def hypervolume_bounds(self) -> HypervolumeBounds:
         """The stored corner points of the hypervolume; set at the start and never moved."""
-        stored = self._study.user_attrs.get("hypervolume")
-        if stored is None:
-            low, high = self._space.space.flops_bounds()
-            stored = {
-                "flops_low": low,
-                "flops_high": high,
-                "reference_accuracy": self._file.reference_accuracy,
-            }
-            self._study.set_user_attr("hypervolume", stored)
-        return HypervolumeBounds(**stored)
+        space, costs = self._space.space, self._file.costs
+        bounds = read_bounds(self._study, space, costs)
+        if bounds is None:
+            bounds = bounds_of(space, costs, self._file.reference_accuracy)
+            write_bounds(self._study, bounds)
+        return bounds
 
     def set_reference_accuracy(self, accuracy: float) -> HypervolumeBounds:
         """Stores the reference accuracy, once it is known."""
-        stored = dict(self._study.user_attrs["hypervolume"])
-        self._study.set_user_attr("hypervolume", stored | {"reference_accuracy": accuracy})
-        return self.hypervolume_bounds()
+        bounds = replace(self.hypervolume_bounds(), reference_accuracy=accuracy)
+        write_bounds(self._study, bounds)
+        return bounds
 
     def system_attributes(self) -> dict[str, Any]:
         """Of the study: what Optuna Dashboard shows beside the rows is among them."""
@@ -84,27 +75,27 @@ class StudyWriter:
 
     def close_interrupted(self) -> int:
         """Tells what a dead driver left running as failed; returns how many there were."""
-        trials = self.trials()
+        trials = self.frozen_trials()
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         for trial in running:
             attributes = {"failure": INTERRUPTED}
             if not self._space.is_complete(self._space.planned_params(trial)):
                 attributes = {"failure": UNPLANNED}
             elif may_retry(trial, trials):
-                attributes["again"] = Retry.SOON.value
+                attributes[RETRY] = Retry.SOON.value
             for key, value in attributes.items():
                 self._storage.set_trial_user_attr(trial._trial_id, key, value)
             self._study.tell(trial.number, state=TrialState.FAIL)
         return len(running)
 
-    def due_retries(self, again: Retry) -> list[FrozenTrial]:
+    def due_retries(self, retry: Retry) -> list[FrozenTrial]:
         """What failed, gets this, and was not enqueued yet."""
-        trials = self.trials()
+        trials = self.frozen_trials()
         repeated = {trial.user_attrs.get("retry_of") for trial in trials}
         return [
             trial
             for trial in trials
-            if trial.user_attrs.get("again") == again.value
+            if trial.user_attrs.get(RETRY) == retry.value
             and trial.state == TrialState.FAIL
             and trial.number not in repeated
         ]
@@ -112,17 +103,17 @@ class StudyWriter:
     def unfinished(self) -> set[str]:
         """The fingerprints of what is still to be trained."""
         due_retries = [*self.due_retries(Retry.SOON), *self.due_retries(Retry.ALONE)]
-        waiting = [trial for trial in self.trials() if trial.state == TrialState.WAITING]
+        waiting = [trial for trial in self.frozen_trials() if trial.state == TrialState.WAITING]
         return set(self._fingerprints(due_retries + waiting))
 
-    def enqueue_retries(self, again: Retry = Retry.SOON) -> int:
+    def enqueue_retries(self, retry: Retry = Retry.SOON) -> int:
         """Enqueues what is due_retries; returns how many."""
-        due_retries = self.due_retries(again)
+        due_retries = self.due_retries(retry)
         for trial in due_retries:
             attrs = {"retry_of": trial.number}
             if (origin := trial.user_attrs.get("origin")) is not None:
                 attrs["origin"] = origin
-            if again is Retry.ALONE or trial.user_attrs.get("alone"):
+            if retry is Retry.ALONE or trial.user_attrs.get("alone"):
                 attrs["alone"] = True
             self._study.enqueue_trial(self._space.planned_params(trial), user_attrs=attrs)
         return len(due_retries)
@@ -138,7 +129,7 @@ class StudyWriter:
 
     def ask(self) -> Proposal | None:
         """The next architecture to train; None when every feasible one was proposed."""
-        has_waiting = any(t.state == TrialState.WAITING for t in self.trials())
+        has_waiting = any(t.state == TrialState.WAITING for t in self.frozen_trials())
         if not self._sampler.prepare() and not has_waiting:
             return None
         trial = self._study.ask(self._space.distributions)
@@ -174,19 +165,19 @@ class StudyWriter:
         reason: str,
         curve: Sequence[float],
         seconds: float,
-        again: Retry = Retry.NO,
+        retry: Retry = Retry.NO,
     ) -> Retry:
         """The training failed. Returns what it gets: NO where its repeats are used up."""
         self._record(proposal, curve, seconds)
         trial = self._asked.pop(proposal.number)
         trial.set_user_attr("failure", reason)
-        trials = self.trials()
-        if again is not Retry.NO and not may_retry(trials[trial.number], trials):
-            again = Retry.NO
-        if again is not Retry.NO:
-            trial.set_user_attr("again", again.value)
+        trials = self.frozen_trials()
+        if retry is not Retry.NO and not may_retry(trials[trial.number], trials):
+            retry = Retry.NO
+        if retry is not Retry.NO:
+            trial.set_user_attr(RETRY, retry.value)
         self._study.tell(trial, state=TrialState.FAIL)
-        return again
+        return retry
 
     def _record(
         self, proposal: Proposal, curve: Sequence[float], seconds: float
@@ -211,7 +202,7 @@ class StudyWriter:
 
 
 def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna.Study:
-    directions = [objective.direction for objective in file.objectives]
+    directions = [direction_of(metric) for metric in file.metrics]
     study = optuna.create_study(
         storage=storage, study_name=file.name, directions=directions, load_if_exists=True
     )
@@ -227,8 +218,3 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
     if stored != given:  # last: then all is there
         study.set_user_attr("study_file", given)
     return study
-
-
-def _sampler_seed(seed: int, rows: int) -> int:
-    """Changes with the rows stored, or a resumed sampler would repeat its proposals."""
-    return int(np.random.SeedSequence([seed, rows]).generate_state(1)[0])

@@ -1,19 +1,23 @@
 """What may change of a study file once its study was started."""
 
-import json
 from typing import Any
 
 from hgcnet.errors import RunError
+from search.study_file.differences import first_difference
+from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
 
 
 def check_same_study(stored: dict[str, Any], file: StudyFile) -> None:
     """Only the budget and the workers of a started study may change.
 
+    The stored document may be of an earlier version; it is parsed, so that both are in one form.
+
     Raises:
         RunError: names the first key that differs.
     """
-    difference = first_difference(stored, json.loads(json.dumps(file.document)))
+    started = parse_study_file(stored, f"the study {file.name!r} as it was started")
+    difference = first_difference(started.document, file.document)
     if difference is not None:
         key, old, new = difference
         raise RunError(
@@ -25,22 +29,3 @@ def check_same_study(stored: dict[str, Any], file: StudyFile) -> None:
 
 def _shown(value: Any) -> str:
     return "nothing" if value is None else repr(value)
-
-
-def first_difference(stored: Any, given: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    """The first key, and its two values, in which a study file differs from the stored one.
-
-    `[budget]` and `[workers]` may differ.
-    """
-    if isinstance(stored, dict) and isinstance(given, dict):
-        keys = sorted(stored.keys() | given.keys())
-        if not path:
-            keys = [key for key in keys if key not in ("budget", "workers")]
-        parts = [(f"{path}.{key}".lstrip("."), stored.get(key), given.get(key)) for key in keys]
-    elif isinstance(stored, list) and isinstance(given, list) and len(stored) == len(given):
-        pairs = enumerate(zip(stored, given, strict=True))
-        parts = [(f"{path}[{index}]", old, new) for index, (old, new) in pairs]
-    else:
-        return None if stored == given else (path, stored, given)
-    differences = (first_difference(old, new, key) for key, old, new in parts)
-    return next((found for found in differences if found is not None), None)

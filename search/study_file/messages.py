@@ -40,8 +40,10 @@ def error_lines(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -
     `known_keys` gives the keys of a table by its name, "" for the whole file. A check of ours can
     report several errors of one table at once (`PydanticCustomError` of the type "errors").
     """
-    path = ""
-    for part in details["loc"]:
+    path, places = "", details["loc"]
+    if places[:1] == ("objectives",):
+        places = places[:2] + places[3:]  # without the tag: a name or a table
+    for part in places:
         path += f"[{part}]" if isinstance(part, int) else f".{shown_key(part)}"
     path = path.lstrip(".")
     if details["type"] == "errors":
@@ -72,7 +74,9 @@ def _reason(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -> st
         case "dataclass_type" | "dataclass_exact_type":
             return f"{given} is not a table"
         case "tuple_type" if details["loc"] == ("objectives",):
-            return f"{given} is not a list of tables, each under [[objectives]]"
+            return f"{given} is not a list of metrics"
+        case "union_tag_not_found":
+            return f"{given} is neither the name of a metric nor a table"
         case "tuple_type":
             return f"{given} is not a list"
         case "string_type":

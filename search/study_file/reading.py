@@ -2,27 +2,25 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import (
+    TypeAdapter,
+    ValidationError,
+)
 
 from hgcnet.architecture import parse_toml, read_bytes
 from hgcnet.errors import StudyFileError, join_errors, one_line, shown
-from search.data.data_config import DataConfig
 from search.study_file.messages import error_lines, take_out_unusable
 from search.study_file.schema import (
-    Budget,
-    EarlyStopping,
-    LimitsTable,
+    METRICS,
     Objective,
-    SamplerConfig,
     StudyFile,
     Tables,
-    Workers,
+    direction_of,
 )
-from search.training.proxy_config import ProxyConfig
 from space.declaration import read_parameters, to_table
 from space.search_space import Limits
 
@@ -57,6 +55,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     unusable: dict[str, str] = {}
     document = take_out_unusable(document, unusable)
     errors: list[str] = []
+    document = _with_todays_names(_without_directions(document, errors))
     rest = {key: value for key, value in document.items() if key != "space"}
     tables = _read_tables(rest, errors)
     parameters = None
@@ -76,14 +75,13 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     errors += [f"{path}: {reason}" for path, reason in unusable.items()]
     if tables is None or parameters is None or errors:
         raise StudyFileError(join_errors(source, errors))
-    values = {key: getattr(tables, key) for key in Tables.__dataclass_fields__}
-    limits = Limits(flops=tables.limits.flops, num_params=tables.limits.num_params)
-    return StudyFile(
-        **values | {"limits": limits},
-        parameters=parameters,
-        document=_drop_none(asdict(tables) | {"space": to_table(parameters)}),
-        source=source,
-    )
+    values = {field.name: getattr(tables, field.name) for field in fields(tables)}
+    objectives = _objectives_of(tables)
+    values["objectives"] = objectives
+    values["limits"] = Limits(flops=tables.limits.flops, num_params=tables.limits.num_params)
+    shortest = [o.metric if o.reference is None else asdict(o) for o in objectives]
+    by_key = asdict(tables) | {"objectives": shortest, "space": to_table(parameters)}
+    return StudyFile(**values, parameters=parameters, document=_drop_none(by_key), source=source)
 
 
 def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | None:
@@ -96,38 +94,25 @@ def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | Non
 
 
 def _known_keys(table: str) -> list[str]:
-    tables: dict[str, Any] = {
-        "budget": Budget,
-        "data": DataConfig,
-        "limits": LimitsTable,
-        "objectives": Objective,
-        "sampler": SamplerConfig,
-        "early_stopping": EarlyStopping,
-        "proxy": ProxyConfig,
-        "workers": Workers,
-    }
-    keys = list(tables.get(table, Tables).__dataclass_fields__)
+    if table == "objectives":
+        return [field.name for field in fields(Objective)]
+    keys = [field.name for field in fields(get_type_hints(Tables).get(table, Tables))]
     return keys if table else [*keys, "space"]
 
 
 def _check_together(tables: Tables) -> list[str]:
     """Errors that no key shows alone."""
     errors = []
-    metrics = [objective.metric for objective in tables.objectives]
+    objectives = _objectives_of(tables)
+    metrics = [objective.metric for objective in objectives]
     if metrics.count("val_accuracy") != 1 or len(metrics) < 2:
         errors.append(
             f"objectives: {', '.join(metrics) or 'none'} given; val_accuracy and one or more of "
             "flops, num_params are needed"
         )
-    for index, objective in enumerate(tables.objectives):
+    for index, objective in enumerate(objectives):
         if objective.metric in metrics[:index]:
-            errors.append(f"objectives[{index}].metric: {objective.metric!r} is there twice")
-        right = "maximize" if objective.metric == "val_accuracy" else "minimize"
-        if objective.direction != right:
-            errors.append(
-                f"objectives[{index}].direction: {objective.direction!r} is wrong for "
-                f"{objective.metric}, which needs {right!r}"
-            )
+            errors.append(f"objectives[{index}]: {objective.metric!r} is there twice")
         if objective.reference is not None and objective.metric != "val_accuracy":
             errors.append(
                 f"objectives[{index}].reference: {objective.reference} given for "
@@ -151,3 +136,37 @@ def _drop_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _drop_none(item) for key, item in value.items() if item is not None}
     return [_drop_none(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _with_todays_names(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The document with the names of today for those that earlier study files give."""
+    early = document.get("early_stopping")
+    if isinstance(early, dict) and early.get("kind") == "belief":
+        return {**document, "early_stopping": {**early, "kind": "front_chance"}}
+    return document
+
+
+def _without_directions(document: Mapping[str, Any], errors: list[str]) -> Mapping[str, Any]:
+    """The document without `direction` in its objectives, which earlier study files give."""
+    given = document.get("objectives")
+    if not isinstance(given, list):
+        return document
+    objectives = []
+    for index, entry in enumerate(given):
+        if isinstance(entry, dict) and "direction" in entry:
+            metric, direction = entry.get("metric"), entry["direction"]
+            if metric in METRICS and direction != (right := direction_of(metric)):
+                errors.append(
+                    f"objectives[{index}].direction: {shown(direction)} is wrong for {metric}, "
+                    f"which needs {right!r}; the key can be left out"
+                )
+            entry = {key: value for key, value in entry.items() if key != "direction"}
+        objectives.append(entry)
+    return {**document, "objectives": objectives}
+
+
+def _objectives_of(tables: Tables) -> tuple[Objective, ...]:
+    return tuple(
+        entry if isinstance(entry, Objective) else Objective(metric=entry)
+        for entry in tables.objectives
+    )

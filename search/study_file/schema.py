@@ -5,7 +5,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from annotated_types import Ge, Gt, Le, MaxLen
-from pydantic import AfterValidator, StringConstraints
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    StringConstraints,
+    Tag,
+)
 from pydantic_core import PydanticCustomError
 
 from hgcnet.errors import StudyFileError, shown
@@ -19,6 +24,8 @@ MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH = 1_000_000, 100_000, 1000
 
 Sampler = Literal["random", "tpe", "nsga2", "gp", "known_cost"]
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
+Metric = Literal["val_accuracy", "flops", "num_params"]
+METRICS: tuple[str, ...] = get_args(Metric)
 
 Table = TypeVar("Table")
 Positive = Annotated[int, Gt(0)]
@@ -41,9 +48,24 @@ class Budget:
 class Objective:
     """One metric of the Pareto front."""
 
-    metric: Literal["val_accuracy", "flops", "num_params"]
-    direction: Literal["maximize", "minimize"]
+    metric: Metric
     reference: Annotated[float, Ge(0), Le(1)] | None = None  # of the hypervolume; val_accuracy only
+
+
+def direction_of(metric: str) -> Literal["maximize", "minimize"]:
+    """The only direction that makes sense for a metric."""
+    return "maximize" if metric == "val_accuracy" else "minimize"
+
+
+def _objective_kind(value: Any) -> str | None:
+    """The tag of an entry of `objectives`; None is neither."""
+    return "name" if isinstance(value, str) else "table" if isinstance(value, dict) else None
+
+
+_ObjectiveEntry = Annotated[
+    Annotated[Metric, Tag("name")] | Annotated[Objective, Tag("table")],
+    Discriminator(_objective_kind),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +81,7 @@ class SamplerConfig:
 class EarlyStopping:
     """Which trainings are stopped before their last epoch."""
 
-    kind: Literal["belief", "moasha", "none"] = "none"
+    kind: Literal["front_chance", "moasha", "none"] = "none"
     min_epochs: Positive = 2
     reduction_factor: Annotated[int, Ge(2)] = 2
 
@@ -118,7 +140,7 @@ def _check_resolution(resolution: int) -> list[str]:
 
 
 def _without(errors: list[str], table: Table) -> Table:
-    """The table, if it has no errors; else pydantic carries them to `_describe`."""
+    """The table, if it has no errors; else pydantic carries them to `error_lines`."""
     if errors:
         raise PydanticCustomError("errors", "errors", {"errors": errors})
     return table
@@ -138,7 +160,7 @@ class Tables:
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     budget: Budget
     data: Annotated[DataConfig, AfterValidator(_check_data)]
-    objectives: Annotated[tuple[Objective, ...], MaxLen(10)]
+    objectives: Annotated[tuple[_ObjectiveEntry, ...], MaxLen(10)]
     limits: LimitsTable = LimitsTable()
     sampler: Annotated[SamplerConfig, AfterValidator(_check_sampler)] = SamplerConfig()
     early_stopping: EarlyStopping = EarlyStopping()
@@ -168,6 +190,11 @@ class StudyFile:
     def metrics(self) -> tuple[str, ...]:
         """Names of the objectives, in the order of a trial's values."""
         return tuple(objective.metric for objective in self.objectives)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The objectives that are known before any training: those beside `val_accuracy`, in order."""
+        return tuple(metric for metric in self.metrics if metric != "val_accuracy")
 
     @property
     def rung_epochs(self) -> tuple[int, ...]:

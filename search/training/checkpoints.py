@@ -4,9 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from hgcnet.atomic_write import replace_file
-from hgcnet.errors import RunError
-from search.training.proxy_training import read_progress
+from hgcnet.atomic_write import replace_file, writing
+from search.training.saved_state import read_progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +29,9 @@ class Checkpoints:
         Raises:
             RunError: it cannot be written.
         """
-        try:
+        with writing(self.folder):
             self.folder.mkdir(exist_ok=True)
             replace_file(self.folder / fingerprint, state)
-        except OSError as error:
-            raise RunError(f"{self.folder}: cannot be written: {error.strerror}") from error
 
     def load(self, fingerprint: str) -> Checkpoint | None:
         """The checkpoint of a network; None where there is none that can be read."""

@@ -16,13 +16,8 @@ def has_bf16(device: torch.device) -> bool:
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
-def computes_in_bf16(precision: Precision, device: torch.device) -> bool:
-    """Whether losses and logits are computed in bfloat16; "auto" is bf16 where there is hardware."""
-    return precision == "bf16" or (precision == "auto" and has_bf16(device))
-
-
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
-    """The context in which to compute losses and logits."""
-    if computes_in_bf16(precision, device):
+    """The context in which to compute losses and logits; "auto" is bf16 where there is hardware."""
+    if precision == "bf16" or (precision == "auto" and has_bf16(device)):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()

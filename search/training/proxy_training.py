@@ -3,8 +3,6 @@
 import io
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,21 +17,18 @@ from search.training.augment import Crops, crop_batch, crop_padding, draw_crops,
 from search.training.cuda_graph import CudaGraph
 from search.training.precision import autocast
 from search.training.proxy_config import Precision, ProxyConfig
+from search.training.saved_state import unreadable_state
 
 _EVALUATION_BATCH = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochResult:
-    """What one epoch gave. Losses are means of the cross entropy over images.
-
-    Of the validation part NaN, where there is none.
-    """
+    """What one epoch gave."""
 
     epoch: int  # finished epochs, this one included
-    train_loss: float
-    val_loss: float
-    val_accuracy: float  # in [0, 1]
+    train_loss: float  # mean cross entropy over images
+    val_accuracy: float  # in [0, 1]; NaN where there are no validation images
     seconds: float  # training and validation
 
 
@@ -108,41 +103,6 @@ def evaluate(model: nn.Module, data: DeviceImages, precision: Precision = "fp32"
     return Evaluation(loss=float(loss) / total, accuracy=int(correct) / total)
 
 
-def read_progress(state: bytes) -> tuple[list[float], float]:
-    """What a saved training had reached: the accuracy of every finished epoch, and their seconds.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
-    with _unreadable_state():
-        values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
-        return [float(accuracy) for accuracy in values["curve"]], float(values["seconds"])
-
-
-def begin_or_continue(
-    create: Callable[[], "ProxyTraining"], state: bytes | None
-) -> "ProxyTraining":
-    """The training that `create` makes, gone on with from a saved state if there is one.
-
-    A state that cannot be read, or is of another training, costs only its epochs.
-    """
-    training = create()
-    if state is not None:
-        try:
-            training.load_state(state)
-        except ValueError:
-            training = create()
-    return training
-
-
-@contextmanager
-def _unreadable_state() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # torch's reader of damaged files raises whatever it runs into
-        raise ValueError(f"no state of a training: {error}") from error
-
-
 class ProxyTraining:
     """Trains a fresh HGCNet epoch by epoch, by the recipe of the paper (Xie, Zhou, Kung 2019).
 
@@ -195,6 +155,11 @@ class ProxyTraining:
         """Finished epochs."""
         return len(self.curve)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch >= self._config.epochs
+
     def run_epoch(self) -> EpochResult:
         """Trains one more epoch and validates.
 
@@ -202,7 +167,7 @@ class ProxyTraining:
             Diverged: the loss of this epoch is NaN or infinite.
             RuntimeError: all epochs are done.
         """
-        if self.epoch >= self._config.epochs:
+        if self.is_over:
             raise RuntimeError(f"all {self._config.epochs} epochs of this training are done")
         start = time.perf_counter()
         train_loss = self._train_epoch()
@@ -217,7 +182,6 @@ class ProxyTraining:
         return EpochResult(
             epoch=self.epoch,
             train_loss=train_loss,
-            val_loss=validation.loss,
             val_accuracy=validation.accuracy,
             seconds=seconds,
         )
@@ -242,7 +206,7 @@ class ProxyTraining:
         Raises:
             ValueError: it cannot be read; this training is then of no more use.
         """
-        with _unreadable_state():
+        with unreadable_state():
             values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
             self.model.load_state_dict(values["model"])
             # Its momentum alone: the rest goes by the device, which may be another one.

@@ -1,13 +1,14 @@
 """TrainingFolder served in this process, one after another: what workers do, without Ray."""
 
-import time
+from functools import partial
 
 import torch
 
 from search.data.splits import Splits
 from search.study_file.schema import Workers
 from search.training.proxy_config import ProxyConfig
-from search.training.proxy_training import Diverged, ProxyTraining, begin_or_continue
+from search.training.proxy_training import Diverged, ProxyTraining
+from search.training.steps import TrainingSteps
 from search.workers.protocol import Proposal, TrainingSource
 
 
@@ -44,18 +45,13 @@ def _train(
     keep_states: bool,
 ) -> None:
     device = torch.device("cuda" if workers.gpus else "cpu")
-
-    def create() -> ProxyTraining:
-        network, seed = proposal.architecture, proposal.seed
-        return ProxyTraining(network, splits, proxy, seed=seed, device=device)
-
-    training = begin_or_continue(create, proposal.checkpoint)
-    saved_at = time.monotonic()
-    goes_on = True
-    while goes_on:
-        epoch = training.run_epoch()
+    network, seed = proposal.architecture, proposal.seed
+    create = partial(ProxyTraining, network, splits, proxy, seed=seed, device=device)
+    minutes = workers.checkpoint_minutes
+    for step in TrainingSteps(create, proposal.checkpoint, minutes=minutes, keep_last=keep_states):
+        epoch = step.result
         goes_on = loop.on_epoch(proposal.number, epoch.epoch, epoch.val_accuracy, epoch.seconds)
-        is_due = time.monotonic() - saved_at >= 60 * workers.checkpoint_minutes
-        if is_due if goes_on else keep_states:
-            loop.on_checkpoint(proposal.number, training.save_state())
-            saved_at = time.monotonic()
+        if step.state is not None:
+            loop.on_checkpoint(proposal.number, step.state)
+        if not goes_on:
+            break

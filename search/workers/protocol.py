@@ -10,7 +10,7 @@ MAX_RETRIES = 2  # of a training that was cut short; what was stopped on request
 
 
 class Retry(Enum):
-    """What a failed training gets. Stored as the user attribute "again" of what will be repeated."""
+    """Whether a failed training is tried once more."""
 
     NO = "no"  # it failed for good
     SOON = "soon"  # the same training, by any worker
@@ -52,7 +52,7 @@ class TrainingSource(Protocol):
     def on_end(self, number: int) -> None:
         """The training is over."""
 
-    def on_failure(self, number: int, reason: str, again: Retry = Retry.NO) -> None:
+    def on_failure(self, number: int, reason: str, retry: Retry = Retry.NO) -> None:
         """The training failed."""
 
     def request_stop(self) -> None:

@@ -177,8 +177,8 @@ class _LoopSearcher(Searcher):
     def take_result(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Passes one epoch on; whether the training goes on."""
         if FAILURE in result:
-            again = Retry.ALONE if result.get(CROWDED) and self._can_be_alone else Retry.NO
-            self.take_failure(trial_id, result[FAILURE], again)
+            retry = Retry.ALONE if result.get(CROWDED) and self._can_be_alone else Retry.NO
+            self.take_failure(trial_id, result[FAILURE], retry)
             return False
         goes_on = False
         with self.errors_kept(trial_id):
@@ -193,18 +193,18 @@ class _LoopSearcher(Searcher):
         if time.monotonic() - self._begins[trial_id] >= self._trial_seconds:
             self.take_failure(trial_id, "it took longer than workers.trial_minutes", Retry.NO)
             return
-        again = Retry.SOON
+        retry = Retry.SOON
         if _is_out_of_memory(error):
-            again = Retry.ALONE if self._can_be_alone else Retry.NO
+            retry = Retry.ALONE if self._can_be_alone else Retry.NO
         elif isinstance(error, RayTaskError) and not isinstance(error.cause, AcceleratorError):
-            again = Retry.NO  # an exception of Python; it would come again
-        self.take_failure(trial_id, _describe(error), again)
+            retry = Retry.NO  # an exception of Python; it would come again
+        self.take_failure(trial_id, _describe(error), retry)
 
-    def take_failure(self, trial_id: str, reason: str, again: Retry) -> None:
+    def take_failure(self, trial_id: str, reason: str, retry: Retry) -> None:
         """Passes a failure on, once."""
         if (number := self._numbers.pop(trial_id, None)) is not None:
             with self.errors_kept():
-                self._loop.on_failure(number, reason, again)
+                self._loop.on_failure(number, reason, retry)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -2,7 +2,6 @@
 
 import faulthandler
 import os
-import time
 from typing import Any
 
 import ray
@@ -12,9 +11,10 @@ from ray import tune
 from hgcnet.architecture import Architecture
 from search.data.splits import Splits
 from search.study_file.schema import Workers
-from search.training.memory import is_out_of_memory, set_memory_share, training_bytes
+from search.training.memory import is_out_of_memory, set_memory_share
 from search.training.proxy_config import ProxyConfig
-from search.training.proxy_training import ProxyTraining, begin_or_continue
+from search.training.proxy_training import ProxyTraining
+from search.training.steps import TrainingSteps
 
 # Keys of a step's result, beside those that Tune adds.
 EPOCH, ACCURACY, SECONDS = "epoch", "val_accuracy", "epoch_seconds"
@@ -31,7 +31,7 @@ class ProxyTrainable(tune.Trainable):
     training that is still there after `workers.trial_minutes` takes its process with it.
     """
 
-    _training: ProxyTraining | None
+    _training: TrainingSteps | None
 
     def setup(  # type: ignore[override]
         self,
@@ -56,8 +56,6 @@ class ProxyTrainable(tune.Trainable):
         self._seed: int = new_config["seed"]
         self._alone: bool = new_config.get("alone", False)
         self._checkpoint: ray.ObjectRef[bytes] | None = new_config.get("checkpoint")
-        self._need = "its size is unknown"
-        self._saved_at = time.monotonic()
         if self._device.type == "cuda":
             set_memory_share(1.0 if self._alone else self._workers.gpus)
         if self._workers.trial_minutes is not None:
@@ -71,7 +69,7 @@ class ProxyTrainable(tune.Trainable):
         try:
             if self._training is None:
                 self._training = self._begin()
-            epoch = self._training.run_epoch()
+            step = self._training.run_epoch()
         except torch.AcceleratorError:
             raise  # nothing works in this process any more: it dies, and the next trial gets another
         except Exception as error:  # the trial boundary: whatever it is, the study goes on
@@ -79,22 +77,18 @@ class ProxyTrainable(tune.Trainable):
             result: dict[str, Any] = {tune.result.DONE: True, CROWDED: False}
             if is_out_of_memory(error):
                 result[CROWDED] = not self._alone
-                reason = f"out of memory ({self._need}): {reason}"
+                reason = f"out of memory: {reason}"
             result[FAILURE] = reason[:MAX_REASON]
         else:
             result = {
-                EPOCH: epoch.epoch,
-                ACCURACY: epoch.val_accuracy,
-                SECONDS: epoch.seconds,
-                tune.result.DONE: epoch.epoch >= self._proxy.epochs,
+                EPOCH: step.result.epoch,
+                ACCURACY: step.result.val_accuracy,
+                SECONDS: step.result.seconds,
+                tune.result.DONE: step.is_last,
             }
-        is_over = result[tune.result.DONE]
-        is_due = time.monotonic() - self._saved_at >= 60 * self._workers.checkpoint_minutes
-        is_wanted = FAILURE not in result and (self._keep_states if is_over else is_due)
-        if is_wanted and self._training is not None:
-            result[STATE] = self._training.save_state()
-            self._saved_at = time.monotonic()
-        if is_over:
+            if step.state is not None:
+                result[STATE] = step.state
+        if result[tune.result.DONE]:
             self._drop_training()
         return result
 
@@ -102,15 +96,14 @@ class ProxyTrainable(tune.Trainable):
         """Frees the training's memory."""
         self._drop_training()
 
-    def _begin(self) -> ProxyTraining:
+    def _begin(self) -> TrainingSteps:
         """The training, anew or from its checkpoint."""
         state = None if self._checkpoint is None else ray.get(self._checkpoint)
         self._checkpoint = None
-        return begin_or_continue(self._create, state)
+        minutes = self._workers.checkpoint_minutes
+        return TrainingSteps(self._create, state, minutes=minutes, keep_last=self._keep_states)
 
     def _create(self) -> ProxyTraining:
-        need = training_bytes(self._architecture, self._splits, self._proxy, self._device)
-        self._need = f"it needs about {need / 2**30:.2g} GiB"
         return ProxyTraining(
             self._architecture, self._splits, self._proxy, seed=self._seed, device=self._device
         )

@@ -42,10 +42,7 @@ DOCUMENT: Mapping[str, Any] = {
             "schedule": {"choice": ["constant", "linear", "exponential"]},
         },
     },
-    "objectives": [
-        {"metric": "val_accuracy", "direction": "maximize"},
-        {"metric": "flops", "direction": "minimize"},
-    ],
+    "objectives": ["val_accuracy", "flops"],
     "sampler": {"kind": "random"},
     "proxy": {"epochs": 1},
 }
@@ -70,7 +67,7 @@ def soak(trials: int, folder: Path) -> dict[str, Any]:
         fit_trials(loop, create_trainable(), WORKERS)
     times = [1000 * (after - before) for before, after in pairwise(ends)]
     return {
-        "states": Counter(row.state.name for row in writer.trials()),
+        "states": Counter(row.state.name for row in writer.frozen_trials()),
         "first_ms": statistics.mean(times[FIRST : FIRST + 100]),
         "last_ms": statistics.mean(times[-100:]),
         "mb": memory[-1],

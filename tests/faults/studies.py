@@ -38,10 +38,7 @@ DOCUMENT: Mapping[str, Any] = {
         "groups": {"choice": [1, 2]},
         "growth": {"base": {"low": 4, "high": 8, "step": 4}, "schedule": "constant"},
     },
-    "objectives": [
-        {"metric": "val_accuracy", "direction": "maximize"},
-        {"metric": "flops", "direction": "minimize"},
-    ],
+    "objectives": ["val_accuracy", "flops"],
     "sampler": {"kind": "random"},
     "early_stopping": {"kind": "none"},
     "proxy": {"epochs": 4, "batch_size": 64, "train_images": 500},

@@ -13,7 +13,7 @@ from search.optuna_space import OptunaSpace
 from space.parameters import Choice, Growth, Parameters, Range
 from space.search_space import Limits, SearchSpace
 
-# The space of DESIGN.md, section 4: every kind of axis.
+# Every kind of axis.
 CIFAR = Parameters(
     stem_channels=24,
     bottleneck=Choice(choice=(2, 4, 6)),

@@ -96,6 +96,13 @@ def test_cheapest_and_dearest_equal_brute_force(limits: Limits) -> None:
     feasible = [count(a, TASK).flops for a in everything if space.is_feasible(a)]
     assert count(space.cheapest(), TASK).flops == min(feasible)
     assert space.flops_range() == (min(feasible), max(count(a, TASK).flops for a in everything))
+    for metric in ("flops", "num_params"):
+        low, high = space.cost_range(metric)
+        assert low == min(
+            getattr(count(a, TASK), metric) for a in everything if space.is_feasible(a)
+        )
+        most = max(getattr(count(a, TASK), metric) for a in everything)
+        assert high == (getattr(limits, metric) or most)
     share = space.feasible_share(np.random.default_rng(0))
     assert share == pytest.approx(len(feasible) / len(everything))
 
@@ -114,7 +121,20 @@ def test_cheapest_equals_brute_force_where_rounding_makes_more_growth_cheaper() 
         )
         space = SearchSpace(parameters, NO_LIMITS, TASK)
         everything = [count(a, TASK).flops for a in every_architecture(space)]
-        assert space.flops_range() == (min(everything), max(everything))
+        assert (
+            space.flops_range() == space.cost_range("flops") == (min(everything), max(everything))
+        )
+        everything = [count(a, TASK).num_params for a in every_architecture(space)]
+        assert space.cost_range("num_params") == (min(everything), max(everything))
+
+
+def test_points_cost_what_their_architectures_do() -> None:
+    space = SearchSpace(VARIED, NO_LIMITS, TASK)
+    points = space.draw_points(np.random.default_rng(0), 50)
+    counts = [count(space.architecture_at(point), TASK) for point in points]
+    expected = [[cost.num_params, cost.flops] for cost in counts]
+    assert space.costs_of(points, ("num_params", "flops")).tolist() == expected
+    assert space.costs_of(points[:0], ("flops",)).shape == (0, 1)
 
 
 def test_draws_are_uniform_over_the_feasible_networks() -> None:

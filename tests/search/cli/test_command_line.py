@@ -7,7 +7,7 @@ from search.cli.app import COMMANDS, app
 
 STUDY, STORED, RAY = "--runs --json", "--runs --storage --json", "--ray-address"
 SURFACE = {
-    "run": f"STUDY.toml --trials --dry-run {STORED} {RAY}",
+    "run": f"STUDY.toml --trials --dry-run --no-report {STORED} {RAY}",
     "list": STORED,
     "status": f"RUN {STORED}",
     "report": f"RUN --open {STORED}",

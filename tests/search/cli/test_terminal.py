@@ -24,8 +24,8 @@ from search.cli.terminal import ProgressPrinter
 
 printer = ProgressPrinter(Console())
 state = SimpleNamespace(
-    budget=5000, stopped=2012, failed=112, running=16, best_accuracy=0.95, hypervolume=0.5,
-    front_size=25, seconds_left=277506.0,
+    budget=5000, stopped=2012, failed=112, running=16, highest_accuracy=0.95, hypervolume=0.5,
+    seconds_left=277506.0,
 )
 with printer.showing():
     for number in range(6):
@@ -96,7 +96,7 @@ def test_a_study_in_a_terminal_keeps_live_lines_that_are_never_broken() -> None:
     lines = [plain(line).strip("\r") for line in re.split(r"[\r\n]+", written)]
     assert max(map(len, lines)) <= 80
     assert "2017/5000 trained (2012 stopped), 112 failed, 16 running, 3 days, 5:05:06 left" in lines
-    assert "best 0.9500, hypervolume 0.5000, front of 25" in lines
+    assert "highest accuracy 0.9500, hypervolume 0.5000" in lines
     assert sum(line.startswith("trial 3 finished at 0.9541") for line in lines) == 1
     assert not any("starts" in line for line in lines)
     assert lines[-2] == "end"
@@ -141,9 +141,8 @@ PROGRESS = Progress(
     stopped=0,
     failed=0,
     running=1,
-    best_accuracy=float("nan"),
+    highest_accuracy=float("nan"),
     hypervolume=float("nan"),
-    front_size=0,
     seconds=1.0,
     seconds_left=float("nan"),
 )
@@ -152,12 +151,12 @@ PROGRESS = Progress(
 def test_progress_leaves_out_what_is_not_known_or_nought() -> None:
     assert progress_lines(PROGRESS) == ("0/20 trained, 1 running", "")
     done = replace(
-        PROGRESS, finished=12, stopped=8, running=0, best_accuracy=0.9836, hypervolume=0.683
+        PROGRESS, finished=12, stopped=8, running=0, highest_accuracy=0.9836, hypervolume=0.683
     )
-    done = replace(done, front_size=5, seconds_left=0.0)
+    done = replace(done, seconds_left=0.0)
     assert progress_lines(done) == (
         "20/20 trained (8 stopped)",
-        "best 0.9836, hypervolume 0.6830, front of 5",
+        "highest accuracy 0.9836, hypervolume 0.6830",
     )
 
 
@@ -169,6 +168,8 @@ SUMMARY = {
     "stopped": 2,
     "failed": 0,
     "running": 1,
+    "best_trial": 3,
+    "best_estimate": 0.8912,
     "best_accuracy": 0.9,
     "hypervolume": 0.5,
     "front_size": 2,
@@ -179,7 +180,8 @@ SUMMARY = {
 
 
 def test_status_says_how_a_study_goes_on() -> None:
-    *_, time, driver = status_lines(SUMMARY)
+    _, best, time, driver = status_lines(SUMMARY)
+    assert best == "best trial 3: estimated 0.8912, measured 0.9000; front of 2, hypervolume 0.5000"
     assert time == "time used 0:01:00, left about 0:03:00"
     assert driver == "driven by process 7 on here since 2026-11-24T06:12:31+00:00"
     *_, last = status_lines(SUMMARY | {"driver": None})
@@ -197,6 +199,7 @@ def test_only_the_architectures_of_a_front_are_broken_in_80_columns() -> None:
             "number": [1234, 8],
             "state": "finished",
             "on_front": [True, False],
+            "estimated_accuracy": [0.97654, float("nan")],
             "val_accuracy": [0.98765, 0.5],
             "flops": [123_456_789, 45_678],
             "num_params": [1_234_567, 890],
@@ -208,10 +211,10 @@ def test_only_the_architectures_of_a_front_are_broken_in_80_columns() -> None:
     with console.capture() as capture:
         console.print(front_table(frame))
     lines = capture.get().splitlines()
-    assert lines[1].startswith("     8    0.5000  45.7k     890         hgc 15x12g4+se1")
-    rows = [line for line in lines[1:] if not line.startswith(" " * 38)]
+    assert lines[1].startswith("     8               0.5000  45.7k     890         hgc 15x12g4+se1")
+    rows = [line for line in lines[1:] if not line.startswith(" " * 49)]
     assert len(rows) == 2
-    words = " ".join(line[38:] for line in lines[1:]).split()
+    words = " ".join(line[49:] for line in lines[1:]).split()
     assert words == [*long.split(), "(start_with:", "se_hgcnet_42_g4)", *long.split()]
 
 

@@ -16,8 +16,9 @@ from optuna_dashboard._note import get_note_from_system_attrs
 from hgcnet.architecture import Task, read_architecture
 from search.dashboard import content, graphs
 from search.dashboard.content import DashboardContent
+from search.estimation.estimate import estimate_trials
 from search.optuna_space import OptunaSpace
-from search.pareto import HypervolumeBounds, non_dominated
+from search.pareto import CostRange, HypervolumeBounds, non_dominated
 from search.report.hypervolume import hypervolume_history
 from search.results.trials import are_on_front, to_frame
 from search.study.search_loop import SearchLoop
@@ -40,10 +41,7 @@ DOCUMENT: dict[str, Any] = {
         "growth": 4,
         "bottleneck": 2,
     },
-    "objectives": [
-        {"metric": "val_accuracy", "direction": "maximize"},
-        {"metric": "flops", "direction": "minimize"},
-    ],
+    "objectives": ["val_accuracy", "flops"],
     "sampler": {"kind": "random"},
     "early_stopping": {"kind": "none"},
     "proxy": {"epochs": 2},
@@ -94,8 +92,9 @@ class Driver:
 
     @property
     def front(self) -> list[optuna.trial.FrozenTrial]:
-        trials = self.writer.trials()
-        kept = are_on_front(trials, self.file.metrics)
+        trials = self.writer.frozen_trials()
+        estimated = estimate_trials(trials, self.space)
+        kept = are_on_front(trials, self.file.metrics, estimated)
         return [trial for trial, is_on_front in zip(trials, kept, strict=True) if is_on_front]
 
 
@@ -127,7 +126,7 @@ def written(tmp_path: Path) -> Iterator[Driver]:
 
 
 def test_the_dashboard_reads_what_was_written(written: Driver, tmp_path: Path) -> None:
-    text = optuna_dashboard.get_note(written.writer.study)
+    text = optuna_dashboard.get_note(written.writer._study)
     assert "in a space of 729 points; limits: flops 60k" in text
     assert 'name = "shown"' in text
     graphs = graphs_of(written)
@@ -162,7 +161,7 @@ def test_only_the_front_has_notes_and_what_left_it_keeps_them_unchanged(tmp_path
     after = second.writer.system_attributes()
     front = {trial.number for trial in second.front}
     assert was_on_front - front
-    noted = {t.number for t in second.writer.trials() if note_of(second, t)}
+    noted = {t.number for t in second.writer.frozen_trials() if note_of(second, t)}
     assert noted == was_on_front | front
     prefixes = [f"dashboard:{t._trial_id}:" for t in first.front]
     old = {key: value for key, value in before.items() if key.startswith(tuple(prefixes))}
@@ -172,7 +171,7 @@ def test_only_the_front_has_notes_and_what_left_it_keeps_them_unchanged(tmp_path
 def test_the_next_driver_writes_nothing_that_is_there_already(
     written: Driver, tmp_path: Path
 ) -> None:
-    again = Driver(written.writer.study._storage._backend, tmp_path / "artifacts")
+    again = Driver(written.writer._study._storage._backend, tmp_path / "artifacts")
     before = again.writer.system_attributes()
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "artifacts").iterdir()}
     again.content.write()
@@ -232,9 +231,9 @@ def two_drivers(storage: MortalStorage, artifacts: Path) -> Driver:
 
 def shown_in(driver: Driver) -> tuple[object, ...]:
     """All that the dashboard shows, files left out."""
-    notes = {trial.number: note_of(driver, trial) for trial in driver.writer.trials()}
+    notes = {trial.number: note_of(driver, trial) for trial in driver.writer.frozen_trials()}
     files = [key for key in driver.writer.system_attributes() if ":artifacts:" in key]
-    text = optuna_dashboard.get_note(driver.writer.study)
+    text = optuna_dashboard.get_note(driver.writer._study)
     return graphs_of(driver), text, notes, sorted(files)
 
 
@@ -296,6 +295,7 @@ def made_up_points(number: int) -> list[graphs.Point]:
             state="finished",
             accuracy=float(accuracy[k]),
             flops=int(flops[k]),
+            num_params=int(flops[k]) // 100,
             on_front=bool(on_front[k]),
             name="",
             architecture="hgc 7x12g4 7x24g4 6x48g4 b4 c0.5 s24",
@@ -304,7 +304,8 @@ def made_up_points(number: int) -> list[graphs.Point]:
     ]
 
 
-BOUNDS = HypervolumeBounds(flops_low=1e6, flops_high=1e8, reference_accuracy=0.6)
+FLOPS = CostRange(metric="flops", low=1e6, high=1e8)
+BOUNDS = HypervolumeBounds(costs=(FLOPS,), reference_accuracy=0.6)
 
 
 def test_the_graphs_of_a_long_study_are_small_and_say_what_they_leave_out() -> None:
@@ -321,8 +322,25 @@ def test_the_graphs_of_a_long_study_are_small_and_say_what_they_leave_out() -> N
     assert others.name == f"finished ({len(others.x)} of {dominated:,})"
 
 
+def test_the_graphs_are_by_the_objectives() -> None:
+    points = made_up_points(300)
+    flops, params = graphs.pareto_graph(points), graphs.pareto_graph(points, "num_params")
+    assert flops.layout.xaxis.title.text == "FLOPs (multiply-adds of one image)"
+    assert params.layout.xaxis.title.text == "params (weights and biases)"
+    front = next(trace for trace in params.data if trace.name == "front")
+    expected = sorted(p.num_params for p in points if p.on_front)
+    assert list(front.x) == pytest.approx(expected, rel=1e-3)
+    assert "params<br>" in front.hovertemplate
+    cost = CostRange(metric="num_params", low=1e4, high=1e6)
+    bounds = HypervolumeBounds(costs=(cost,), reference_accuracy=0.6)
+    by_params = graphs.hypervolume_graph(points, bounds).data[0]
+    assert by_params.y == pytest.approx(
+        graphs.hypervolume_graph(points, BOUNDS).data[0].y, abs=1e-3
+    )
+
+
 def test_the_hypervolume_is_that_of_the_report(written: Driver) -> None:
-    frame = to_frame(written.writer.trials(), written.space, written.file.metrics)
+    frame = to_frame(written.writer.frozen_trials(), written.space, written.file.metrics)
     bounds = written.writer.hypervolume_bounds()
     report = hypervolume_history(frame, bounds).data[0]
     shown = graphs_of(written)["hypervolume"]["data"][0]

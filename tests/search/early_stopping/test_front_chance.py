@@ -26,10 +26,7 @@ FILE = parse_study_file(
             "groups": {"choice": [1, 2, 4], "per_stage": True},
             "growth": {"base": 8, "schedule": "linear"},
         },
-        "objectives": [
-            {"metric": "val_accuracy", "direction": "maximize"},
-            {"metric": "flops", "direction": "minimize"},
-        ],
+        "objectives": ["val_accuracy", "flops"],
         "sampler": {"kind": "random"},
         "proxy": {"epochs": EPOCHS},
     },
@@ -71,8 +68,8 @@ def network(first: int, middle: int, last: int) -> Architecture:
 def test_it_stops_what_is_beaten_at_no_more_cost_and_nothing_else(writer: StudyWriter) -> None:
     rule, rng = FrontChance(SPACE, ["flops"], EPOCHS), np.random.default_rng(1)
     bad, good = network(4, 2, 1), network(1, 2, 4)
-    assert not rule.goes_on(writer.trials(), bad, curve_of(bad, rng)[:2], 0)
-    assert rule.goes_on(writer.trials(), good, curve_of(good, rng)[:2], 0)
+    assert not rule.goes_on(writer.frozen_trials(), bad, curve_of(bad, rng)[:2], 0)
+    assert rule.goes_on(writer.frozen_trials(), good, curve_of(good, rng)[:2], 0)
 
 
 def test_the_less_is_left_to_train_the_smaller_a_chance_is_enough(writer: StudyWriter) -> None:
@@ -83,7 +80,7 @@ def test_the_less_is_left_to_train_the_smaller_a_chance_is_enough(writer: StudyW
         """Of worse and worse curves, how many go on."""
         rule = FrontChance(SPACE, ["flops"], epochs)
         return sum(
-            rule.goes_on(writer.trials(), good, list(curve - loss), 0)
+            rule.goes_on(writer.frozen_trials(), good, list(curve - loss), 0)
             for loss in np.linspace(0.03, 0.07, 21)
         )
 
@@ -99,7 +96,7 @@ def test_the_more_is_to_come_the_better_it_has_to_be(writer: StudyWriter) -> Non
     def going(to_come: int) -> int:
         """Of worse and worse curves, how many go on."""
         return sum(
-            rule.goes_on(writer.trials(), good, list(curve - loss), to_come)
+            rule.goes_on(writer.frozen_trials(), good, list(curve - loss), to_come)
             for loss in np.linspace(-0.02, 0.1, 25)
         )
 
@@ -109,16 +106,18 @@ def test_the_more_is_to_come_the_better_it_has_to_be(writer: StudyWriter) -> Non
 def test_a_network_cheaper_than_all_others_goes_on_however_badly_it_trains(
     writer: StudyWriter,
 ) -> None:
-    finished = [int(trial.user_attrs["flops"]) for trial in writer.trials()]
+    finished = [int(trial.user_attrs["flops"]) for trial in writer.frozen_trials()]
     cheapest = SPACE.space.cheapest()
     if count(cheapest, TASK).flops >= min(finished):
         pytest.fail("the draws of this seed hold the cheapest network; take another seed")
-    assert FrontChance(SPACE, ["flops"], EPOCHS).goes_on(writer.trials(), cheapest, [0.01, 0.01], 0)
+    assert FrontChance(SPACE, ["flops"], EPOCHS).goes_on(
+        writer.frozen_trials(), cheapest, [0.01, 0.01], 0
+    )
 
 
 def test_nothing_stops_before_there_is_something_to_learn_from(writer: StudyWriter) -> None:
     bad = network(4, 2, 1)
-    few = writer.trials()[: LEAST_FINISHED - 1]
+    few = writer.frozen_trials()[: LEAST_FINISHED - 1]
     assert FrontChance(SPACE, ["flops"], EPOCHS).goes_on(few, bad, [0.01], 0)
 
 
@@ -126,7 +125,7 @@ def test_a_network_is_beaten_only_by_one_that_costs_no_more_in_any_objective(
     writer: StudyWriter,
 ) -> None:
     """Of several costs the finished networks that are cheaper in one alone do not count."""
-    space, trials = SPACE.space, writer.trials()
+    space, trials = SPACE.space, writer.frozen_trials()
     both = [
         (int(trial.user_attrs["flops"]), int(trial.user_attrs["num_params"])) for trial in trials
     ]

@@ -8,10 +8,9 @@ from optuna.storages import InMemoryStorage
 
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
-from search.estimation.estimate import LEAST_FINISHED, estimated_accuracy
-from search.export import select_trial
+from search.estimation.estimate import LEAST_FINISHED, estimate_trials
 from search.optuna_space import OptunaSpace
-from search.results.trials import are_on_front, shown_accuracy, to_frame
+from search.results.trials import are_on_front, judged_accuracy, select_trial, to_frame
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from space.search_space import SearchSpace
@@ -28,10 +27,7 @@ FILE = parse_study_file(
             "groups": {"choice": [1, 2, 4], "per_stage": True},
             "growth": {"base": 8, "schedule": "linear"},
         },
-        "objectives": [
-            {"metric": "val_accuracy", "direction": "maximize"},
-            {"metric": "flops", "direction": "minimize"},
-        ],
+        "objectives": ["val_accuracy", "flops"],
         "sampler": {"kind": "random"},
         "proxy": {"epochs": 3},
     },
@@ -60,14 +56,14 @@ def study() -> SimpleNamespace:
             writer.tell_failed(proposal, "made up", [], 1.0)
         else:
             writer.tell_finished(proposal, [0.3, 0.4, end], 1.0)
-    return SimpleNamespace(trials=writer.trials(), truth=np.array(truth))
+    return SimpleNamespace(trials=writer.frozen_trials(), truth=np.array(truth))
 
 
 def test_belief_is_nearer_to_the_truth_than_what_was_measured(study: SimpleNamespace) -> None:
-    estimated = estimated_accuracy(study.trials, SPACE)
+    estimated = estimate_trials(study.trials, SPACE)
     finished = np.array([trial.values is not None for trial in study.trials])
     assert np.isnan(estimated).tolist() == (~finished).tolist()
-    assert (estimated_accuracy(study.trials, SPACE)[finished] == estimated[finished]).all()
+    assert (estimate_trials(study.trials, SPACE)[finished] == estimated[finished]).all()
     measured = np.array([trial.values[0] for trial in study.trials if trial.values])
     error = [np.abs(v - study.truth[finished]).mean() for v in (estimated[finished], measured)]
     assert error[0] < 0.6 * error[1]
@@ -75,15 +71,15 @@ def test_belief_is_nearer_to_the_truth_than_what_was_measured(study: SimpleNames
 
 def test_few_trainings_are_shown_as_they_were_measured(study: SimpleNamespace) -> None:
     few = study.trials[: LEAST_FINISHED - 1]
-    estimated = estimated_accuracy(few, SPACE)
+    estimated = estimate_trials(few, SPACE)
     assert np.isnan(estimated).all()
     assert are_on_front(few, METRICS, estimated) == are_on_front(few, METRICS)
     frame = to_frame(few, SPACE, METRICS, estimated)
-    assert shown_accuracy(frame).equals(frame["val_accuracy"].rename("estimated_accuracy"))
+    assert judged_accuracy(frame).equals(frame["val_accuracy"].rename("estimated_accuracy"))
 
 
 def test_front_and_choice_follow_the_belief(study: SimpleNamespace) -> None:
-    estimated = estimated_accuracy(study.trials, SPACE)
+    estimated = estimate_trials(study.trials, SPACE)
     frame = to_frame(study.trials, SPACE, METRICS, estimated)
     front = frame[frame["on_front"]].sort_values("flops")
     assert front["estimated_accuracy"].is_monotonic_increasing
@@ -94,6 +90,6 @@ def test_front_and_choice_follow_the_belief(study: SimpleNamespace) -> None:
         if within.empty:
             continue
         best, luckiest = within["estimated_accuracy"].idxmax(), within["val_accuracy"].idxmax()
-        assert select_trial(frame, f"max-flops={budget}") == frame.loc[best, "number"]
+        assert select_trial(frame, ("flops",), f"max-flops={budget}") == frame.loc[best, "number"]
         differ += best != luckiest
     assert differ

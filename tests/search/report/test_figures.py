@@ -1,8 +1,5 @@
 """The Pareto plot of a small study: what is drawn, where, and how it is named."""
 
-import numpy as np
-import pytest
-
 from search.report.figures import pareto_figure, with_colour_selector
 
 
@@ -16,6 +13,7 @@ def test_the_pareto_figure_tells_the_states_apart(frame):
         "finished": [(4e6, 0.45)],
         "stopped early": [(6e6, 0.25)],
         "failed": [(7e6, 0.2)],
+        "given by name": [(1e6, 0.3), (4e6, 0.45), (5e6, 0.6)],
     }
 
 
@@ -27,28 +25,33 @@ def test_the_front_is_a_staircase_on_a_log_axis_with_units(frame):
     assert figure.layout.yaxis.title.text == "validation accuracy (last epoch)"
 
 
+def test_the_x_axis_may_be_params(frame):
+    figure = pareto_figure(frame, "num_params")
+    assert points(figure)["Pareto front"] == [(1e3, 0.3), (3e3, 0.5), (5e3, 0.6)]
+    assert figure.layout.xaxis.title.text == "params (weights and biases)"
+
+
+def test_a_front_of_two_costs_is_drawn_as_points(frame):
+    def mode(drawn):
+        return next(t for t in pareto_figure(drawn).data if t.name == "Pareto front").mode
+
+    assert mode(frame) == "lines+markers"
+    frame["on_front"] = frame["state"] == "finished"  # trial 4 has fewer params than trial 3, say
+    assert mode(frame) == "markers"
+
+
 def test_trials_given_by_name_are_labelled_and_escaped(frame):
-    labels = {note.text: (note.x, note.y) for note in pareto_figure(frame).layout.annotations}
-    assert labels == {
-        "cheapest": (pytest.approx(6), 0.3),
-        "hgcnet_42_g4": (pytest.approx(np.log10(5e6)), 0.6),
-        "&lt;b&gt;mine&lt;/b&gt;": (pytest.approx(np.log10(4e6)), 0.45),
-    }
-
-
-def test_every_measured_point_lies_within_the_axes(frame):
-    figure = pareto_figure(frame)
-    (left, right), (low, high) = figure.layout.xaxis.range, figure.layout.yaxis.range
-    for x, y in [point for trace in points(figure).values() for point in trace]:
-        assert left < np.log10(x) < right
-        assert low < y < high
+    named = next(trace for trace in pareto_figure(frame).data if trace.name == "given by name")
+    assert named.text == ("cheapest", "&lt;b&gt;mine&lt;/b&gt;", "hgcnet_42_g4")
+    assert named.textposition == ("bottom right", "top left", "bottom right")
+    assert "trial 0" in named.hovertext[0]
 
 
 def test_hovering_shows_the_trial_and_its_architecture(frame):
     text = {trace.name: trace.hovertext[0] for trace in pareto_figure(frame).data}
     assert text["finished"] == (
         "<b>trial 4</b>, finished<br>hgc 4x8g2 2x16g4+se1 b4 c0.5 s24<br>"
-        "accuracy 0.4500, 4.00M FLOPs<br>0.004M params<br>enqueued: &lt;b&gt;mine&lt;/b&gt;"
+        "measured accuracy 0.4500, 4.00M FLOPs<br>0.004M params<br>enqueued: &lt;b&gt;mine&lt;/b&gt;"
     )
     assert "stopped after 1 epoch<" in text["stopped early"]
     assert "loss is NaN" in text["failed"]
@@ -71,6 +74,7 @@ def test_buttons_colour_every_point_by_a_trait_of_its_network(frame):
         "finished": [6],
         "stopped early": [8],
         "failed": [9],
+        "given by name": [3, 6, 7],
     }
     assert menu.buttons[2].args[1]["coloraxis.showscale"] is True
     plain = menu.buttons[0].args[0]["marker.color"]

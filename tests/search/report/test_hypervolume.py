@@ -1,12 +1,15 @@
 """The hypervolume of a small study, over trials and over worked time."""
 
+import pytest
 from optuna.trial import TrialState
 
-from search.pareto import HypervolumeBounds, normalised_hypervolume
+from search.pareto import CostRange, HypervolumeBounds, normalised_hypervolume
 from search.report.hypervolume import hypervolume_history, hypervolume_steps
 
-BOUNDS = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=0.3)
-UNKNOWN = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=None)
+FLOPS = CostRange(metric="flops", low=1e6, high=1e7)
+PARAMS = CostRange(metric="num_params", low=1e3, high=1e4)
+BOUNDS = HypervolumeBounds(costs=(FLOPS,), reference_accuracy=0.3)
+UNKNOWN = HypervolumeBounds(costs=(FLOPS,), reference_accuracy=None)
 
 
 def test_the_hypervolume_grows_with_the_finished_trials(frame):
@@ -18,7 +21,18 @@ def test_the_hypervolume_grows_with_the_finished_trials(frame):
     assert steps["hypervolume"].iloc[0] == 0
     assert steps["hypervolume"].is_monotonic_increasing
     assert steps["hypervolume"].iloc[-1] == normalised_hypervolume(
-        finished["val_accuracy"], finished["flops"], BOUNDS
+        finished["val_accuracy"], finished[["flops"]], BOUNDS
+    )
+
+
+@pytest.mark.parametrize("costs", [(PARAMS,), (PARAMS, FLOPS)])
+def test_the_hypervolume_is_by_the_costs_of_its_bounds(frame, costs):
+    bounds = HypervolumeBounds(costs=costs, reference_accuracy=0.3)
+    finished = frame[frame["state"] == "finished"]
+    volume = hypervolume_steps(frame, bounds)["hypervolume"].iloc[-1]
+    assert 0 < volume < 1
+    assert volume == normalised_hypervolume(
+        finished["val_accuracy"], finished[list(bounds.metrics)].astype(float), bounds
     )
 
 

@@ -9,10 +9,11 @@ from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
 from hgcnet.architecture import Task
-from search.pareto import HypervolumeBounds
+from search.pareto import CostRange, HypervolumeBounds
 from search.report.page import write_page
 
-BOUNDS = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=0.3)
+FLOPS = CostRange(metric="flops", low=1e6, high=1e7)
+BOUNDS = HypervolumeBounds(costs=(FLOPS,), reference_accuracy=0.3)
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 
@@ -92,7 +93,7 @@ def test_text_is_escaped(frame, tmp_path):
 def test_rows_of_the_front_say_how_to_export_them(frame, tmp_path):
     _, outline = write(tmp_path / "report.html", frame)
     header = outline.rows[0]
-    assert header == ["trial", "accuracy", "FLOPs", "params", "architecture", "origin", "export"]
+    assert header == ["trial", "measured", "FLOPs", "params", "architecture", "origin", "export"]
     architecture = "hgc 1x8g2 2x16g4+se1 b4 c0.5 s24"
     command = "hgcnas export 'my runs/one' --trial 1"
     assert outline.rows[1] == [
@@ -119,11 +120,21 @@ def test_the_most_accurate_network_and_the_knee_are_shown_once_where_they_are_on
 
 @pytest.mark.parametrize("rows", [slice(0), slice(3, 4), slice(2, 4), slice(0, 1)])
 def test_a_study_of_any_few_trials_has_a_page(frame, rows, tmp_path):
-    unknown = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=None)
+    unknown = HypervolumeBounds(costs=(FLOPS,), reference_accuracy=None)
     few = frame[rows]
     text, _ = write(tmp_path / "report.html", few, bounds=unknown)
     assert ("No trial has finished yet" in text) == (few["state"] != "finished").all()
     assert f"All trials ({len(few)})" in text
+
+
+def test_a_study_of_other_objectives_has_a_page_by_them(made_up, tmp_path):
+    for depth, accuracy in ((2, 0.6), (1, 0.3)):
+        made_up.add(TrialState.COMPLETE, depth, [accuracy], num_params_total=1)
+    params = CostRange(metric="num_params", low=1e3, high=1e4)
+    bounds = HypervolumeBounds(costs=(params,), reference_accuracy=0.3)
+    text, _ = write(tmp_path / "report.html", made_up.frame, bounds=bounds)
+    assert "params (weights and biases)" in text
+    assert "FLOPs (multiply-adds of one image)" not in text
 
 
 def confirmed(names, **columns):
@@ -138,6 +149,7 @@ def confirmed(names, **columns):
         "high": 0.932,
         "seeds": 3,
         "proxy_accuracy": float("nan"),
+        "proxy_estimate": float("nan"),
         "on_front": False,
         "test_accuracy": float("nan"),
         "paper_error": float("nan"),

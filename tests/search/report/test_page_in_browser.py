@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from hgcnet.architecture import Task
-from search.pareto import HypervolumeBounds
+from search.pareto import CostRange, HypervolumeBounds
 from search.report.page import write_page
 from search.results.trials import front
 
@@ -33,7 +33,7 @@ window.addEventListener("load", async () => {
   await settled();
   seen.points = paths("pareto", ".scatterlayer path.point");
   seen.stairs = paths("pareto", ".scatterlayer path.js-line");
-  seen.labels = [...figure("pareto").querySelectorAll(".annotation")].map((a) => a.textContent);
+  seen.labels = [...figure("pareto").querySelectorAll(".textpoint")].map((a) => a.textContent);
   seen.hypervolume = paths("hypervolume", ".scatterlayer path.js-line");
   seen.curves = paths("curves", ".scatterlayer path.js-line");
   seen.rungs = paths("curves", ".shapelayer path");
@@ -49,7 +49,7 @@ window.addEventListener("load", async () => {
   seen.hover = figure("pareto").querySelector(".hoverlayer")?.textContent ?? "nothing";
 
   const colour = () =>
-    getComputedStyle([...figure("pareto").querySelectorAll(".scatterlayer path.point")].at(-1)).fill;
+    getComputedStyle([...figure("pareto").querySelectorAll(".scatterlayer path.point")].at(-2)).fill;
   seen.plainColour = colour();
   const button = [...figure("pareto").querySelectorAll(".updatemenu-button")].find(
     (element) => element.textContent === "depth");
@@ -58,9 +58,9 @@ window.addEventListener("load", async () => {
   seen.depthColour = colour();
   seen.colourBar = figure("pareto").querySelectorAll(".colorbar").length;
 
-  header("accuracy").click();
+  header("measured").click();
   seen.rising = cells(2);
-  header("accuracy").click();
+  header("measured").click();
   seen.falling = cells(2);
   header("time").click();
   seen.times = cells(7);
@@ -106,7 +106,8 @@ def seen(frame, tmp_path):
     if chromium is None:
         pytest.skip("there is no chromium on this machine")
     page = tmp_path / "report.html"
-    bounds = HypervolumeBounds(flops_low=1e6, flops_high=1e7, reference_accuracy=0.3)
+    flops = CostRange(metric="flops", low=1e6, high=1e7)
+    bounds = HypervolumeBounds(costs=(flops,), reference_accuracy=0.3)
     write_page(
         page,
         title="A study",
@@ -138,7 +139,7 @@ def test_figures_are_drawn_and_the_page_answers(seen, frame):
 
 
 def assert_figures_have_their_traces(seen, frame):
-    assert seen["points"] == frame["last_accuracy"].notna().sum()
+    assert seen["points"] == frame["last_accuracy"].notna().sum() + 1  # the ring of the cheapest
     assert seen["stairs"] == 1
     assert seen["labels"] == ["cheapest"]
     assert seen["hypervolume"] == 2

@@ -33,7 +33,7 @@ def test_the_slots_seconds_add_up(busy):
 
 
 def test_pauses_and_interrupted_trials_are_no_work(busy):
-    assert worked_seconds(busy, busy["finished"]).tolist() == [60, 40, 70, 100, 100, 150]
+    assert worked_seconds(busy, busy["finished_at"]).tolist() == [60, 40, 70, 100, 100, 150]
 
 
 def test_the_figure_shows_the_trainings_at_every_moment(busy):

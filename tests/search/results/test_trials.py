@@ -10,10 +10,13 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from hgcnet.architecture import Architecture, Stage
+from hgcnet.errors import RunError
 from search.results.trials import (
     COLUMNS,
     architecture_of,
+    costs_of,
     front,
+    select_trial,
     to_frame,
     write_csv,
     write_parquet,
@@ -129,8 +132,40 @@ def test_the_order_of_the_objectives_does_not_matter(study, frame):
         turned.add_trial(trial)
     again = to_frame(turned.trials, DepthSpace(), OBJECTIVES[::-1])
     pd.testing.assert_frame_equal(
-        again.drop(columns=["started", "finished"]), frame.drop(columns=["started", "finished"])
+        again.drop(columns=["started_at", "finished_at"]),
+        frame.drop(columns=["started_at", "finished_at"]),
     )
+
+
+@pytest.mark.parametrize("costs", [("flops",), ("num_params",), ("num_params", "flops")])
+@pytest.mark.parametrize("rule", ["best", "knee", "max-flops=3e6", "max-params=2000"])
+def test_what_is_selected_lies_on_the_front_of_the_studys_objectives(costs, rule):
+    """With params that fall while the FLOPs rise: by both costs at once all are on the front."""
+    objectives = ("val_accuracy", *costs)
+    study = optuna.create_study(directions=["maximize", *["minimize"] * len(costs)])
+    for depth, accuracy in ((1, 0.6), (2, 0.5), (3, 0.4), (4, 0.7)):
+        counts = {"flops": depth * 1_000_000, "num_params": (5 - depth) * 1000}
+        trial = create_trial(
+            values=[accuracy, *(counts[cost] for cost in costs)],
+            params={"depth": depth},
+            distributions={"depth": IntDistribution(1, 9)},
+            user_attrs={"fingerprint": f"f{depth}", "curve": [accuracy]} | counts,
+        )
+        study.add_trial(trial)
+    frame = to_frame(study.trials, DepthSpace(), objectives)
+    expected = {("flops",): [0, 3], ("num_params",): [3], ("num_params", "flops"): [0, 1, 2, 3]}
+    assert frame.index[frame["on_front"]].tolist() == expected[costs]
+    if costs == ("num_params",) and rule == "max-flops=3e6":
+        with pytest.raises(RunError, match=r"so few FLOPs; the smallest has 4e\+06"):
+            select_trial(frame, costs, rule)
+        return
+    assert frame["on_front"][select_trial(frame, costs, rule)]
+
+
+def test_costs_of_rows_stand_in_the_order_asked_for(frame):
+    costs = costs_of(frame, ("num_params", "flops"))
+    assert costs[:2].tolist() == [[1000, 1e6], [3000, 3e6]]
+    assert np.isnan(costs[-1]).all()  # it only waits
 
 
 def test_an_empty_study_has_the_same_columns():
@@ -142,7 +177,7 @@ def test_an_empty_study_has_the_same_columns():
 
 def test_csv_holds_the_frame(frame, tmp_path):
     write_csv(frame, tmp_path / "trials.csv")
-    again = pd.read_csv(tmp_path / "trials.csv", parse_dates=["started", "finished"])
+    again = pd.read_csv(tmp_path / "trials.csv", parse_dates=["started_at", "finished_at"])
     again = again.astype({name: kind for name, kind in COLUMNS.items() if name != "curve"})
     again["curve"] = again["curve"].map(json.loads)
     pd.testing.assert_frame_equal(again, frame)

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from hgcnet.errors import RunError
 from search.data.data_config import DataConfig
-from search.retraining.confirm import read_confirmations
+from search.retraining.compare import summarise_networks
+from search.retraining.confirmations import read_confirmations
 from search.retraining.recipe import Recipe
 from search.training.proxy_config import ProxyConfig
 
@@ -81,6 +83,22 @@ def test_nothing_is_tested_before_all_is_trained(tmp_path: Path) -> None:
     write(tmp_path, PAPERS, chosen=None, tested=[])
     ((_, networks),) = read_confirmations(tmp_path).items()
     assert networks["test_accuracy"].isna().all()
+
+
+def test_the_front_of_the_means_is_by_the_costs_that_are_named() -> None:
+    rows = [
+        ("a", 1e6, 9e3, 0.90),
+        ("b", 2e6, 5e3, 0.80),
+        ("c", 3e6, 4e3, 0.95),
+        ("d", 4e6, 9e3, 0.9),
+    ]
+    frame = pd.DataFrame(rows, columns=["name", "flops", "num_params", "val_accuracy"])
+    frame = frame.assign(architecture=frame["name"], fingerprint=frame["name"], seconds=1.0)
+    fronts = {
+        costs: "".join(summarise_networks(frame, costs).query("on_front")["name"])
+        for costs in [("flops",), ("num_params",), ("flops", "num_params")]
+    }
+    assert fronts == {("flops",): "ac", ("num_params",): "c", ("flops", "num_params"): "abc"}
 
 
 def test_a_damaged_confirmation_is_named(tmp_path: Path) -> None:

@@ -92,6 +92,23 @@ def test_the_next_process_trains_only_what_is_missing(
     assert not RetrainingLoop(WANTED, open_trainings()).has_work
 
 
+def test_a_training_whose_process_died_after_its_last_state_is_not_trained_again(
+    open_trainings: Callable[[], TrainingFolder],
+) -> None:
+    torch.set_num_threads(1)
+    training = ProxyTraining(
+        WANTED[0].architecture, RECIPE.load(), RECIPE.proxy, seed=0, device=torch.device("cpu")
+    )
+    accuracies = [training.run_epoch().val_accuracy for _ in range(EPOCHS)]
+    loop = RetrainingLoop(WANTED[:1], open_trainings(), keep_states=True)
+    loop.on_checkpoint(take(loop).number, training.save_state())  # and its process dies
+    again = RetrainingLoop(WANTED[:1], open_trainings(), keep_states=True)
+    assert again.next() is Wait.DONE
+    assert open_trainings().row(WANTED[0])["curve"] == pytest.approx(accuracies, abs=1e-6)
+    assert open_trainings().states.load(WANTED[0].key) is not None
+    assert not again.has_work
+
+
 def test_a_half_done_training_goes_on_from_its_checkpoint(
     open_trainings: Callable[[], TrainingFolder],
 ) -> None:

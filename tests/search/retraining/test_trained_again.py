@@ -20,13 +20,14 @@ from hgcnet.architecture import Architecture, ArchitectureFile, Stage, Task, wri
 from search.cli.app import main
 from search.data.data_config import DataConfig
 from search.data.splits import load_splits, load_test
-from search.retraining.confirm import read_confirmations
+from search.retraining.confirmations import read_confirmations
 from search.workers.ray_cluster import joined_ray
 
 pytestmark = pytest.mark.slow
 
 STUDY = """
 name = "tiny"
+objectives = ["val_accuracy", "flops"]
 [budget]
 trials = 2
 [data]
@@ -41,12 +42,6 @@ groups = { choice = [1, 2] }
 growth = [4, 4, 4]
 [limits]
 flops = 1e6
-[[objectives]]
-metric = "val_accuracy"
-direction = "maximize"
-[[objectives]]
-metric = "flops"
-direction = "minimize"
 [sampler]
 kind = "random"
 start_with = ["one.toml", "two.toml"]

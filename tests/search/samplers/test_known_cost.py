@@ -1,5 +1,7 @@
 """The parts of the sampler that knows the cost, each against what it should be; and the whole."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,8 @@ from hgcnet.complexity import count
 from search.estimation.features import Scaling, features_of
 from search.estimation.gaussian_process import AccuracyModel
 from search.optuna_space import OptunaSpace
-from search.pareto import HypervolumeBounds, normalised_hypervolume
-from search.samplers.ehvi import expected_improvement, normalised_cost
+from search.pareto import CostRange, HypervolumeBounds, normalised_hypervolume
+from search.samplers.ehvi import expected_improvement, rectangles
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from space.parameters import Choice, Growth, Parameters, Range
@@ -31,7 +33,15 @@ SPACE = SearchSpace(
     Limits(flops=400e3),
     TASK,
 )
-BOUNDS = HypervolumeBounds(flops_low=1e4, flops_high=1e6, reference_accuracy=0.2)
+FLOPS = CostRange(metric="flops", low=1e4, high=1e6)
+BOUNDS = HypervolumeBounds(costs=(FLOPS,), reference_accuracy=0.2)
+UNIT = HypervolumeBounds(
+    costs=(
+        CostRange(metric="flops", low=1, high=np.e),
+        CostRange(metric="num_params", low=1, high=np.e),
+    ),
+    reference_accuracy=0.2,
+)
 
 
 def accuracy_of(architecture: Architecture) -> float:
@@ -59,7 +69,7 @@ def test_the_expected_improvement_is_the_mean_of_what_samples_improve(
         return 1e4 * 100.0**at
 
     def volume(accuracy: np.ndarray, at: np.ndarray) -> float:
-        return normalised_hypervolume(accuracy, flops(at), BOUNDS)
+        return normalised_hypervolume(accuracy, flops(at)[:, None], BOUNDS)
 
     before = volume(levels, costs)
     # Nothing counts beyond an accuracy of 1 there, and here everything does.
@@ -67,16 +77,86 @@ def test_the_expected_improvement_is_the_mean_of_what_samples_improve(
     samples = np.minimum(mean + 0.1 * std * nodes, 1.0)
     improved = [volume(np.append(levels, y), np.append(costs, cost)) - before for y in samples]
     ours = expected_improvement(
-        *(np.array([value]) for value in (mean, 0.1 * std, cost)), costs, levels, 0.2
+        *(np.array([value]) for value in (mean, 0.1 * std)),
+        np.array([[cost]]),
+        costs[:, None],
+        levels,
+        0.2,
     )
     # The axis of accuracy is in units of 1 - 0.2 there.
     assert ours[0] / 0.8 == pytest.approx(float(weights @ improved), abs=2e-3)
 
 
-def test_costs_are_those_of_the_hypervolume() -> None:
-    assert normalised_cost(np.array([1e3, 1e4, 1e5, 1e6, 1e7]), BOUNDS) == pytest.approx(
-        [0, 0, 0.5, 1, 1.5]
-    )
+point = st.tuples(unit, unit, unit)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(point, max_size=8), point, st.floats(0.01, 0.1))
+def test_the_expected_improvement_of_two_costs_is_the_mean_of_what_samples_improve(
+    front: list[tuple[float, float, float]], candidate: tuple[float, float, float], std: float
+) -> None:
+    """By quadrature over the accuracy, with the exact hypervolume of `search.pareto`."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    weights = weights / weights.sum()
+    known = np.reshape(np.array(front), (-1, 3))
+    costs, levels = known[:, :2], 0.2 + 0.8 * known[:, 2]
+
+    def volume(accuracy: np.ndarray, at: np.ndarray) -> float:
+        return normalised_hypervolume(accuracy, np.exp(at), UNIT)
+
+    before = volume(levels, costs)
+    mean, cost = 0.2 + 0.4 * candidate[2], np.array([candidate[:2]])
+    samples = np.minimum(mean + std * nodes, 1.0)
+    improved = [volume(np.append(levels, y), np.vstack([costs, cost])) - before for y in samples]
+    ours = expected_improvement(np.array([mean]), np.array([std]), cost, costs, levels, 0.2)
+    assert ours[0] / 0.8 == pytest.approx(float(weights @ improved), abs=2e-3)
+
+
+def test_the_expected_improvement_of_many_networks_is_that_of_random_draws() -> None:
+    """Monte Carlo over the accuracies, for a front of some tens of networks."""
+    rng = np.random.default_rng(0)
+    front = rng.random((60, 3))
+    costs, levels = front[:, :2], 0.2 + 0.7 * front[:, 2] * front[:, :2].mean(axis=1)
+    at, mean = rng.random((20, 2)), rng.uniform(0.2, 0.8, 20)
+    before = normalised_hypervolume(levels, np.exp(costs), UNIT)
+    ours = expected_improvement(mean, np.full(20, 0.05), at, costs, levels, 0.2)
+    for own, cost, center in zip(ours, at, mean, strict=True):
+        drawn = np.minimum(rng.normal(center, 0.05, 400), 1.0)
+        places = np.exp(np.vstack([costs, cost]))
+        gains = np.array(
+            [normalised_hypervolume(np.append(levels, y), places, UNIT) for y in drawn]
+        )
+        gains = 0.8 * (gains - before)
+        assert own == pytest.approx(gains.mean(), abs=4 * gains.std() / 20 + 1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("size", [0, 1, 5, 40])
+def test_the_rectangles_cover_the_plane_once_at_the_level_that_is_reached(
+    k: int, size: int
+) -> None:
+    rng = np.random.default_rng([k, size])
+    costs = rng.integers(0, 12, (size, k)) / 10  # with ties, and some beyond the reference
+    accuracy = rng.integers(0, 8, size) / 8
+    low, high, level = rectangles(costs, accuracy, 0.3)
+    assert len(level) <= 2 * size + 1
+    assert (np.diff(level) >= 0).all()
+    places = rng.uniform(-0.1, 1, (500, k))
+    inside = ((low <= places[:, None]) & (places[:, None] < high)).all(axis=2)
+    assert (inside.sum(axis=1) == 1).all()
+    is_reached = (costs <= places[:, None]).all(axis=2)  # (500, size)
+    expected = np.where(is_reached, accuracy, 0.3).max(axis=1, initial=0.3)
+    assert (level[inside.argmax(axis=1)] == expected).all()
+
+
+def test_thousands_of_networks_against_a_front_of_hundreds_take_well_under_a_second() -> None:
+    rng = np.random.default_rng(0)
+    front = np.abs(rng.normal(size=(200, 3)))
+    front /= np.linalg.norm(front, axis=1)[:, None]  # none dominates another
+    mean, costs = rng.random(5000), rng.random((5000, 2))
+    begin = time.perf_counter()
+    expected_improvement(mean, np.full(5000, 0.02), costs, 1 - front[:, :2], front[:, 2], 0.0)
+    assert time.perf_counter() - begin < 0.5
 
 
 def test_features_tell_every_two_networks_apart_and_end_with_the_counts() -> None:
@@ -171,18 +251,15 @@ def test_what_is_foretold_counts_for_less_than_what_was_seen() -> None:
     assert shifts[2] == pytest.approx(0, abs=1e-4)
 
 
-def search(kind: str, number: int, seed: int) -> float:
-    """The hypervolume of a search, one training after another."""
+def search(kind: str, number: int, seed: int, costs: tuple[str, ...] = ("flops",)) -> float:
+    """The hypervolume of a search by these costs, one training after another."""
     document = {
         "name": "x",
         "seed": seed,
         "budget": {"trials": number},
         "data": {"dataset": "digits", "resolution": 8},
         "space": {"depth": 1, "groups": 1, "growth": 4},  # replaced by SPACE below
-        "objectives": [
-            {"metric": "val_accuracy", "direction": "maximize"},
-            {"metric": "flops", "direction": "minimize"},
-        ],
+        "objectives": ["val_accuracy", *costs],
         "sampler": {"kind": kind},
         "proxy": {"epochs": 1},
     }
@@ -199,11 +276,18 @@ def search(kind: str, number: int, seed: int) -> float:
         assert proposal is not None
         accuracy = accuracy_of(proposal.architecture)
         writer.tell_finished(proposal, [accuracy + rng.normal(0, 0.01)], 1.0)
-        found.append((accuracy, count(proposal.architecture, TASK).flops))
-    accuracies, flops = np.array(found).T
-    return normalised_hypervolume(accuracies, flops, bounds)
+        counts = count(proposal.architecture, TASK)
+        found.append((accuracy, *(getattr(counts, cost) for cost in costs)))
+    rows = np.array(found)
+    return normalised_hypervolume(rows[:, 0], rows[:, 1:], bounds)
 
 
 def test_a_search_finds_in_25_trials_what_random_search_needs_100_for() -> None:
     ours = [search("known_cost", 25, seed) for seed in range(2)]
     assert np.mean(ours) > np.mean([search("random", 100, seed) for seed in range(2)])
+
+
+@pytest.mark.parametrize("costs", [("num_params",), ("num_params", "flops")])
+def test_a_search_goes_by_the_costs_that_are_its_objectives(costs: tuple[str, ...]) -> None:
+    ours = [search("known_cost", 25, seed, costs) for seed in range(2)]
+    assert np.mean(ours) > np.mean([search("random", 75, seed, costs) for seed in range(2)])

@@ -93,7 +93,7 @@ def check_proposals(writer: StudyWriter, proposals: list[Proposal], space: Optun
     fingerprints = [proposal.fingerprint for proposal in proposals]
     assert len(set(fingerprints)) == len(fingerprints)
     assert all(space.space.is_feasible(proposal.architecture) for proposal in proposals)
-    rows = writer.trials()
+    rows = writer.frozen_trials()
     assert [row.number for row in rows] == [proposal.number for proposal in proposals]
     for row, proposal in zip(rows, proposals, strict=True):
         assert space.decode(row.params).fingerprint == proposal.fingerprint
@@ -148,7 +148,7 @@ def test_a_space_that_is_used_up_ends_with_every_network_proposed_once(kind: str
     check_proposals(writer, proposals, SMALL)
     assert {proposal.fingerprint for proposal in proposals} == all_fingerprints(SMALL)
     assert writer.ask() is None
-    assert len(writer.trials()) == len(proposals)
+    assert len(writer.frozen_trials()) == len(proposals)
     assert time.monotonic() - begin < 30
 
 
@@ -189,7 +189,7 @@ def test_what_failed_or_was_stopped_counts_as_seen(kind: str) -> None:
             writer.tell_stopped(proposal, [0.1], 1.0)
         else:
             writer.tell_failed(proposal, "Diverged: the training loss is nan", [], 0.0)
-    states = Counter(row.state for row in writer.trials())
+    states = Counter(row.state for row in writer.frozen_trials())
     assert states == {TrialState.FAIL: 8, TrialState.PRUNED: 8}
     check_proposals(writer, proposals, SMALL)
     resumed = open_study(kind, SMALL, storage=storage)
@@ -221,7 +221,7 @@ def test_a_sampler_does_not_repeat_its_beginning_when_there_are_more_rows(kind: 
     for seed in range(10):
         storage = InMemoryStorage()
         writer = open_study(kind, TIGHT, seed=seed, storage=storage)
-        writer.study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+        writer._study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
         at_start = propose(open_study(kind, TIGHT, seed=seed), 1)[0]
         resumed = propose(open_study(kind, TIGHT, seed=seed, storage=storage), 1)[0]
         differences += at_start.fingerprint != resumed.fingerprint
@@ -288,6 +288,6 @@ def test_tpe_and_nsga2_learn_from_what_finished() -> None:
 def test_creating_a_sampler_leaves_the_global_generators_alone() -> None:
     np_state, torch_state = np.random.get_state()[1], torch.get_rng_state()  # noqa: NPY002
     for kind in KINDS:
-        create_sampler(kind, TIGHT, set(), seed=0)
+        create_sampler(kind, TIGHT, ("flops",), set(), seed=0)
     assert np.array_equal(np_state, np.random.get_state()[1])  # noqa: NPY002
     assert torch.equal(torch_state, torch.get_rng_state())

@@ -18,8 +18,10 @@ from search.optuna_space import OptunaSpace
 from search.pareto import non_dominated, normalised_hypervolume
 from search.prepare import prepare
 from search.results.stored_study import read_study
+from search.retraining.fidelity import spread_networks
 from search.simulation.surrogate import Surrogate, cross_validate
-from search.simulation.table import NEAR_FRONT, UNIFORM, read_table, train_table, write_table
+from search.simulation.table import read_table, write_table
+from search.simulation.tabulation import NEAR_FRONT, UNIFORM, _front, train_table
 from search.simulation.virtual_clock import (
     TabulatedSpace,
     read_tabulated_space,
@@ -30,7 +32,7 @@ from search.simulation.virtual_clock import (
 )
 from search.study.run_folder import RunFolder
 from search.study_file.reading import parse_study_file
-from search.study_file.schema import EarlyStopping, StudyFile
+from search.study_file.schema import EarlyStopping, Objective, StudyFile
 from search.workers.ray_cluster import joined_ray
 from space.search_space import SearchSpace
 
@@ -48,10 +50,7 @@ DOCUMENT: dict[str, Any] = {
         "groups": {"choice": [1, 2, 4]},
         "growth": {"base": {"low": 4, "high": 8, "step": 4}, "schedule": "linear"},
     },
-    "objectives": [
-        {"metric": "val_accuracy", "direction": "maximize"},
-        {"metric": "flops", "direction": "minimize"},
-    ],
+    "objectives": ["val_accuracy", "flops"],
     "sampler": {"kind": "random"},
     "early_stopping": {"kind": "none"},
     "proxy": {"epochs": EPOCHS, "batch_size": 32, "train_images": 200, "val_images": 100},
@@ -101,8 +100,9 @@ def test_a_surrogate_foretells_to_within_the_noise_and_knows_the_noise(
     assert quality.noise == pytest.approx(NOISE, rel=0.2)
     assert quality.residual < 1.5 * NOISE
     points = SPACE.space.draw_points(np.random.default_rng(1), 100)
-    truth = [accuracy_of(SPACE.space.architecture_at(point)) for point in points]
-    assert np.abs(world.surrogate.accuracy_of(points) - truth).mean() < 0.6 * NOISE
+    networks = [SPACE.space.architecture_at(point) for point in points]
+    found = np.array([world.surrogate.truth(network)[0][-1] for network in networks])
+    assert np.abs(found - [accuracy_of(network) for network in networks]).mean() < 0.6 * NOISE
 
 
 def test_a_network_shows_the_same_noise_in_every_search_of_a_seed(world: TabulatedSpace) -> None:
@@ -122,12 +122,58 @@ def test_a_simulated_search_is_scored_on_what_it_does_not_see(world: TabulatedSp
     assert frame["hypervolume"].is_monotonic_increasing
     assert not np.allclose(frame["accuracy"], frame["observed"], atol=NOISE / 10)
     assert frame["hypervolume"].iloc[-1] == normalised_hypervolume(
-        frame["accuracy"], frame["flops"], world.bounds
+        frame["accuracy"], frame[["flops"]], world.bounds
     )
     again = simulate_search(world, sampler="random", workers=1, trials=20, seed=0)
     pd.testing.assert_frame_equal(frame, again)
     other = simulate_search(world, sampler="random", workers=1, trials=20, seed=1)
     assert frame["flops"].tolist() != other["flops"].tolist()
+
+
+def test_a_table_is_made_near_the_front_of_the_objectives() -> None:
+    networks = [
+        SPACE.space.architecture_at(p)
+        for p in SPACE.space.draw_points(np.random.default_rng(0), 40)
+    ]
+    counts = [count(network, TASK) for network in networks]
+    frame = pd.DataFrame(
+        {
+            "fingerprint": [network.fingerprint for network in networks],
+            "val_accuracy": [accuracy_of(network) for network in networks],
+            "flops": [cost.flops for cost in counts],
+            "num_params": [cost.num_params for cost in counts],
+        }
+    )
+    fronts = [
+        {network.fingerprint for network in _front(frame, networks, costs)}
+        for costs in (("flops",), ("num_params",), ("flops", "num_params"))
+    ]
+    assert fronts[0] != fronts[1]
+    assert fronts[2] >= fronts[0] | fronts[1]
+
+
+@pytest.mark.parametrize("cost", ["flops", "num_params"])
+def test_networks_for_fidelity_spread_over_the_cost(cost: str) -> None:
+    networks = spread_networks(SPACE.space, 8, 0, cost)
+    logs = np.log([getattr(count(network, TASK), cost) for network in networks])
+    assert (np.diff(logs) > 0).all()
+    assert np.diff(logs) == pytest.approx(np.ptp(logs) / 7, rel=0.3)
+
+
+@pytest.mark.parametrize("costs", [("num_params",), ("num_params", "flops")])
+@pytest.mark.parametrize("sampler", ["random", "known_cost"])
+def test_a_simulated_search_goes_by_the_objectives(
+    world: TabulatedSpace, sampler: str, costs: tuple[str, ...]
+) -> None:
+    objectives = [Objective(metric="val_accuracy")]
+    objectives += [Objective(metric=cost) for cost in costs]  # type: ignore[arg-type]
+    other = replace(world, file=replace(world.file, objectives=tuple(objectives)))
+    assert other.bounds.metrics == costs
+    assert other.bounds.reference_accuracy == world.bounds.reference_accuracy
+    frame = simulate_search(other, sampler=sampler, workers=2, trials=12, seed=0)
+    assert frame["hypervolume"].iloc[-1] == normalised_hypervolume(
+        frame["accuracy"], frame[list(costs)], other.bounds
+    )
 
 
 def test_workers_share_the_virtual_time(world: TabulatedSpace) -> None:
@@ -157,7 +203,7 @@ def test_early_stopping_saves_epochs_and_stops_nothing_twice(world: TabulatedSpa
 def test_the_belief_stops_half_of_a_random_search_and_less_of_its_front_than_halving_does(
     world: TabulatedSpace,
 ) -> None:
-    def search(kind: Literal["belief", "moasha"]) -> tuple[float, int]:
+    def search(kind: Literal["front_chance", "moasha"]) -> tuple[float, int]:
         early = EarlyStopping(kind=kind, min_epochs=1, reduction_factor=2)
         stopping = replace(world, file=replace(world.file, early_stopping=early))
         found = simulate_search(stopping, sampler="random", workers=4, trials=80, seed=0)
@@ -165,7 +211,7 @@ def test_the_belief_stops_half_of_a_random_search_and_less_of_its_front_than_hal
         stopped = found["accuracy"].isna()
         return float(stopped.mean()), int((front & stopped).sum())
 
-    share, lost = search("belief")
+    share, lost = search("front_chance")
     assert share > 0.3
     assert lost < 0.5 * search("moasha")[1]
 

@@ -28,9 +28,11 @@ from hgcnet.complexity import count
 from hgcnet.errors import RunError, SpaceError
 from search.optuna_space import OptunaSpace
 from search.pareto import normalised_hypervolume
+from search.results.trials import are_on_front
 from search.study.attributes import INTERRUPTED, UNPLANNED
+from search.study.budget import MIN_FAILURES
 from search.study.progress import Progress
-from search.study.search_loop import MIN_FAILURES, SearchLoop
+from search.study.search_loop import SearchLoop
 from search.study.storage import open_storage, sqlite_url
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
@@ -42,6 +44,7 @@ from space.search_space import SearchSpace
 STUDY = """
 name = "by_hand"
 seed = 3
+objectives = ["val_accuracy", "flops"]
 budget = { trials = 12 }
 data = { dataset = "digits", resolution = 8 }
 limits = { flops = 60000 }
@@ -55,13 +58,6 @@ depth = { low = 1, high = 3, per_stage = true }
 groups = { choice = [1, 2, 4], per_stage = true }
 growth = 4
 bottleneck = 2
-
-[[objectives]]
-metric = "val_accuracy"
-direction = "maximize"
-[[objectives]]
-metric = "flops"
-direction = "minimize"
 """
 TASK = Task(in_channels=1, num_classes=10, resolution=8)
 EPOCHS = 6
@@ -159,7 +155,7 @@ def drive_to_death(loop: SearchLoop, after: int, **options: Any) -> None:
 
 
 def rows_of(loop: SearchLoop) -> list[FrozenTrial]:
-    return loop._writer.trials()
+    return loop._writer.frozen_trials()
 
 
 def fingerprints(rows: list[FrozenTrial]) -> list[str]:
@@ -289,11 +285,11 @@ def test_hours_used_by_earlier_drivers_count() -> None:
             datetime(2026, 1, 1, 9),
             datetime(2026, 1, 1, 10),
         )
-        loop._writer.study.add_trial(row)
+        loop._writer._study.add_trial(row)
     assert open_loop(storage, study_file(budget={"trials": 12, "hours": 1.01})).has_work
     for hours, to_come in ((None, 10), (3.01, 4), (99, 10)):  # two were trained in an hour
         budget = {"trials": 12} | ({} if hours is None else {"hours": hours})
-        assert open_loop(storage, study_file(budget=budget))._to_come() == to_come
+        assert open_loop(storage, study_file(budget=budget))._budget.to_come() == to_come
     used = open_loop(storage, study_file(budget={"trials": 12, "hours": 1.0}))
     assert not used.has_work
     assert used.next() is Wait.DONE
@@ -363,15 +359,12 @@ def test_rows_hold_what_was_measured(storage: BaseStorage) -> None:
 
 
 def test_values_stand_in_the_order_of_the_objectives() -> None:
-    objectives = [
-        {"metric": "num_params", "direction": "minimize"},
-        {"metric": "val_accuracy", "direction": "maximize"},
-    ]
+    objectives = ["num_params", "val_accuracy"]
     loop = open_loop(InMemoryStorage(), whole_trainings(objectives=objectives))
     drive(loop)
     for row in rows_of(loop):
         assert row.values == [row.user_attrs["num_params"], row.user_attrs["curve"][-1]]
-    assert loop._writer.study.metric_names == ["num_params", "val_accuracy"]
+    assert loop._writer._study.metric_names == ["num_params", "val_accuracy"]
 
 
 def test_what_was_stopped_never_enters_the_front(storage: BaseStorage) -> None:
@@ -379,16 +372,63 @@ def test_what_was_stopped_never_enters_the_front(storage: BaseStorage) -> None:
     drive(loop, workers=4)
     rows = rows_of(loop)
     assert sum(row.state == TrialState.PRUNED for row in rows) >= 5
-    front = loop._writer.study.best_trials
+    front = loop._writer._study.best_trials
     assert {row.state for row in front} == {TrialState.COMPLETE}
-    assert loop.progress().front_size == len({tuple(row.values) for row in front})
+    kept = are_on_front(rows, loop._file.metrics)
+    on_front = {row.number for row, is_kept in zip(rows, kept, strict=True) if is_kept}
+    assert on_front == {row.number for row in front}
     finished = [row for row in rows if row.state == TrialState.COMPLETE]
     accuracy, flops = np.array([row.values for row in finished]).T
     progress = loop.progress()
-    assert progress.best_accuracy == accuracy.max()
+    assert progress.highest_accuracy == accuracy.max()
     assert progress.hypervolume == pytest.approx(
-        normalised_hypervolume(accuracy, flops, loop._writer.hypervolume_bounds())
+        normalised_hypervolume(accuracy, flops[:, None], loop._writer.hypervolume_bounds())
     )
+
+
+OBJECTIVES = {
+    "flops": [{"metric": "flops", "direction": "minimize"}],
+    "params": [{"metric": "num_params", "direction": "minimize"}],
+    "both": [
+        {"metric": "num_params", "direction": "minimize"},
+        {"metric": "flops", "direction": "minimize"},
+    ],
+}
+
+
+def of_objectives(name: str, **changes: Any) -> StudyFile:
+    objectives = [{"metric": "val_accuracy", "direction": "maximize"}, *OBJECTIVES[name]]
+    return study_file(objectives=objectives, **changes)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_progress_is_by_the_objectives(name: str) -> None:
+    file = of_objectives(name, early_stopping=None, budget={"trials": 20})
+    storage = InMemoryStorage()
+    loop = open_loop(storage, file)
+    drive(loop)
+    values = np.array([row.values for row in rows_of(loop)])
+    progress = loop.progress()
+    bounds = loop._writer.hypervolume_bounds()
+    assert bounds.metrics == file.costs
+    assert progress.hypervolume == pytest.approx(
+        normalised_hypervolume(values[:, 0], values[:, 1:], bounds)
+    )
+    assert 0 < progress.hypervolume < 1
+    resumed = open_loop(storage, file).progress()
+    assert resumed.hypervolume == progress.hypervolume
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_rungs_hold_the_losses_of_the_objectives(name: str) -> None:
+    loop = open_loop(InMemoryStorage(), of_objectives(name))
+    drive(loop)
+    assert loop._rungs is not None
+    rows = rows_of(loop)
+    for number, losses in loop._rungs._entries[2].items():
+        attributes = rows[number].user_attrs
+        costs = [attributes[objective["metric"]] for objective in OBJECTIVES[name]]
+        assert losses == (1 - attributes["curve"][1], *np.log(costs).tolist())
 
 
 def test_what_people_named_is_never_stopped_early() -> None:
@@ -410,7 +450,7 @@ def test_every_change_is_reported() -> None:
         assert after.trained - before.trained in (0, 1)
         assert not after.hypervolume < before.hypervolume
     assert np.isnan(seen[0].hypervolume)
-    assert np.isnan(seen[0].best_accuracy)
+    assert np.isnan(seen[0].highest_accuracy)
     messages = [progress.message for progress in seen if progress.message]
     assert sum("starts" in message for message in messages) == 12
     assert sum("finished" in m or "stopped" in m for m in messages) == 12
@@ -428,8 +468,9 @@ def test_the_cheapest_network_sets_the_reference_accuracy_once(storage: BaseStor
     bounds = loop._writer.hypervolume_bounds()
     assert cheapest.user_attrs["origin"] == "cheapest"
     assert bounds.reference_accuracy == cheapest.user_attrs["curve"][-1]
-    assert bounds.flops_low == cheapest.user_attrs["flops"]
-    assert bounds.flops_high == 60000
+    (flops,) = bounds.costs
+    assert flops.low == cheapest.user_attrs["flops"]
+    assert flops.high == 60000
     resumed = open_loop(storage, study_file(budget={"trials": 20}))
     drive(resumed)
     assert resumed._writer.hypervolume_bounds() == bounds
@@ -439,12 +480,12 @@ def test_without_a_limit_the_reference_flops_are_the_spaces_most() -> None:
     file = study_file(limits=None)
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, TASK))
     bounds = open_loop(InMemoryStorage(), file, space)._writer.hypervolume_bounds()
-    assert (bounds.flops_low, bounds.flops_high) == space.space.flops_range()
+    (flops,) = bounds.costs
+    assert (flops.low, flops.high) == space.space.flops_range()
 
 
 def test_a_reference_accuracy_in_the_file_stands() -> None:
-    objectives = tomllib.loads(STUDY)["objectives"]
-    objectives[0]["reference"] = 0.2
+    objectives = [{"metric": "val_accuracy", "reference": 0.2}, "flops"]
     loop = open_loop(InMemoryStorage(), study_file(objectives=objectives))
     assert loop.progress().hypervolume == 0.0
     drive(loop)
@@ -576,6 +617,10 @@ def test_a_network_that_failed_is_not_trained_again() -> None:
 # -- deaths --------------------------------------------------------------------------------------
 
 
+def interrupted(loop: SearchLoop) -> int:
+    return sum(row.user_attrs.get("failure") == INTERRUPTED for row in rows_of(loop))
+
+
 def test_a_driver_that_died_is_continued(storage: BaseStorage, tmp_path: Path) -> None:
     drive_to_death(open_loop(storage), 15, workers=3)
     study = optuna.load_study(study_name="by_hand", storage=storage)
@@ -583,7 +628,7 @@ def test_a_driver_that_died_is_continued(storage: BaseStorage, tmp_path: Path) -
     assert len(running) == 3
     another = open_storage(sqlite_url(tmp_path))
     loop = open_loop(another)
-    assert loop.interrupted_before == 3
+    assert interrupted(loop) == 3
     proposals = drive(loop, workers=3)
     rows = rows_of(loop)
     assert {row.state for row in rows} <= {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
@@ -687,7 +732,7 @@ def test_a_stop_on_request_leaves_what_ran_to_be_repeated(storage: BaseStorage) 
     states = Counter(row.state for row in rows_of(loop))
     assert states == {TrialState.FAIL: 2, TrialState.WAITING: 2}
     resumed = open_loop(storage)
-    assert resumed.interrupted_before == 0
+    assert interrupted(resumed) == 0
     proposals = drive(resumed)
     assert [p.fingerprint for p in proposals[:2]] == [
         p.fingerprint for p in running if isinstance(p, Proposal)
@@ -702,10 +747,10 @@ def test_a_death_amid_the_parameters_of_a_proposal_is_closed_and_not_repeated() 
     writer = StudyWriter(storage, study_file(), SPACE)
     some = dict(list(SPACE.distributions.items())[:2])
     writer._sampler.prepare()
-    unfinished = writer.study.ask(some)
+    unfinished = writer._study.ask(some)
     assert len(unfinished.params) == 2
     loop = open_loop(storage, study_file(budget={"trials": 20}))
-    assert loop.interrupted_before == 1
+    assert all(row.state != TrialState.RUNNING for row in rows_of(loop))
     assert rows_of(loop)[unfinished.number].user_attrs["failure"] == UNPLANNED
     drive(loop)
     assert not any("retry_of" in row.user_attrs for row in rows_of(loop))
@@ -723,7 +768,7 @@ def test_a_death_amid_the_parameters_of_what_was_enqueued_does_not_lose_it(
         loop = open_loop(storage, start_with=networks)
         some = dict(list(SPACE.distributions.items())[:num_params])
         for _ in range(2):
-            assert len(loop._writer.study.ask(some).params) == num_params
+            assert len(loop._writer._study.ask(some).params) == num_params
     loop = open_loop(storage, start_with=networks)
     proposals = drive(loop)
     assert [p.origin for p in proposals[:3]] == ["cheapest", "start_with: network_0", None]
@@ -802,7 +847,7 @@ def test_a_death_before_any_commit_is_survived(commits: int | range, tmp_path: P
         for origin in ("cheapest", "start_with: network_0"):
             rows = [row for row in rows_of(loop) if row.user_attrs.get("origin") == origin]
             assert [row.state for row in rows].count(TrialState.COMPLETE) == 1
-        assert loop._writer.study.metric_names == ["val_accuracy", "flops"]
+        assert loop._writer._study.metric_names == ["val_accuracy", "flops"]
         close(storage)
 
 
@@ -825,7 +870,7 @@ def test_rungs_are_rebuilt_as_they_were() -> None:
     assert min(len(entries) for entries in loop._rungs._entries.values()) > 5
     assert resumed._rungs._entries == loop._rungs._entries
     before, after = loop.progress(), resumed.progress()
-    for name in ("finished", "stopped", "failed", "best_accuracy", "hypervolume", "front_size"):
+    for name in ("finished", "stopped", "failed", "highest_accuracy", "hypervolume"):
         assert getattr(before, name) == getattr(after, name)
 
 

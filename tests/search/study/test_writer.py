@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from sqlalchemy import text
 from hgcnet.architecture import Task
 from hgcnet.errors import RunError
 from search.optuna_space import OptunaSpace
+from search.pareto import CostRange, HypervolumeBounds
+from search.samplers.stored_bounds import read_bounds
 from search.study.attributes import INTERRUPTED, STOPPED, UNPLANNED, failed_for_good, seconds_used
 from search.study.storage import open_storage, sqlite_url
 from search.study.writer import StudyWriter
@@ -120,14 +122,18 @@ def test_a_new_study_stores_what_it_is(storage: RDBStorage) -> None:
     assert study.user_attrs["task"] == asdict(TASK)
     assert study.metric_names == ["val_accuracy", "flops"]
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
-    assert writer.trials() == []
+    assert writer.frozen_trials() == []
+
+
+def attributes_of(storage: BaseStorage) -> dict[str, Any]:
+    return dict(optuna.load_study(study_name="quickstart", storage=storage).user_attrs)
 
 
 def test_opening_it_again_changes_only_the_budget_and_the_workers(storage: RDBStorage) -> None:
     bounds = open_writer(storage).hypervolume_bounds()
-    before = dict(open_writer(storage).study.user_attrs)
+    before = attributes_of(storage)
     again = open_writer(storage, budget={"trials": 1}, workers={"cpus": 3})
-    after = dict(again.study.user_attrs)
+    after = attributes_of(storage)
     old, new = json.loads(before.pop("study_file")), json.loads(after.pop("study_file"))
     assert after == before
     assert (new.pop("budget"), new.pop("workers")["cpus"]) == (
@@ -136,6 +142,83 @@ def test_opening_it_again_changes_only_the_budget_and_the_workers(storage: RDBSt
     )
     assert new == {key: old[key] for key in new}
     assert again.hypervolume_bounds() == bounds
+
+
+WITH_DIRECTIONS = [
+    {"metric": "val_accuracy", "direction": "maximize"},
+    {"metric": "flops", "direction": "minimize"},
+]
+
+
+def started_with_directions(storage: BaseStorage) -> None:
+    """Leaves a study as earlier versions stored it."""
+    open_writer(storage)
+    study = optuna.load_study(study_name="quickstart", storage=storage)
+    stored = json.loads(study.user_attrs["study_file"]) | {"objectives": WITH_DIRECTIONS}
+    study.set_user_attr("study_file", json.dumps(stored))
+
+
+@pytest.mark.parametrize("objectives", [["val_accuracy", "flops"], WITH_DIRECTIONS])
+def test_a_study_that_was_started_with_directions_goes_on_with_either_form(
+    objectives: list[Any],
+) -> None:
+    storage = InMemoryStorage()
+    started_with_directions(storage)
+    writer = open_writer(storage, objectives=objectives)
+    tell = ask(writer)
+    writer.tell_finished(tell, [0.5], 1.0)
+    (row,) = writer.frozen_trials()
+    assert row.values == [0.5, row.user_attrs["flops"]]
+    open_writer(storage, objectives=objectives)  # as it is stored now
+
+
+def test_a_study_that_was_started_with_names_goes_on_with_directions() -> None:
+    storage = InMemoryStorage()
+    open_writer(storage)
+    open_writer(storage, objectives=WITH_DIRECTIONS)
+
+
+def test_other_objectives_are_refused_whatever_their_form() -> None:
+    storage = InMemoryStorage()
+    started_with_directions(storage)
+    with pytest.raises(RunError, match=r"objectives\[1\]: 'num_params' given, but .* with 'flops'"):
+        open_writer(storage, objectives=["val_accuracy", "num_params"])
+
+
+@pytest.mark.parametrize("costs", [("flops",), ("num_params",), ("num_params", "flops")])
+def test_the_bounds_of_the_objectives_are_stored_as_numbers_by_name(
+    storage: RDBStorage, costs: tuple[str, ...]
+) -> None:
+    writer = open_writer(storage, objectives=["val_accuracy", *costs])
+    bounds = writer.hypervolume_bounds()
+    assert bounds.metrics == costs
+    assert bounds.reference_accuracy is None
+    ranges = {cost: SPACE.space.cost_range(cost) for cost in costs}
+    assert [(cost.low, cost.high) for cost in bounds.costs] == list(ranges.values())
+    assert writer.set_reference_accuracy(0.25) == replace(bounds, reference_accuracy=0.25)
+    study = optuna.load_study(study_name="quickstart", storage=storage)
+    expected: dict[str, float] = {"reference_accuracy": 0.25}
+    for cost, (low, high) in ranges.items():
+        expected |= {f"{cost}_low": low, f"{cost}_high": high}
+    assert study.user_attrs["hypervolume"] == expected
+    assert read_bounds(study, SPACE.space, costs) == writer.hypervolume_bounds()
+
+
+def test_bounds_that_an_earlier_version_stored_stand_and_what_is_missing_is_filled_in() -> None:
+    storage = InMemoryStorage()
+    open_writer(storage, objectives=["val_accuracy", "num_params", "flops"])
+    study = optuna.load_study(study_name="quickstart", storage=storage)
+    old = {"flops_low": 5.0, "flops_high": 50.0, "reference_accuracy": None}
+    study.set_user_attr("hypervolume", old)
+    writer = open_writer(storage, objectives=["val_accuracy", "num_params", "flops"])
+    low, high = SPACE.space.cost_range("num_params")
+    params = CostRange(metric="num_params", low=low, high=high)
+    flops = CostRange(metric="flops", low=5.0, high=50.0)
+    expected = HypervolumeBounds(costs=(params, flops), reference_accuracy=None)
+    assert writer.hypervolume_bounds() == expected
+    assert study.user_attrs["hypervolume"] == old  # nothing is written for a look
+    writer.set_reference_accuracy(0.5)
+    assert writer.hypervolume_bounds() == replace(expected, reference_accuracy=0.5)
 
 
 def test_a_study_of_another_file_is_refused() -> None:
@@ -179,7 +262,7 @@ def test_a_network_that_the_study_has_is_not_enqueued_again() -> None:
     if cheapest.fingerprint != proposal.fingerprint:
         assert writer.enqueue(cheapest, "enqueued: y")
         assert not writer.enqueue(cheapest, "enqueued: z")
-    assert len(writer.trials()) == 2
+    assert len(writer.frozen_trials()) == 2
 
 
 def test_waiting_rows_are_known_to_a_writer_opened_later() -> None:
@@ -213,7 +296,7 @@ def test_a_failure_is_for_good_unless_it_is_to_be_repeated() -> None:
     for reason in (INTERRUPTED, STOPPED, "its worker died", STOPPED, INTERRUPTED):
         writer.tell_failed(ask(writer), reason, [], 0.0, Retry.SOON)
         writer.enqueue_retries()
-    rows = writer.trials()
+    rows = writer.frozen_trials()
     assert [row.user_attrs.get("retry_of") for row in rows] == [None, None, None, 2, 3, 4, 5]
     assert [failed_for_good(row) for row in rows] == [True, *5 * [False], True]
 

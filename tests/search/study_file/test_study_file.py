@@ -14,9 +14,9 @@ import tomli_w
 from hgcnet.architecture import Task
 from hgcnet.errors import StudyFileError
 from search.optuna_space import OptunaSpace
-from search.study_file.changes import first_difference
+from search.study_file.differences import first_difference
 from search.study_file.reading import parse_study_file, read_study_file
-from search.study_file.schema import StudyFile
+from search.study_file.schema import METRICS, StudyFile, direction_of
 from space.parameters import Choice, Growth, Range
 from space.search_space import SearchSpace
 
@@ -102,7 +102,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"objectives": MISSING}, "objectives: is missing"),
     (
         {"objectives": {"metric": "flops"}},
-        "objectives: {'metric': 'flops'} is not a list of tables, each under [[objectives]]",
+        "objectives: {'metric': 'flops'} is not a list of metrics",
     ),
     (
         {"objectives": []},
@@ -116,28 +116,46 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"objectives.0": MISSING},
         "objectives: flops given; val_accuracy and one or more of flops, num_params are needed",
     ),
-    ({"objectives.1": "flops"}, "objectives[1]: 'flops' is not a table"),
     (
-        {"objectives.0.metric": "accuracy"},
+        {"objectives.1": "speed"},
+        "objectives[1]: 'speed' is not one of 'val_accuracy', 'flops' or 'num_params'",
+    ),
+    ({"objectives.1": 7}, "objectives[1]: 7 is neither the name of a metric nor a table"),
+    (
+        {"objectives.1": ["flops"]},
+        "objectives[1]: ['flops'] is neither the name of a metric nor a table",
+    ),
+    (
+        {"objectives.1": date(2020, 1, 2)},
+        "objectives[1]: 2020-01-02 is a date or a time, which no key takes; texts need quotes",
+    ),
+    ({"objectives": "flops"}, "objectives: 'flops' is not a list of metrics"),
+    ({"objectives.1": {}}, "objectives[1].metric: is missing"),
+    (
+        {"objectives.0": {"metric": "accuracy"}},
         "objectives[0].metric: 'accuracy' is not one of 'val_accuracy', 'flops' or 'num_params'",
     ),
-    ({"objectives.0.direction": MISSING}, "objectives[0].direction: is missing"),
     (
-        {"objectives.0.direction": "minimize"},
-        "objectives[0].direction: 'minimize' is wrong for val_accuracy, which needs 'maximize'",
+        {"objectives.0": {"metric": "val_accuracy", "direction": "minimize"}},
+        "objectives[0].direction: 'minimize' is wrong for val_accuracy, which needs 'maximize'; "
+        "the key can be left out",
     ),
     (
-        {"objectives.1.direction": "maximize"},
-        "objectives[1].direction: 'maximize' is wrong for flops, which needs 'minimize'",
+        {"objectives.1": {"metric": "flops", "direction": "maximize"}},
+        "objectives[1].direction: 'maximize' is wrong for flops, which needs 'minimize'; "
+        "the key can be left out",
     ),
-    ({"objectives.0.reference": 1.5}, "objectives[0].reference: 1.5 is above 1"),
     (
-        {"objectives.1.reference": 0.5},
+        {"objectives.0": {"metric": "val_accuracy", "reference": 1.5}},
+        "objectives[0].reference: 1.5 is above 1",
+    ),
+    (
+        {"objectives.1": {"metric": "flops", "reference": 0.5}},
         "objectives[1].reference: 0.5 given for flops; only val_accuracy has a reference",
     ),
     (
-        {"objectives.1.weight": 2},
-        "objectives[1].weight: unknown key; known are metric, direction, reference",
+        {"objectives.1": {"metric": "flops", "weight": 2}},
+        "objectives[1].weight: unknown key; known are metric, reference",
     ),
     ({"sampler.kind": "bohb"}, "sampler.kind: 'bohb' is not one of "),
     ({"sampler.start_with": "hgcnet_42_g4"}, "sampler.start_with: 'hgcnet_42_g4' is not a list"),
@@ -218,18 +236,29 @@ def test_all_errors_are_told_at_once() -> None:
 
 
 def test_errors_that_no_key_shows_alone_are_told_with_those_of_the_space() -> None:
-    document = changed(**{"objectives.0.direction": "minimize", "space.groups": 0})
+    document = changed(**{"objectives.1": "val_accuracy", "space.groups": 0})
     assert errors_in(document) == [
         "studies/x.toml: space.groups: 0 is not a positive integer",
-        "studies/x.toml: objectives[0].direction: 'minimize' is wrong for val_accuracy, "
-        "which needs 'maximize'",
+        "studies/x.toml: objectives: val_accuracy, val_accuracy given; val_accuracy and one or more "
+        "of flops, num_params are needed",
+        "studies/x.toml: objectives[1]: 'val_accuracy' is there twice",
     ]
 
 
-def test_two_objectives_of_one_metric_are_refused() -> None:
+def test_all_errors_of_the_objectives_are_told_at_once() -> None:
+    document = changed(objectives=["speed", {"metric": "flops", "direction": "up"}, 7])
+    assert sorted(error.split(": ")[1] for error in errors_in(document)) == [
+        "objectives[0]",
+        "objectives[1].direction",
+        "objectives[2]",
+    ]
+
+
+@pytest.mark.parametrize("again", ["flops", {"metric": "flops"}], ids=str)
+def test_two_objectives_of_one_metric_are_refused(again: Any) -> None:
     document = changed()
-    document["objectives"].append({"metric": "flops", "direction": "minimize"})
-    assert errors_in(document) == ["studies/x.toml: objectives[2].metric: 'flops' is there twice"]
+    document["objectives"].append(again)
+    assert errors_in(document) == ["studies/x.toml: objectives[2]: 'flops' is there twice"]
 
 
 def test_an_empty_file_is_told_everything_that_is_missing() -> None:
@@ -296,9 +325,41 @@ def test_tables_with_defaults_may_be_left_out() -> None:
 
 
 def test_the_reference_accuracy_is_that_of_the_accuracy_wherever_it_stands() -> None:
-    objectives = list(reversed(changed(**{"objectives.0.reference": 0.3})["objectives"]))
+    objectives = ["flops", {"metric": "val_accuracy", "reference": 0.3}]
     file = parse_study_file(changed(objectives=objectives), "x.toml")
     assert (file.metrics, file.reference_accuracy) == (("flops", "val_accuracy"), 0.3)
+
+
+# Earlier study files and stored documents spell the directions out.
+WITH_DIRECTIONS = [
+    {"metric": "val_accuracy", "direction": "maximize"},
+    {"metric": "flops", "direction": "minimize"},
+]
+
+
+@pytest.mark.parametrize(
+    ("objectives", "canonical"),
+    [
+        (["val_accuracy", "flops"], ["val_accuracy", "flops"]),
+        ([{"metric": "val_accuracy"}, {"metric": "flops"}], ["val_accuracy", "flops"]),
+        (["val_accuracy", {"metric": "flops"}], ["val_accuracy", "flops"]),
+        (WITH_DIRECTIONS, ["val_accuracy", "flops"]),
+        (
+            [WITH_DIRECTIONS[0] | {"reference": 0.0}, WITH_DIRECTIONS[1]],
+            [{"metric": "val_accuracy", "reference": 0.0}, "flops"],
+        ),
+    ],
+)
+def test_every_way_to_write_the_objectives_is_one_document(
+    objectives: list[Any], canonical: list[Any]
+) -> None:
+    file = parse_study_file(changed(objectives=objectives), "x.toml")
+    assert file.document["objectives"] == canonical
+    assert file.metrics == ("val_accuracy", "flops")
+
+
+def test_the_directions_follow_from_the_metrics() -> None:
+    assert [direction_of(metric) for metric in METRICS] == ["maximize", "minimize", "minimize"]
 
 
 RIGHT = [
@@ -308,7 +369,11 @@ RIGHT = [
     {"space.growth": {"low": 4, "high": 8, "per_stage": True}},
     {"space.growth": {"base": 8}},
     {"budget.hours": 1, "sampler.start_with": ["hgcnet_42_g4"], "data.mirror": False},
-    {"objectives.0.reference": 0, "workers.gpus": 2, "limits": {"num_params": 1}},
+    {
+        "objectives.0": {"metric": "val_accuracy", "reference": 0},
+        "workers.gpus": 2,
+        "limits": {"num_params": 1},
+    },
 ]
 
 
@@ -336,7 +401,12 @@ def test_writing_a_default_out_is_no_difference() -> None:
         ({"workers.cpus": 7}, None),
         ({"workers": MISSING}, None),
         ({"seed": 1}, ("seed", 0, 1)),
-        ({"objectives.0.reference": 0.5}, ("objectives[0].reference", None, 0.5)),
+        ({"objectives": WITH_DIRECTIONS}, None),
+        ({"objectives.1": "num_params"}, ("objectives[1]", "flops", "num_params")),
+        (
+            {"objectives.0": {"metric": "val_accuracy", "reference": 0.5}},
+            ("objectives[0]", "val_accuracy", {"metric": "val_accuracy", "reference": 0.5}),
+        ),
         (
             {"sampler.start_with": ["hgcnet_42_g4"]},
             ("sampler.start_with", [], ["hgcnet_42_g4"]),

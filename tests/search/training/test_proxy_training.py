@@ -48,7 +48,6 @@ def test_two_epochs_on_digits_beat_chance_clearly(digit_splits: Splits) -> None:
     assert (first.epoch, second.epoch) == (1, 2)
     assert second.val_accuracy > 0.5
     assert second.train_loss < first.train_loss
-    assert 0 < second.val_loss < math.log(10)
 
 
 def test_the_same_seed_gives_the_same_curve_and_another_one_another(digit_splits: Splits) -> None:

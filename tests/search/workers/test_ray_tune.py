@@ -56,10 +56,7 @@ def create_file(trials: int, **changes: Any) -> StudyFile:
             "groups": {"choice": [1, 2, 4], "per_stage": True},
             "growth": 4,
         },
-        "objectives": [
-            {"metric": "val_accuracy", "direction": "maximize"},
-            {"metric": "flops", "direction": "minimize"},
-        ],
+        "objectives": ["val_accuracy", "flops"],
         "sampler": {"kind": "random"},
         "proxy": {"epochs": 1},
     }
@@ -96,7 +93,7 @@ class RecordedLoop(SearchLoop):
 
     @property
     def rows(self) -> list[FrozenTrial]:
-        return self.writer.trials()
+        return self.writer.frozen_trials()
 
     @property
     def states(self) -> Counter[str]:

@@ -1,0 +1,32 @@
+"""The lock that keeps every other process out of a folder; it ends with its holder's death."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hgcnet.errors import RunError
+
+
+@contextmanager
+def hold_lock(path: Path, refusal: Callable[[], str]) -> Iterator[None]:
+    """Holds the lock of a file, which is made where there is none.
+
+    Args:
+        refusal: What to say where another process holds it.
+
+    Raises:
+        RunError: another process holds it, or it cannot be locked; both name the folder.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"{path.parent}: {refusal()}") from None
+    except OSError as error:
+        raise RunError(f"{path.parent}: cannot be locked: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()

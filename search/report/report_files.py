@@ -1,0 +1,35 @@
+"""What a study's run folder gets at its end: the report, and its trials as CSV and Parquet."""
+
+from pathlib import Path
+
+from hgcnet.atomic_write import writing
+from search.report.page import write_page
+from search.results.stored_study import StoredStudy
+from search.results.summary import report_facts
+from search.results.trials import write_csv, write_parquet
+from search.retraining.confirmations import read_confirmations
+
+
+def write_report_files(stored: StoredStudy) -> tuple[Path, ...]:
+    """Writes report.html, trials.csv and trials.parquet into the run folder; returns their paths.
+
+    Raises:
+        RunError: they cannot be written, or the study cannot be read.
+    """
+    folder, frame = stored.folder.path, stored.trials()
+    page, csv, parquet = (folder / name for name in ("report.html", "trials.csv", "trials.parquet"))
+    with writing(folder):
+        write_page(
+            page,
+            title=f"hgcnas: {stored.file.name}",
+            facts=report_facts(stored),
+            frame=frame,
+            bounds=stored.bounds,
+            run=stored.file.name,
+            task=stored.space.space.task,
+            rung_epochs=stored.file.rung_epochs,
+            confirmed=read_confirmations(folder),
+        )
+        write_csv(frame, csv)
+        write_parquet(frame, parquet)
+    return page, csv, parquet

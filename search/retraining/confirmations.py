@@ -1,0 +1,43 @@
+"""The confirmations that a run folder holds, read back for its report."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hgcnet.errors import RunError
+from hgcnet.presets import PAPER_TEST_ERROR
+from search.retraining.recipe import Recipe
+
+CONFIRMATION = "confirm.json"  # in the folder of a recipe
+
+
+def read_confirmations(run: Path) -> dict[str, pd.DataFrame]:
+    """The networks of every confirmation of a run folder, by recipe; the longest training last.
+
+    Returns:
+        the columns of `Confirmation.networks`, and: test_accuracy (the mean over its seeds; only the
+        chosen network has it), paper_error (in percent; of the presets that the paper measured, where
+        the recipe is the paper's).
+    """
+    found = []
+    for path in sorted((run / "confirm").glob(f"*/{CONFIRMATION}")):
+        try:
+            document: Mapping[str, Any] = json.loads(path.read_bytes())
+            recipe = Recipe.from_document(json.loads((path.parent / "recipe.json").read_bytes()))
+            # (The first confirmations had no estimates.)
+            networks = pd.DataFrame(
+                {"proxy_estimate": np.nan} | dict(pd.DataFrame(document["networks"]))
+            )
+            tested = [row["test_accuracy"] for row in document["tested"]]
+            is_chosen = networks["name"] == document["chosen"]
+            networks["test_accuracy"] = np.where(is_chosen, np.mean(tested or [np.nan]), np.nan)
+            errors = PAPER_TEST_ERROR[recipe.data.dataset] if recipe.is_the_papers else {}
+            networks["paper_error"] = networks["name"].map(errors).astype("float64")
+            found.append((float(networks["seconds"].mean()), str(document["recipe"]), networks))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise RunError(f"{path}: cannot be read: {error}") from error
+    return {recipe: networks for _, recipe, networks in sorted(found, key=lambda item: item[:2])}

@@ -1,0 +1,112 @@
+"""Trains networks of a space for a table: uniform draws, and neighbours of their front."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hgcnet.architecture import Architecture
+from search.pareto import non_dominated
+from search.prepare import PreparedStudy
+from search.retraining.recipe import Recipe
+from search.retraining.retraining_loop import RetrainingProgress, retrain
+from search.retraining.training_folder import (
+    Training,
+    TrainingFolder,
+    locked_folder,
+    plan_trainings,
+)
+from search.training.seeds import table_seed
+from space.search_space import SearchSpace
+
+UNIFORM, NEAR_FRONT = "uniform", "near the front"
+
+
+def train_table(
+    prepared: PreparedStudy,
+    folder: Path,
+    *,
+    uniform: int,
+    near_front: int,
+    repeated_share: float = 0.1,
+    ray_address: str | None = None,
+    without_ray: bool = False,
+    observe: Callable[[RetrainingProgress], None] = lambda progress: None,
+) -> tuple[pd.DataFrame, bool]:
+    """Trains networks of a study's space by its proxy; a row each, and whether all are there.
+
+    First `uniform` feasible networks, then `near_front` that differ in one parameter from a network of
+    the front so far, then a share of all of them with a second seed. Resumable: what is trained once
+    stays trained, also where more is asked for later.
+
+    Raises:
+        UserError: the data or the workers are not to be had.
+    """
+    file, space = prepared.file, prepared.space.space
+    recipe = Recipe(data=file.data, proxy=file.proxy)
+    trainings = TrainingFolder(folder, recipe)
+    rng = np.random.default_rng([file.seed, 1])
+    origins: dict[str, str] = {}
+
+    def train(wanted: Sequence[Training]) -> bool:
+        return retrain(
+            wanted,
+            trainings,
+            file.workers,
+            file.source,
+            ray_address=ray_address,
+            without_ray=without_ray,
+            observe=observe,
+        ).is_complete
+
+    def plan(networks: Sequence[Architecture], repetition: int) -> list[Training]:
+        named = [(str(network), network) for network in networks]
+        return list(plan_trainings(named, [repetition], partial(table_seed, file.seed)))
+
+    with locked_folder(folder):
+        drawn: list[Architecture] = []
+        while len(drawn) < uniform and (network := space.sample(rng, origins)) is not None:
+            drawn.append(network)
+            origins[network.fingerprint] = UNIFORM
+        wanted = plan(drawn, 0)
+        is_complete = train(wanted)
+        if is_complete and near_front:
+            front = _front(trainings.frame(wanted, space.task), drawn, file.costs)
+            found = []
+            for network in _neighbours(space, front, np.random.default_rng([file.seed, 2])):
+                if network.fingerprint not in origins:
+                    found.append(network)
+                    origins[network.fingerprint] = NEAR_FRONT
+                if len(found) == near_front:
+                    break
+            wanted += plan(found, 0)
+            is_complete = train(wanted)
+        if is_complete:
+            again = rng.permutation(len(wanted))[: round(repeated_share * len(wanted))]
+            networks = [wanted[row].architecture for row in sorted(again)]
+            wanted += plan(networks, 1)
+            is_complete = train(wanted)
+        frame = trainings.frame(wanted, space.task).drop(columns="name")
+    frame.insert(0, "origin", frame["fingerprint"].map(origins))
+    parameters = {training.architecture.fingerprint: training.architecture for training in wanted}
+    values = [prepared.space.encode(parameters[f]) for f in frame["fingerprint"]]
+    return pd.concat([frame, pd.DataFrame(values, index=frame.index)], axis=1), is_complete
+
+
+def _front(
+    frame: pd.DataFrame, networks: Sequence[Architecture], costs: Sequence[str]
+) -> list[Architecture]:
+    losses = np.column_stack([-frame["val_accuracy"], frame[list(costs)]])
+    of = {network.fingerprint: network for network in networks}
+    return [of[key] for key in frame["fingerprint"][non_dominated(losses)]]
+
+
+def _neighbours(
+    space: SearchSpace, networks: Sequence[Architecture], rng: np.random.Generator
+) -> Iterator[Architecture]:
+    """Feasible networks that differ from one of these in one parameter, in random order; with repeats."""
+    found = [neighbour for network in networks for neighbour in space.neighbours(network)]
+    for index in rng.permutation(len(found)):
+        yield found[index]

@@ -1,0 +1,71 @@
+"""A training in steps of one epoch: begun anew or continued, with its state every few minutes."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from search.training.proxy_training import EpochResult, ProxyTraining
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one epoch gave."""
+
+    result: EpochResult
+    state: bytes | None  # of the training after this epoch, where one is due
+    is_last: bool  # of all epochs
+
+
+class TrainingSteps:
+    """One training, epoch by epoch. Iterating over it runs the epochs that are left.
+
+    Args:
+        create: Makes the training before its first epoch.
+        state: What to continue from. One that cannot be read, or is of another training, costs only
+            its epochs.
+        minutes: Until the next state is due; with 0 there is one after every epoch but the last.
+        keep_last: Whether a state is due after the last epoch.
+    """
+
+    def __init__(
+        self,
+        create: Callable[[], ProxyTraining],
+        state: bytes | None,
+        *,
+        minutes: float,
+        keep_last: bool = False,
+    ) -> None:
+        self.training = _begin_or_continue(create, state)
+        self._seconds = 60 * minutes
+        self._keep_last = keep_last
+        self._saved_at = time.monotonic()
+
+    def run_epoch(self) -> Step:
+        """Trains one more epoch.
+
+        Raises:
+            Diverged: the loss of this epoch is NaN or infinite.
+            RuntimeError: all epochs are done.
+        """
+        result = self.training.run_epoch()
+        is_last = self.training.is_over
+        is_due = time.monotonic() - self._saved_at >= self._seconds
+        state = None
+        if self._keep_last if is_last else is_due:
+            state = self.training.save_state()
+            self._saved_at = time.monotonic()
+        return Step(result=result, state=state, is_last=is_last)
+
+    def __iter__(self) -> Iterator[Step]:
+        while not self.training.is_over:
+            yield self.run_epoch()
+
+
+def _begin_or_continue(create: Callable[[], ProxyTraining], state: bytes | None) -> ProxyTraining:
+    training = create()
+    if state is not None:
+        try:
+            training.load_state(state)
+        except ValueError:  # it may be half loaded
+            training = create()
+    return training

@@ -1,0 +1,192 @@
+"""Random studies, by all choices of objectives: every command names the same front, and exports from it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import search
+from search.cli.app import main
+from search.dashboard.content import DashboardContent
+from search.estimation.estimate import LEAST_FINISHED
+from search.optuna_space import OptunaSpace
+from search.prepare import prepare
+from search.study.run_folder import RunFolder
+from search.study.search_loop import SearchLoop
+from search.study.storage import open_writer
+from search.study.writer import StudyWriter
+from search.study_file.reading import read_study_file
+from search.workers.protocol import Wait
+
+EPOCHS = 4
+COSTS = [("flops",), ("num_params",), ("flops", "num_params"), ("num_params", "flops")]
+STUDY = """
+name = "random"
+seed = {seed}
+objectives = {objectives}
+[budget]
+trials = {trials}
+[data]
+dataset = "digits"
+resolution = 8
+[space]
+stem_channels = {{ choice = [8, 16] }}
+bottleneck = {{ choice = [1, 2, 4] }}
+depth = {{ low = 1, high = 3, per_stage = true }}
+groups = {{ choice = [1, 2, 4], per_stage = true }}
+growth = {{ choice = [4, 8, 12], per_stage = true }}
+se = {{ choice = ["none", "all"], per_stage = true }}
+[sampler]
+kind = "random"
+[early_stopping]
+kind = "{stopping}"
+min_epochs = 1
+[proxy]
+epochs = 4
+"""
+
+
+@pytest.fixture(
+    params=[
+        (costs, stopping, trials)
+        for costs in COSTS
+        for stopping in ("none", "moasha", "front_chance")
+        for trials in (LEAST_FINISHED - 3, 40)
+    ],
+    ids=lambda p: f"{'+'.join(p[0])}-{p[1]}-{p[2]}",
+)
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
+    """A study file, and the folder in which its study is at its end. Its accuracies are noisy."""
+    costs, stopping, trials = request.param
+    file_path, runs = tmp_path / "random.toml", tmp_path / "runs"
+    text = STUDY.format(
+        seed=trials,
+        objectives=json.dumps(["val_accuracy", *costs]),
+        trials=trials,
+        stopping=stopping,
+    )
+    file_path.write_text(text, encoding="utf-8")
+    prepared = prepare(read_study_file(file_path))
+    folder = RunFolder(runs / "random")
+    folder.create(prepared.file.document, {})
+    storage = open_writer(folder.storage_url(None), "random")
+    writer = StudyWriter(storage, prepared.file, prepared.space)
+    loop = SearchLoop(prepared.file, prepared.space, writer, {})
+    train_all(loop, prepared.space, np.random.default_rng(trials))
+    content = DashboardContent(
+        writer, prepared.file, prepared.space, folder.artifacts, say=pytest.fail
+    )
+    content.write(is_last=True)
+    storage.engine.dispose()
+    return file_path, runs
+
+
+def train_all(loop: SearchLoop, space: OptunaSpace, rng: np.random.Generator) -> None:
+    """Serves a loop with accuracies that rise with the FLOPs, with noise of a seed."""
+    while not isinstance(proposal := loop.next(), Wait):
+        costs = space.space.costs_of(
+            space.space.point_of(proposal.architecture)[None], ("flops", "num_params")
+        )
+        end = 0.35 + 0.04 * np.log(costs[0, 0]) + 0.03 * rng.standard_normal()
+        for epoch in range(1, EPOCHS + 1):
+            if not loop.on_epoch(proposal.number, epoch, end - 0.2 / epoch, 0.1):
+                break
+        loop.on_end(proposal.number)
+
+
+def numbers_in_table(text: str) -> set[int]:
+    """The trials with a star in the front column of a printed table."""
+    return {int(row[1]) for row in re.finditer(r"^ +(\d+)  .*  \*  ", text, re.MULTILINE)}
+
+
+def test_every_command_names_the_same_front_and_exports_from_it(
+    study: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    file, runs = study
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as exit_info:
+            main([*arguments, "--runs", str(runs)])
+        captured = capsys.readouterr()
+        assert exit_info.value.code == 0, captured.err
+        return captured.out
+
+    def run_json(*arguments: str) -> Any:
+        return json.loads(run(*arguments, "--json"))
+
+    trials = search.load_trials("random", runs=runs)
+    front = set(trials.loc[trials["on_front"], "number"])
+    finished = trials[trials["state"] == "finished"]
+    assert front
+    has_estimates = len(finished) >= LEAST_FINISHED
+    assert finished["estimated_accuracy"].notna().all() == has_estimates
+    assert front == {int(number) for number in brute_force_front(finished, file)}
+
+    status = run_json("status", "random")
+    assert {row["number"] for row in status["front"]} == front
+    assert numbers_in_table(run("status", "random")) == front
+    (listed,) = run_json("list")
+    assert (listed["front_size"], listed["best_trial"]) == (len(front), status["best_trial"])
+
+    assert numbers_in_table(run("run", str(file))) == front  # nothing is left to train
+    ended = run_json("run", str(file))
+    assert {row["number"] for row in ended["front"]} == front
+    assert ended["best_trial"] == status["best_trial"]
+
+    run("report", "random")
+    page = (runs / "random" / "report.html").read_text(encoding="utf-8")
+    table = page.partition("Pareto front</h2>")[2].partition("</table>")[0]
+    shown = re.findall(r"--trial (\d+)</code>", table)
+    assert set(map(int, shown)) == front
+
+    for rule in ("best", "knee", "max-flops=1e9", "max-params=1e9"):
+        output = str(runs / "net.toml")
+        exported = run_json("export", "random", "--select", rule, "-o", output)
+        assert exported["trial"] in front, rule
+        assert ("estimated_accuracy" in exported) == has_estimates
+        assert (
+            search.export_architecture("random", select=rule, runs=runs).provenance["trial"]
+            == exported["trial"]
+        )
+    best = (runs / "random" / "best.toml").read_text(encoding="utf-8")
+    assert f"trial = {status['best_trial']}\n" in best
+
+    assert on_dashboard(runs / "random") == front
+
+
+def brute_force_front(finished: Any, file: Path) -> list[int]:
+    """Of all pairs of finished trials: by the estimates where there are any."""
+    accuracy = finished["estimated_accuracy"].fillna(finished["val_accuracy"]).tolist()
+    costs = finished[list(read_study_file(file).costs)].astype(float).to_numpy().tolist()
+    losses = [(-a, *c) for a, c in zip(accuracy, costs, strict=True)]
+    return [
+        number
+        for number, mine in zip(finished["number"], losses, strict=True)
+        if not any(
+            all(o <= m for o, m in zip(other, mine, strict=True)) and other != mine
+            for other in losses
+        )
+    ]
+
+
+def on_dashboard(run: Path) -> set[int]:
+    """The trials of the front in the graph that Optuna Dashboard shows."""
+    stored = open_writer(RunFolder(run).storage_url(None), "random")
+    try:
+        study_id = stored.get_study_id_from_name("random")
+        attributes = stored.get_study_system_attrs(study_id)
+    finally:
+        stored.engine.dispose()
+    prefix = "dashboard:plot_data:pareto:"
+    pieces = sorted(
+        (int(key.removeprefix(prefix)), text)
+        for key, text in attributes.items()
+        if key.startswith(prefix)
+    )
+    graph = json.loads("".join(text for _, text in pieces))
+    (trace,) = (trace for trace in graph["data"] if trace.get("name") == "front")
+    return set(trace["customdata"])

@@ -1,0 +1,45 @@
+"""A trained network on the test split, and in its model folder."""
+
+from pathlib import Path
+
+import torch
+
+import hgcnet
+from hgcnet.architecture import Architecture, Stage
+from search.data.data_config import DataConfig
+from search.data.splits import Splits
+from search.training.finished import load_test_images, save_tested
+from search.training.proxy_config import ProxyConfig
+from search.training.proxy_training import ProxyTraining, evaluate
+
+CPU = torch.device("cpu")
+NETWORK = Architecture(stem_channels=8, stages=(Stage(depth=1, growth=4, groups=2),))
+
+
+def test_a_loaded_network_is_as_accurate_on_the_test_images_as_its_folder_says(
+    digit_splits: Splits, tmp_path: Path
+) -> None:
+    config = ProxyConfig(epochs=1, batch_size=64, precision="bf16")
+    training = ProxyTraining(NETWORK, digit_splits, config, seed=0, device=CPU)
+    training.run_epoch()
+    data = DataConfig(dataset="digits", resolution=8)
+    test = load_test_images(data, digit_splits, resolution=8, device=CPU)
+
+    tested = save_tested(
+        tmp_path / "model",
+        training.model,
+        test,
+        digit_splits,
+        lambda tested: {"seed": 0, "test_accuracy": tested.accuracy, "test_loss": tested.loss},
+        {"study": "digits"},
+    )
+
+    record = hgcnet.read_record(tmp_path / "model")
+    assert evaluate(hgcnet.load(tmp_path / "model"), test) == tested
+    assert record.metrics == {
+        "seed": 0,
+        "test_accuracy": tested.accuracy,
+        "test_loss": tested.loss,
+    }
+    assert (record.mean, record.std) == (digit_splits.mean, digit_splits.std)
+    assert record.file.provenance["study"] == "digits"
