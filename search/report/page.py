@@ -13,12 +13,11 @@ from plotly.offline import get_plotlyjs
 from hgcnet.architecture import Task
 from hgcnet.atomic_write import replace_file
 from search.pareto import HypervolumeBounds
-from search.report.figures import pareto_figure, with_colour_selector
+from search.report.figures import accuracies, pareto_figure, with_colour_selector
 from search.report.hypervolume import hypervolume_history
 from search.report.importance import importance_figure
 from search.report.layers import layer_figure
 from search.report.learning_curves import learning_curves
-from search.report.retrained import accuracies
 from search.report.tables import (
     confirmation_html,
     export_command,

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
-FLOPS_TITLE = "FLOPs (multiply-adds of one image)"
-PARAMS_TITLE = "params (weights and biases)"
-COST_TITLES = {"flops": FLOPS_TITLE, "num_params": PARAMS_TITLE}
+COST_TITLES = {
+    "flops": "FLOPs (multiply-adds of one image)",
+    "num_params": "params (weights and biases)",
+}
 ACCURACY_TITLE = "validation accuracy (last epoch)"
 
 # Okabe-Ito colours, which stay apart for every kind of colour vision.
@@ -19,23 +23,44 @@ OTHER_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00
 TEXT_COLOUR = "#1f2933"
 GRID_COLOUR = "#e6e9ec"
 
-HEIGHT = 460  # pixels
-LEFT, RIGHT, TOP, BOTTOM = 70, 40, 20, 60  # margins, pixels
+STAIRS = {"shape": "hv", "color": FRONT_COLOUR, "width": 2}  # the line of a front
+
+_AXIS = {"gridcolor": GRID_COLOUR, "zeroline": False, "linecolor": TEXT_COLOUR, "ticks": "outside"}
+_LAYOUT = {
+    "template": "none",  # a figure with one is large: the dashboard stores figures in pieces
+    "margin": {"l": 70, "r": 40, "t": 20, "b": 60},
+    "font": {"family": "system-ui, sans-serif", "size": 13, "color": TEXT_COLOUR},
+    "modebar": {"orientation": "v"},  # in the margin, beside titles and buttons
+    "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    "hoverlabel": {"align": "left"},
+}
 
 
-def empty_figure(x_title: str, y_title: str, height: int = HEIGHT) -> go.Figure:
+def empty_figure(x_title: str, y_title: str) -> go.Figure:
     """Axes in the report's style."""
-    figure = go.Figure(layout=_layout(height))
-    figure.update_xaxes(title_text=x_title, **_AXIS)
-    figure.update_yaxes(title_text=y_title, **_AXIS)
+    figure = empty_panels()
+    figure.update_xaxes(title_text=x_title)
+    figure.update_yaxes(title_text=y_title)
     return figure
 
 
-def in_style(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
-    """A figure of several axes, as `make_subplots` gives it, in the report's style."""
-    figure.update_layout(_layout(height))
+def empty_panels(height: int = 460, **grid: object) -> go.Figure:
+    """Several axes in the report's style; `height` in pixels, `grid` as `make_subplots` takes it."""
+    figure = make_subplots(**grid)
+    figure.update_layout(height=height, **_LAYOUT)
     figure.update_xaxes(**_AXIS)
     figure.update_yaxes(**_AXIS)
+    return figure
+
+
+def notice(text: str) -> go.Figure:
+    """A figure that has nothing to show, and says why."""
+    figure = empty_panels(height=200)
+    figure.add_annotation(
+        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 16}
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
     return figure
 
 
@@ -59,33 +84,15 @@ def names_beside(names: Sequence[str]) -> dict[str, object]:
     }
 
 
-def with_notice(figure: go.Figure, text: str) -> go.Figure:
-    """A figure that has nothing to show says why."""
-    figure.add_annotation(
-        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 16}
-    )
-    figure.update_xaxes(showticklabels=False, ticks="", showgrid=False)
-    figure.update_yaxes(showticklabels=False, ticks="", showgrid=False)
-    figure.update_layout(height=200)
-    return figure
+def thinned(rows: pd.DataFrame, most: int | None) -> pd.DataFrame:
+    """At most so many of the rows, evenly, with the first and the last; None keeps them all."""
+    if most is None or len(rows) <= most:
+        return rows
+    return rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
 
 
-def _layout(height: int) -> dict[str, object]:
-    # Without a template the figure is small: the dashboard stores it in pieces.
-    return {
-        "template": "none",
-        "height": height,
-        "margin": {"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM},
-        "font": {"family": "system-ui, sans-serif", "size": 13, "color": TEXT_COLOUR},
-        "modebar": {"orientation": "v"},  # in the margin, beside titles and buttons
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "hoverlabel": {"align": "left"},
-    }
-
-
-_AXIS = {
-    "gridcolor": GRID_COLOUR,
-    "zeroline": False,
-    "linecolor": TEXT_COLOUR,
-    "ticks": "outside",
-}
+def legend_name(name: str, drawn: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """The name of a trace; says how many of the rows are drawn, if not all."""
+    if len(drawn) == len(rows):
+        return name
+    return f"{name} ({len(drawn)} of {len(rows):,} drawn)"
