@@ -10,7 +10,6 @@ only what is not stored so is written, which also puts right what a killed drive
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -18,21 +17,25 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+import numpy as np
+import pandas as pd
 import tomli_w
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from hgcnet.architecture import architecture_document
 from hgcnet.atomic_write import replace_file
-from search.dashboard import graphs
 from search.estimation.estimate import estimate_trials
 from search.export import architecture_file
 from search.optuna_space import OptunaSpace
-from search.results.trials import STATE_NAMES, are_on_front, shown_cost
+from search.report.figures import pareto_figure
+from search.report.hypervolume import hypervolume_history
+from search.results.trials import shown_cost, to_frame
 from search.study.writer import StudyWriter
 from search.study_file.schema import StudyFile
 from search.units import count_text
 
 PERIOD = 30.0  # seconds between two updates
+MAX_POINTS = 120  # of each kind in a graph
 PIECE = 2045  # characters of an attribute that the dashboard reads
 # Trials with a note, while the study runs and at its end; they keep it when they leave the front.
 MAX_NOTED, MAX_NOTED_AT_END = 60, 150
@@ -85,40 +88,35 @@ class DashboardContent:
         ended = [trial for trial in self._writer.frozen_trials() if trial.state.is_finished()]
         if is_last or len(ended) != self._num_ended:
             estimated = estimate_trials(ended, self._space)
-            on_front = are_on_front(ended, self._file.metrics, estimated)
-            front = [trial for trial, is_kept in zip(ended, on_front, strict=True) if is_kept]
-            points = {
-                trial.number: _point(trial, estimate, is_kept)
-                for trial, estimate, is_kept in zip(
-                    ended, estimated.tolist(), on_front, strict=True
-                )
-                if trial.user_attrs.get("curve")
-            }
+            frame = to_frame(ended, self._space, self._file.metrics, estimated)
+            front = [ended[row] for row in np.flatnonzero(frame["on_front"])]
             stored = self._writer.system_attributes()
-            content = self._of_study(ended, points, stored)
+            content = self._of_study(frame, stored)
             for trial in self._without_note(front, stored, is_last):
                 content |= self._of_trial(trial, stored)
             self._writer.set_system_attributes(content)
             self._num_ended = len(ended)
         self._written_at = time.monotonic()
 
-    def _of_study(
-        self,
-        ended: Sequence[FrozenTrial],
-        points: Mapping[int, graphs.Point],
-        stored: Mapping[str, Any],
-    ) -> Attributes:
-        """The study's note and the two graphs."""
-        trained = [trial for trial in ended if trial.state != TrialState.FAIL]
-        trained.sort(key=lambda trial: (trial.datetime_complete, trial.number))
-        bounds = self._writer.hypervolume_bounds()
-        history = graphs.hypervolume_graph([points[trial.number] for trial in trained], bounds)
-        pareto = graphs.pareto_graph(list(points.values()), shown_cost(self._file.costs))
-        return (
-            note(None, study_note(self._file, self._space.space.size), stored)
-            | graph("pareto", pareto.to_json(), stored)
-            | graph("hypervolume", history.to_json(), stored)
-        )
+    def _of_study(self, frame: pd.DataFrame, stored: Mapping[str, Any]) -> Attributes:
+        """The study's note and the two graphs, which are small figures of the report."""
+        pareto = pareto_figure(frame, shown_cost(self._file.costs), MAX_POINTS)
+        history = hypervolume_history(frame, self._writer.hypervolume_bounds(), MAX_POINTS)
+        volume = ""
+        if history.data:
+            steps = history.data[0]
+            volume = f": {steps.y[-1]:.4f} after {steps.x[-1]} trainings"
+        titled = {
+            "pareto": (pareto, f"Pareto front: {frame['on_front'].sum()} networks"),
+            "hypervolume": (history, f"Hypervolume{volume}"),
+        }
+        content = note(None, study_note(self._file, self._space.space.size), stored)
+        for name, (figure, title) in titled.items():
+            # The dashboard gives it a card of its own size.
+            figure.update_layout(height=None, margin={"l": 70, "r": 20, "t": 95, "b": 50})
+            figure.update_layout(title={"text": title, "font": {"size": 16}, "x": 0.02, "y": 0.97})
+            content |= _pieces(f"dashboard:plot_data:{name}:", figure.to_json(), stored)
+        return content
 
     def _without_note(
         self, front: Sequence[FrozenTrial], stored: Mapping[str, Any], is_last: bool
@@ -212,11 +210,6 @@ def trial_files(
     }
 
 
-def graph(name: str, figure: str, stored: Mapping[str, Any]) -> Attributes:
-    """The attributes of a custom graph, from its JSON."""
-    return _pieces(f"dashboard:plot_data:{name}:", figure, stored)
-
-
 def note(trial_id: int | None, text: str, stored: Mapping[str, Any]) -> Attributes:
     """The attributes of a note on a trial, or on the study (None).
 
@@ -245,19 +238,3 @@ def _pieces(prefix: str, text: str, stored: Mapping[str, Any]) -> Attributes:
     starts = range(0, len(text), PIECE)
     pieces = {f"{prefix}{n}": text[start : start + PIECE] for n, start in enumerate(starts)}
     return pieces | {key: "" for key in stored if key.startswith(prefix) and key not in pieces}
-
-
-def _point(trial: FrozenTrial, estimate: float, is_on_front: bool) -> graphs.Point:
-    attributes = trial.user_attrs
-    origin = attributes.get("origin") or ""
-    return graphs.Point(
-        number=trial.number,
-        state=STATE_NAMES[trial.state],
-        accuracy=attributes["curve"][-1],
-        flops=attributes["flops"],
-        num_params=attributes["num_params"],
-        estimate=None if math.isnan(estimate) else estimate,
-        on_front=is_on_front,
-        name=origin.partition(": ")[2] or origin,
-        architecture=attributes["architecture"],
-    )

@@ -45,8 +45,8 @@ def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None
 
     Args:
         frame: the trials, as `search.results.trials.to_frame` gives them.
-        most: how many trials of each kind are drawn, for a small figure, in which only those of the
-            front have a long hover text. The legend says how many are left out. None draws all.
+        most: how many trials of each kind are drawn, for a small figure with short hover texts. The
+            legend says how many there are. None draws all.
     """
     measured = frame[frame["last_accuracy"].notna() & frame[x].notna()]
     if measured.empty:
@@ -63,9 +63,13 @@ def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None
             return
         drawn = thinned(rows, most)
         hover = f"trial %{{customdata}}: %{{y:.4f}}, %{{x:.4s}} {COST_NAMES[x]}"
-        if most is None or rows is best:
+        if most is None:
             style["hovertext"] = [_hover_text(row) for row in drawn.to_dict("records")]
             hover = "%{hovertext}"
+        elif rows is best:
+            measured_as = drawn["last_accuracy"].map("{:.4f}".format)
+            style["hovertext"] = (measured_as + "<br>" + drawn["architecture"]).tolist()
+            hover += "<br>measured %{hovertext}"
         accuracy = heights if rows is best else rows["last_accuracy"]
         figure.add_scatter(
             x=drawn[x].tolist(),
