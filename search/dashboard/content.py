@@ -122,15 +122,11 @@ class DashboardContent:
         self, front: Sequence[FrozenTrial], stored: Mapping[str, Any], is_last: bool
     ) -> list[FrozenTrial]:
         """What of the front gets its note and its files now, or has them only in part."""
-        is_noted = {trial.number: _version_key(trial._trial_id) in stored for trial in front}
-        room = (MAX_NOTED_AT_END if is_last else MAX_NOTED) - sum(
-            key.endswith(":note_ver") for key in stored
-        )
-        new = [trial for trial in front if not is_noted[trial.number]]
-        begun = [trial for trial in front if is_noted[trial.number]]
-        return [
-            trial for trial in begun + new[: max(0, room)] if trial.number not in self._complete
-        ]
+        begun = [trial for trial in front if _version_key(trial._trial_id) in stored]
+        new = [trial for trial in front if _version_key(trial._trial_id) not in stored]
+        most = MAX_NOTED_AT_END if is_last else MAX_NOTED
+        room = max(0, most - sum(key.endswith(":note_ver") for key in stored))
+        return [trial for trial in begun + new[:room] if trial.number not in self._complete]
 
     def _of_trial(self, trial: FrozenTrial, stored: Mapping[str, Any]) -> Attributes:
         """The note of a trial of the front, and its files once they are written."""
@@ -139,12 +135,13 @@ class DashboardContent:
             self._artifacts.mkdir(exist_ok=True)
             for name, (kind, text) in trial_files(trial, self._file, self._space).items():
                 # The same at every try, so that nothing is left over of a driver that was killed.
-                identity = str(
-                    uuid5(NAMESPACE_URL, f"hgcnas {self._file.name} {trial.number} {name}")
-                )
+                source = f"hgcnas {self._file.name} {trial.number} {name}"
+                identity = str(uuid5(NAMESPACE_URL, source))
                 if not (self._artifacts / identity).exists():
                     replace_file(self._artifacts / identity, text.encode())
-                content |= artifact(trial, identity, name, kind)
+                facts = {"artifact_id": identity, "filename": name, "mimetype": kind}
+                key = f"dashboard:artifacts:{trial._trial_id}:{identity}"
+                content[key] = json.dumps(facts | {"encoding": None})
             self._complete.add(trial.number)
         except OSError as error:
             if not self._has_failed:
@@ -199,14 +196,12 @@ def trial_files(
     trial: FrozenTrial, file: StudyFile, space: OptunaSpace
 ) -> dict[str, tuple[str, str]]:
     """The files of a trial by name: their MIME types and texts."""
-    rows = [f"{epoch},{value}" for epoch, value in enumerate(trial.user_attrs["curve"], start=1)]
+    curve = enumerate(trial.user_attrs["curve"], start=1)
+    rows = ["epoch,val_accuracy", *(f"{epoch},{accuracy}" for epoch, accuracy in curve)]
     architecture = tomli_w.dumps(architecture_document(architecture_file(trial, file, space)))
     return {
         f"trial_{trial.number}.toml": ("text/plain", architecture),
-        f"trial_{trial.number}_curve.csv": (
-            "text/csv",
-            "\n".join(["epoch,val_accuracy", *rows]) + "\n",
-        ),
+        f"trial_{trial.number}_curve.csv": ("text/csv", "\n".join([*rows, ""])),
     }
 
 
@@ -221,12 +216,6 @@ def note(trial_id: int | None, text: str, stored: Mapping[str, Any]) -> Attribut
     version = int(stored.get(version_key, 0))
     is_new = version == 0 or any(stored.get(key) != piece for key, piece in pieces.items())
     return pieces | {version_key: version + is_new}
-
-
-def artifact(trial: FrozenTrial, identity: str, name: str, kind: str) -> Attributes:
-    """The attribute that registers a file of the artifact store with a trial."""
-    facts = {"artifact_id": identity, "filename": name, "mimetype": kind, "encoding": None}
-    return {f"dashboard:artifacts:{trial._trial_id}:{identity}": json.dumps(facts)}
 
 
 def _version_key(trial_id: int | None) -> str:

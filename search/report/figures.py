@@ -9,19 +9,16 @@ import plotly.graph_objects as go
 from search.pareto import COST_NAMES
 from search.report.style import (
     ACCURACY_TITLE,
+    COLOURS,
+    COST_AXIS,
     COST_TITLES,
-    FAILED_COLOUR,
-    FINISHED_COLOUR,
-    FRONT_COLOUR,
     STAIRS,
-    STOPPED_COLOUR,
-    TEXT_COLOUR,
+    STATE_TITLES,
     empty_figure,
     legend_name,
     names_beside,
     notice,
     thinned,
-    with_flops_axis,
 )
 from search.report.traits import network_traits
 from search.results.trials import front, judged_accuracy
@@ -32,6 +29,7 @@ _COLOUR_TITLES = {
     "growth": "growth,<br>mean of the<br>modules",
     "SE": "SE: share<br>of the<br>modules",
 }
+_SYMBOLS = {"stopped": "circle-open", "failed": "x-thin-open", "finished": "circle"}
 _TEXTS = ("architecture", "origin", "failure")
 
 
@@ -51,10 +49,8 @@ def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None
     measured = frame[frame["last_accuracy"].notna() & frame[x].notna()]
     if measured.empty:
         return notice("No trial has measured an accuracy yet")
-    figure = with_flops_axis(empty_figure(COST_TITLES[x], ACCURACY_TITLE))
-    finished = measured[measured["state"] == "finished"]
-    is_estimated = finished["estimated_accuracy"].notna()
-    best = front(finished).sort_values(x, kind="stable")
+    figure = empty_figure(COST_TITLES[x], ACCURACY_TITLE, **COST_AXIS)
+    best = front(measured).sort_values(x, kind="stable")
     heights = judged_accuracy(best)
     named = thinned(measured[measured["origin"].notna()].sort_values(x), most)
 
@@ -80,22 +76,22 @@ def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None
             **({"mode": "markers"} | style),
         )
 
-    for name, rows, symbol, colour in (
-        ("stopped early", measured[measured["state"] == "stopped"], "circle-open", STOPPED_COLOUR),
-        ("failed", measured[measured["state"] == "failed"], "x-thin-open", FAILED_COLOUR),
-        ("finished", finished[is_estimated | ~finished["on_front"]], "circle", FINISHED_COLOUR),
-    ):
-        add(name, rows, marker={"symbol": symbol, "color": colour, "size": 7})
+    # What has an estimate is drawn twice where it is on the front: as measured, too.
+    beside = measured[~measured["on_front"] | measured["estimated_accuracy"].notna()]
+    for state, title in STATE_TITLES.items():
+        marker = {"symbol": _SYMBOLS[state], "color": COLOURS[state], "size": 7}
+        add(title, beside[beside["state"] == state], marker=marker)
+    is_estimated = best["estimated_accuracy"].notna().any()
     add(
-        "Pareto front, as estimated" if is_estimated.any() else "Pareto front",
+        "Pareto front, as estimated" if is_estimated else "Pareto front",
         best,
         mode="lines+markers" if heights.is_monotonic_increasing else "markers",
         line=STAIRS,  # a budget between two points buys the accuracy of the cheaper one
-        marker={"color": FRONT_COLOUR, "size": 9},
+        marker={"color": COLOURS["front"], "size": 9},
     )
     # "start_with: hgcnet_42_g4" -> "hgcnet_42_g4"; "cheapest" stays.
     names = [origin.partition(": ")[2] or origin for origin in named["origin"]]
-    ring = {"symbol": "circle-open", "color": TEXT_COLOUR, "size": 13}
+    ring = {"symbol": "circle-open", "color": COLOURS["text"], "size": 13}
     add("given by name", named, mode="markers+text", marker=ring, **names_beside(names))
     return figure
 
@@ -128,7 +124,7 @@ def accuracies(networks: pd.DataFrame, cost: str = "flops") -> go.Figure:
     `search.retraining.compare.summarise_networks` gives.
     """
     title = "mean validation accuracy, with its 95 % interval"
-    figure = with_flops_axis(empty_figure(COST_TITLES[cost], title))
+    figure = empty_figure(COST_TITLES[cost], title, **COST_AXIS)
     rows = networks.sort_values(cost)
     best = rows[rows["on_front"]]
     best = best[best["mean"] >= best["mean"].cummax()]
@@ -148,7 +144,7 @@ def accuracies(networks: pd.DataFrame, cost: str = "flops") -> go.Figure:
         **names_beside(rows["name"].tolist()),
         hovertext="<b>" + rows["name"].map(escape) + "</b><br>" + rows["architecture"].map(escape),
         hovertemplate="%{hovertext}<br>%{y:.4f}, %{x:.4s}<extra></extra>",
-        marker={"size": 8, "color": FINISHED_COLOUR},
+        marker={"size": 8, "color": COLOURS["finished"]},
         name="networks",
     )
     return figure

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from sklearn.ensemble import RandomForestRegressor
 
 from hgcnet.arrays import Floats
-from search.report.style import FINISHED_COLOUR, FRONT_COLOUR, empty_figure, notice
+from search.report.style import COLOURS, empty_figure, notice
 from search.report.traits import TRAIT_TITLES, stage_values
 
 LEAST_TRIALS = 20  # finished ones; a forest of fewer says nothing
@@ -51,8 +51,8 @@ def importance_figure(frame: pd.DataFrame) -> go.Figure:
         return notice(f"Shown once {LEAST_TRIALS} trials have finished; so far there are {count}")
     figure = empty_figure("share of the variance that is explained", "")
     for column, name, colour in (
-        ("at_equal_flops", "accuracy at equal FLOPs", FRONT_COLOUR),
-        ("accuracy", "accuracy", FINISHED_COLOUR),
+        ("at_equal_flops", "accuracy at equal FLOPs", COLOURS["front"]),
+        ("accuracy", "accuracy", COLOURS["finished"]),
     ):
         figure.add_bar(
             x=shares[column].round(4).tolist(),

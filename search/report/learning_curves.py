@@ -5,20 +5,11 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from search.report.style import (
-    FAILED_COLOUR,
-    FINISHED_COLOUR,
-    FRONT_COLOUR,
-    STOPPED_COLOUR,
-    TEXT_COLOUR,
-    empty_figure,
-    legend_name,
-    notice,
-    thinned,
-)
+from search.report.style import COLOURS, STATE_TITLES, empty_figure, legend_name, notice, thinned
 from search.results.trials import front
 
 MOST_CURVES = 250  # of one kind, but for the front, which is drawn whole
+_OPACITIES = {"stopped": 0.5, "failed": 0.8, "finished": 0.4}
 
 
 def learning_curves(frame: pd.DataFrame, rung_epochs: Sequence[int] = ()) -> go.Figure:
@@ -32,29 +23,21 @@ def learning_curves(frame: pd.DataFrame, rung_epochs: Sequence[int] = ()) -> go.
         return notice("No trial has finished an epoch yet")
     figure = empty_figure("epoch", "validation accuracy")
     stopped = started[started["state"] == "stopped"]
-    beside = started[(started["state"] == "finished") & ~started["on_front"]]
-    for name, rows, most, line, opacity in (
-        ("stopped early", stopped, MOST_CURVES, {"color": STOPPED_COLOUR, "width": 1}, 0.5),
-        (
-            "failed",
-            started[started["state"] == "failed"],
-            MOST_CURVES,
-            {"color": FAILED_COLOUR, "width": 1},
-            0.8,
-        ),
-        ("finished", beside, MOST_CURVES, {"color": FINISHED_COLOUR, "width": 1}, 0.4),
-        ("Pareto front", front(started), None, {"color": FRONT_COLOUR, "width": 1.5}, 0.9),
-    ):
-        drawn = thinned(rows, most)
-        name = legend_name(name, drawn, rows)
-        _add_curves(figure, drawn, name=name, line=line, opacity=opacity)
+    beside = started[~started["on_front"]]
+    for state, title in STATE_TITLES.items():
+        rows = beside[beside["state"] == state]
+        drawn = thinned(rows, MOST_CURVES)
+        look = {"line": {"color": COLOURS[state], "width": 1}, "opacity": _OPACITIES[state]}
+        _add_curves(figure, drawn, name=legend_name(title, drawn, rows), **look)
+    line = {"color": COLOURS["front"], "width": 1.5}
+    _add_curves(figure, front(started), name="Pareto front", line=line, opacity=0.9)
     if not stopped.empty:
-        drawn = thinned(stopped, MOST_CURVES)
+        drawn, line = thinned(stopped, MOST_CURVES), {"color": COLOURS["stopped"], "width": 1.5}
         figure.add_scatter(
             x=drawn["epochs"].tolist(),
             y=drawn["last_accuracy"].round(4).tolist(),
             mode="markers",
-            marker={"size": 6, "color": "white", "line": {"color": STOPPED_COLOUR, "width": 1.5}},
+            marker={"size": 6, "color": "white", "line": line},
             customdata=drawn["number"].tolist(),
             hovertemplate="trial %{customdata} stopped after epoch %{x}: %{y:.4f}<extra></extra>",
             name="stopped here",
@@ -63,7 +46,7 @@ def learning_curves(frame: pd.DataFrame, rung_epochs: Sequence[int] = ()) -> go.
         count, reached = (stopped["epochs"] == epoch).sum(), (started["epochs"] >= epoch).sum()
         figure.add_vline(
             x=epoch,
-            line={"color": TEXT_COLOUR, "width": 1, "dash": "dot"},
+            line={"color": COLOURS["text"], "width": 1, "dash": "dot"},
             layer="below",
             annotation={
                 "text": f"rung: {count:,} of {reached:,} stopped",

@@ -12,8 +12,8 @@ from hgcnet.arrays import Floats
 from hgcnet.atomic_write import replace_file, writing
 from search.pareto import COST_NAMES
 from search.report.figures import accuracies
-from search.report.page import document, figure_html, section
-from search.report.style import FINISHED_COLOUR, FRONT_COLOUR, OTHER_COLOURS, empty_figure
+from search.report.page import document, figure_html
+from search.report.style import COLOURS, OTHER_COLOURS, empty_figure
 
 if TYPE_CHECKING:
     from search.retraining.compare import Comparison
@@ -72,13 +72,13 @@ def mean_curves(trainings: pd.DataFrame) -> go.Figure:
 
 def correlations(fidelity: "Fidelity") -> go.Figure:
     """Kendall's tau of every score against the seconds that it costs."""
-    figure = empty_figure("seconds a network", "Kendall's tau, with its 95 % interval")
-    figure.update_xaxes(type="log")
+    title = "Kendall's tau, with its 95 % interval"
+    figure = empty_figure("seconds a network", title, type="log")
     rows = fidelity.correlations
     within = f"networks of like {COST_NAMES[fidelity.cost]}"
     for name, taus, colour, symbol in (
-        ("all networks", [row.tau for row in rows], FINISHED_COLOUR, "circle"),
-        (within, [row.tau_within for row in rows], FRONT_COLOUR, "diamond"),
+        ("all networks", [row.tau for row in rows], COLOURS["finished"], "circle"),
+        (within, [row.tau_within for row in rows], COLOURS["front"], "diamond"),
     ):
         above, below = [t.high - t.mean for t in taus], [t.mean - t.low for t in taus]
         figure.add_scatter(
@@ -131,11 +131,11 @@ def _add_band(figure: go.Figure, name: str, x: Sequence[float], band: Sequence[F
 
 
 def _write_figures(page: Path, title: str, figures: Mapping[str, go.Figure]) -> Path:
-    body = [
-        section(heading, figure_html(figure, f"figure-{number}"))
+    sections = {
+        heading: figure_html(figure, f"figure-{number}")
         for number, (heading, figure) in enumerate(figures.items())
-    ]
+    }
     with writing(page):
         page.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(page, document(title, body).encode())
+        replace_file(page, document(title, sections).encode())
     return page

@@ -15,31 +15,42 @@ COST_TITLES = {
 ACCURACY_TITLE = "validation accuracy (last epoch)"
 
 # Okabe-Ito colours, which stay apart for every kind of colour vision.
-FRONT_COLOUR = "#d55e00"
-FINISHED_COLOUR = "#0072b2"
-STOPPED_COLOUR = "#9aa3ab"
-FAILED_COLOUR = "#cc79a7"
+COLOURS = {
+    "front": "#d55e00",
+    "finished": "#0072b2",
+    "stopped": "#9aa3ab",
+    "failed": "#cc79a7",
+    "text": "#1f2933",
+    "grid": "#e6e9ec",
+}
 OTHER_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4b5563")
-TEXT_COLOUR = "#1f2933"
-GRID_COLOUR = "#e6e9ec"
 
-STAIRS = {"shape": "hv", "color": FRONT_COLOUR, "width": 2}  # the line of a front
+# The states that measured something, in the order in which they are drawn.
+STATE_TITLES = {"stopped": "stopped early", "failed": "failed", "finished": "finished"}
+# An x axis of FLOPs or params: logarithmic, with ticks like 20M.
+COST_AXIS = {"type": "log", "tickformat": "~s", "exponentformat": "SI", "dtick": "D2"}
+STAIRS = {"shape": "hv", "color": COLOURS["front"], "width": 2}  # the line of a front
 
-_AXIS = {"gridcolor": GRID_COLOUR, "zeroline": False, "linecolor": TEXT_COLOUR, "ticks": "outside"}
+_AXIS = {
+    "gridcolor": COLOURS["grid"],
+    "zeroline": False,
+    "linecolor": COLOURS["text"],
+    "ticks": "outside",
+}
 _LAYOUT = {
     "template": "none",  # a figure with one is large: the dashboard stores figures in pieces
     "margin": {"l": 70, "r": 40, "t": 20, "b": 60},
-    "font": {"family": "system-ui, sans-serif", "size": 13, "color": TEXT_COLOUR},
+    "font": {"family": "system-ui, sans-serif", "size": 13, "color": COLOURS["text"]},
     "modebar": {"orientation": "v"},  # in the margin, beside titles and buttons
     "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     "hoverlabel": {"align": "left"},
 }
 
 
-def empty_figure(x_title: str, y_title: str) -> go.Figure:
-    """Axes in the report's style."""
+def empty_figure(x_title: str, y_title: str, **x_axis: object) -> go.Figure:
+    """Axes in the report's style; `x_axis` as plotly takes it."""
     figure = empty_panels()
-    figure.update_xaxes(title_text=x_title)
+    figure.update_xaxes(title_text=x_title, **x_axis)
     figure.update_yaxes(title_text=y_title)
     return figure
 
@@ -64,12 +75,6 @@ def notice(text: str) -> go.Figure:
     return figure
 
 
-def with_flops_axis(figure: go.Figure) -> go.Figure:
-    """Its x axes, of FLOPs or params, are logarithmic, with ticks like 20M."""
-    figure.update_xaxes(type="log", tickformat="~s", exponentformat="SI", dtick="D2")
-    return figure
-
-
 def names_beside(names: Sequence[str]) -> dict[str, object]:
     """What writes names beside the points of a trace, which stand from left to right.
 
@@ -79,7 +84,7 @@ def names_beside(names: Sequence[str]) -> dict[str, object]:
     return {
         "text": [escape(name) for name in names],
         "textposition": [places[index % 2] for index in range(len(names))],
-        "textfont": {"size": 11, "color": TEXT_COLOUR},
+        "textfont": {"size": 11, "color": COLOURS["text"]},
         "cliponaxis": False,
     }
 
@@ -93,6 +98,4 @@ def thinned(rows: pd.DataFrame, most: int | None) -> pd.DataFrame:
 
 def legend_name(name: str, drawn: pd.DataFrame, rows: pd.DataFrame) -> str:
     """The name of a trace; says how many of the rows are drawn, if not all."""
-    if len(drawn) == len(rows):
-        return name
-    return f"{name} ({len(drawn)} of {len(rows):,} drawn)"
+    return name if len(drawn) == len(rows) else f"{name} ({len(drawn)} of {len(rows):,} drawn)"

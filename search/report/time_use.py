@@ -5,24 +5,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hgcnet.arrays import Floats
-from search.report.style import (
-    FAILED_COLOUR,
-    FINISHED_COLOUR,
-    FRONT_COLOUR,
-    GRID_COLOUR,
-    STOPPED_COLOUR,
-    empty_panels,
-    notice,
-)
+from search.report.style import COLOURS, empty_panels, notice
 from search.study.attributes import INTERRUPTED, UNPLANNED
 
 # What `time_use` tells apart, as the figure names and colours it.
 _USES = {
-    "finished": ("training that finished", FINISHED_COLOUR),
-    "stopped": ("training that was stopped early", STOPPED_COLOUR),
-    "failed": ("training that failed", FAILED_COLOUR),
-    "other": ("starting and waiting", FRONT_COLOUR),
-    "idle": ("idle slots", GRID_COLOUR),
+    "finished": ("training that finished", COLOURS["finished"]),
+    "stopped": ("training that was stopped early", COLOURS["stopped"]),
+    "failed": ("training that failed", COLOURS["failed"]),
+    "other": ("starting and waiting", COLOURS["front"]),
+    "idle": ("idle slots", COLOURS["grid"]),
 }
 _MOMENTS = 400  # intervals of the worked time, over each of which the trainings are averaged
 
@@ -32,7 +24,7 @@ def worked_seconds(frame: pd.DataFrame, moments: pd.Series) -> Floats:
 
     Pauses of the study are left out. What was interrupted is, too: nobody knows when it ended.
     """
-    timeline = _timeline(_spans(frame))
+    timeline = _timeline(frame)
     worked: Floats = np.interp(_to_seconds(moments), timeline["moment"], timeline["worked"])
     return worked
 
@@ -49,7 +41,7 @@ def time_use(frame: pd.DataFrame) -> pd.Series:
     trained = rows["seconds"].fillna(0).clip(upper=spans)
     use = trained.groupby(rows["state"]).sum().reindex(list(_USES), fill_value=0.0)
     use["other"] = (spans - trained).sum()
-    worked = _timeline(rows)["worked"].iloc[-1]
+    worked = _timeline(frame)["worked"].iloc[-1]
     use["idle"] = max(0.0, slots(frame) * worked - spans.sum())
     return use
 
@@ -81,7 +73,7 @@ def time_figure(frame: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(ticks="", showgrid=False, row=1, col=1)
     figure.update_layout(barmode="stack", legend={"traceorder": "normal"})
 
-    timeline = _timeline(_spans(frame))
+    timeline = _timeline(frame)
     edges = np.linspace(0, timeline["worked"].iloc[-1], _MOMENTS + 1)
     trained = np.interp(edges, timeline["worked"], timeline["trained"])
     unit, seconds_per_unit = time_scale(edges[-1])
@@ -89,7 +81,7 @@ def time_figure(frame: pd.DataFrame) -> go.Figure:
         x=(edges / seconds_per_unit).round(5).tolist(),
         y=[*(np.diff(trained) / np.diff(edges)).round(2).tolist(), 0],
         mode="lines",
-        line={"shape": "hv", "color": FINISHED_COLOUR, "width": 1},
+        line={"shape": "hv", "color": COLOURS["finished"], "width": 1},
         fill="tozeroy",
         fillcolor="rgba(0, 114, 178, 0.2)",
         hovertemplate="%{y:.1f} at once<extra></extra>",
@@ -111,7 +103,7 @@ def time_scale(seconds: float) -> tuple[str, float]:
 
 def slots(frame: pd.DataFrame) -> int:
     """The most trainings that ran at once."""
-    return int(_timeline(_spans(frame))["running"].max())
+    return int(_timeline(frame)["running"].max())
 
 
 def _spans(frame: pd.DataFrame) -> pd.DataFrame:
@@ -126,14 +118,15 @@ def _to_seconds(moments: pd.Series) -> Floats:
     return seconds
 
 
-def _timeline(rows: pd.DataFrame) -> pd.DataFrame:
+def _timeline(frame: pd.DataFrame) -> pd.DataFrame:
     """What the trials come to at every moment in which one begins or ends, in order; first, at 0, nothing.
 
     Columns: moment (seconds), running (trials, from then on), worked (seconds until then in which at
     least one ran), trained (seconds of all trials until then). All but `running` are linear in between.
     """
+    rows = _spans(frame)
     changes = pd.concat([pd.Series(1, rows["begin"]), pd.Series(-1, rows["end"])])
     running = pd.concat([pd.Series([0], [0.0]), changes.groupby(level=0).sum()]).cumsum()
     lengths = np.diff(running.index, append=running.index[-1])
     before = pd.DataFrame({"worked": lengths * (running > 0), "trained": lengths * running})
-    return (before.cumsum().shift(fill_value=0.0)).assign(moment=running.index, running=running)
+    return before.cumsum().shift(fill_value=0.0).assign(moment=running.index, running=running)

@@ -5,14 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hgcnet.arrays import Floats
-from search.report.style import (
-    FINISHED_COLOUR,
-    FRONT_COLOUR,
-    STAIRS,
-    empty_panels,
-    notice,
-    with_flops_axis,
-)
+from search.report.style import COLOURS, COST_AXIS, STAIRS, empty_panels, notice
 from search.results.trials import front
 
 TRAIT_TITLES = {"groups": "groups", "growth": "growth", "depth": "depth", "se": "SE"}
@@ -73,7 +66,6 @@ def front_traits(frame: pd.DataFrame) -> go.Figure:
         horizontal_spacing=0.03,
         vertical_spacing=0.04,
     )
-    with_flops_axis(figure)
     for row, (trait, title) in enumerate(TRAIT_TITLES.items(), start=1):
         means = np.nanmean(stage_values(trained[trait]), axis=0)
         for stage, values in enumerate(stage_values(rows[trait]).T):
@@ -83,18 +75,19 @@ def front_traits(frame: pd.DataFrame) -> go.Figure:
                 y=values.tolist(),
                 mode="lines+markers",
                 line=STAIRS | {"width": 1},
-                marker={"color": FRONT_COLOUR, "size": 6},
+                marker={"color": COLOURS["front"], "size": 6},
                 customdata=rows[["number", trait]].to_numpy().tolist(),
                 hovertemplate="trial %{customdata[0]}: %{customdata[1]}<extra></extra>",
                 showlegend=False,
                 **panel,
             )
-            line = {"color": FINISHED_COLOUR, "width": 1, "dash": "dash"}
+            line = {"color": COLOURS["finished"], "width": 1, "dash": "dash"}
             figure.add_hline(y=round(means[stage], 3), line=line, **panel)
         figure.update_yaxes(title_text=title, row=row, col=1)
     figure.update_yaxes(rangemode="tozero")
     se_axis = {"tickvals": list(_SE_CODES.values()), "range": [-0.3, 2.3]}
     figure.update_yaxes(ticktext=list(_SE_CODES), row=len(TRAIT_TITLES), **se_axis)
+    figure.update_xaxes(**COST_AXIS)
     figure.update_xaxes(title_text="FLOPs", row=len(TRAIT_TITLES))
     figure.update_layout(margin={"t": 40})
     return figure
