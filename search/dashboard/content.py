@@ -102,10 +102,8 @@ class DashboardContent:
         """The study's note and the two graphs, which are small figures of the report."""
         pareto = pareto_figure(frame, shown_cost(self._file.costs), MAX_POINTS)
         history = hypervolume_history(frame, self._writer.hypervolume_bounds(), MAX_POINTS)
-        volume = ""
-        if history.data:
-            steps = history.data[0]
-            volume = f": {steps.y[-1]:.4f} after {steps.x[-1]} trainings"
+        (steps,) = history.data or (None,)
+        volume = "" if steps is None else f": {steps.y[-1]:.4f} after {steps.x[-1]} trainings"
         titled = {
             "pareto": (pareto, f"Pareto front: {frame['on_front'].sum()} networks"),
             "hypervolume": (history, f"Hypervolume{volume}"),

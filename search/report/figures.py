@@ -52,7 +52,7 @@ def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None
     figure = empty_figure(COST_TITLES[x], ACCURACY_TITLE, **COST_AXIS)
     best = front(measured).sort_values(x, kind="stable")
     heights = judged_accuracy(best)
-    named = thinned(measured[measured["origin"].notna()].sort_values(x), most)
+    given = measured[measured["origin"].notna()].sort_values(x)
 
     def add(name: str, rows: pd.DataFrame, **style: object) -> None:
         if rows.empty:
@@ -66,6 +66,9 @@ def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None
             measured_as = drawn["last_accuracy"].map("{:.4f}".format)
             style["hovertext"] = (measured_as + "<br>" + drawn["architecture"]).tolist()
             hover += "<br>measured %{hovertext}"
+        if rows is given:
+            # "start_with: hgcnet_42_g4" -> "hgcnet_42_g4"; "cheapest" stays.
+            style |= names_beside([text.partition(": ")[2] or text for text in drawn["origin"]])
         accuracy = heights if rows is best else rows["last_accuracy"]
         figure.add_scatter(
             x=drawn[x].tolist(),
@@ -89,10 +92,8 @@ def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None
         line=STAIRS,  # a budget between two points buys the accuracy of the cheaper one
         marker={"color": COLOURS["front"], "size": 9},
     )
-    # "start_with: hgcnet_42_g4" -> "hgcnet_42_g4"; "cheapest" stays.
-    names = [origin.partition(": ")[2] or origin for origin in named["origin"]]
     ring = {"symbol": "circle-open", "color": COLOURS["text"], "size": 13}
-    add("given by name", named, mode="markers+text", marker=ring, **names_beside(names))
+    add("given by name", given, mode="markers+text", marker=ring)
     return figure
 
 

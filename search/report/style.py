@@ -80,10 +80,9 @@ def names_beside(names: Sequence[str]) -> dict[str, object]:
 
     By turns right below and left above: beside the staircase of a front, and neighbours apart.
     """
-    places = ("bottom right", "top left")
     return {
         "text": [escape(name) for name in names],
-        "textposition": [places[index % 2] for index in range(len(names))],
+        "textposition": [("bottom right", "top left")[index % 2] for index in range(len(names))],
         "textfont": {"size": 11, "color": COLOURS["text"]},
         "cliponaxis": False,
     }
@@ -98,4 +97,4 @@ def thinned(rows: pd.DataFrame, most: int | None) -> pd.DataFrame:
 
 def legend_name(name: str, drawn: pd.DataFrame, rows: pd.DataFrame) -> str:
     """The name of a trace; says how many of the rows are drawn, if not all."""
-    return name if len(drawn) == len(rows) else f"{name} ({len(drawn)} of {len(rows):,} drawn)"
+    return name if len(drawn) == len(rows) else f"{name} ({len(drawn)} of {len(rows):,})"

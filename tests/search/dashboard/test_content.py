@@ -325,7 +325,7 @@ def test_the_graphs_of_a_long_study_are_small_and_say_what_they_leave_out() -> N
     dominated = 5000 - len(front.x)
     (others,) = (trace for trace in pareto.data if trace.name.startswith("finished"))
     assert len(others.x) == content.MAX_POINTS
-    assert others.name == f"finished ({content.MAX_POINTS} of {dominated:,} drawn)"
+    assert others.name == f"finished ({content.MAX_POINTS} of {dominated:,})"
 
 
 def test_the_graphs_are_by_the_objectives() -> None:
