@@ -10,7 +10,6 @@ only what is not stored so is written, which also puts right what a killed drive
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -18,21 +17,25 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+import numpy as np
+import pandas as pd
 import tomli_w
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from hgcnet.architecture import architecture_document
 from hgcnet.atomic_write import replace_file
-from search.dashboard import graphs
 from search.estimation.estimate import estimate_trials
 from search.export import architecture_file
 from search.optuna_space import OptunaSpace
-from search.results.trials import STATE_NAMES, are_on_front, shown_cost
+from search.report.figures import pareto_figure
+from search.report.hypervolume import hypervolume_history
+from search.results.trials import shown_cost, to_frame
 from search.study.writer import StudyWriter
 from search.study_file.schema import StudyFile
 from search.units import count_text
 
 PERIOD = 30.0  # seconds between two updates
+MAX_POINTS = 120  # of each kind in a graph
 PIECE = 2045  # characters of an attribute that the dashboard reads
 # Trials with a note, while the study runs and at its end; they keep it when they leave the front.
 MAX_NOTED, MAX_NOTED_AT_END = 60, 150
@@ -85,54 +88,43 @@ class DashboardContent:
         ended = [trial for trial in self._writer.frozen_trials() if trial.state.is_finished()]
         if is_last or len(ended) != self._num_ended:
             estimated = estimate_trials(ended, self._space)
-            on_front = are_on_front(ended, self._file.metrics, estimated)
-            front = [trial for trial, is_kept in zip(ended, on_front, strict=True) if is_kept]
-            points = {
-                trial.number: _point(trial, estimate, is_kept)
-                for trial, estimate, is_kept in zip(
-                    ended, estimated.tolist(), on_front, strict=True
-                )
-                if trial.user_attrs.get("curve")
-            }
+            frame = to_frame(ended, self._space, self._file.metrics, estimated)
+            front = [ended[row] for row in np.flatnonzero(frame["on_front"])]
             stored = self._writer.system_attributes()
-            content = self._of_study(ended, points, stored)
+            content = self._of_study(frame, stored)
             for trial in self._without_note(front, stored, is_last):
                 content |= self._of_trial(trial, stored)
             self._writer.set_system_attributes(content)
             self._num_ended = len(ended)
         self._written_at = time.monotonic()
 
-    def _of_study(
-        self,
-        ended: Sequence[FrozenTrial],
-        points: Mapping[int, graphs.Point],
-        stored: Mapping[str, Any],
-    ) -> Attributes:
-        """The study's note and the two graphs."""
-        trained = [trial for trial in ended if trial.state != TrialState.FAIL]
-        trained.sort(key=lambda trial: (trial.datetime_complete, trial.number))
-        bounds = self._writer.hypervolume_bounds()
-        history = graphs.hypervolume_graph([points[trial.number] for trial in trained], bounds)
-        pareto = graphs.pareto_graph(list(points.values()), shown_cost(self._file.costs))
-        return (
-            note(None, study_note(self._file, self._space.space.size), stored)
-            | graph("pareto", pareto.to_json(), stored)
-            | graph("hypervolume", history.to_json(), stored)
-        )
+    def _of_study(self, frame: pd.DataFrame, stored: Mapping[str, Any]) -> Attributes:
+        """The study's note and the two graphs, which are small figures of the report."""
+        pareto = pareto_figure(frame, shown_cost(self._file.costs), MAX_POINTS)
+        history = hypervolume_history(frame, self._writer.hypervolume_bounds(), MAX_POINTS)
+        (steps,) = history.data or (None,)
+        volume = "" if steps is None else f": {steps.y[-1]:.4f} after {steps.x[-1]} trainings"
+        titled = {
+            "pareto": (pareto, f"Pareto front: {frame['on_front'].sum()} networks"),
+            "hypervolume": (history, f"Hypervolume{volume}"),
+        }
+        content = note(None, study_note(self._file, self._space.space.size), stored)
+        for name, (figure, title) in titled.items():
+            # The dashboard gives it a card of its own size.
+            figure.update_layout(height=None, margin={"l": 70, "r": 20, "t": 95, "b": 50})
+            figure.update_layout(title={"text": title, "font": {"size": 16}, "x": 0.02, "y": 0.97})
+            content |= _pieces(f"dashboard:plot_data:{name}:", figure.to_json(), stored)
+        return content
 
     def _without_note(
         self, front: Sequence[FrozenTrial], stored: Mapping[str, Any], is_last: bool
     ) -> list[FrozenTrial]:
         """What of the front gets its note and its files now, or has them only in part."""
-        is_noted = {trial.number: _version_key(trial._trial_id) in stored for trial in front}
-        room = (MAX_NOTED_AT_END if is_last else MAX_NOTED) - sum(
-            key.endswith(":note_ver") for key in stored
-        )
-        new = [trial for trial in front if not is_noted[trial.number]]
-        begun = [trial for trial in front if is_noted[trial.number]]
-        return [
-            trial for trial in begun + new[: max(0, room)] if trial.number not in self._complete
-        ]
+        begun = [trial for trial in front if _version_key(trial._trial_id) in stored]
+        new = [trial for trial in front if _version_key(trial._trial_id) not in stored]
+        most = MAX_NOTED_AT_END if is_last else MAX_NOTED
+        room = max(0, most - sum(key.endswith(":note_ver") for key in stored))
+        return [trial for trial in begun + new[:room] if trial.number not in self._complete]
 
     def _of_trial(self, trial: FrozenTrial, stored: Mapping[str, Any]) -> Attributes:
         """The note of a trial of the front, and its files once they are written."""
@@ -141,12 +133,13 @@ class DashboardContent:
             self._artifacts.mkdir(exist_ok=True)
             for name, (kind, text) in trial_files(trial, self._file, self._space).items():
                 # The same at every try, so that nothing is left over of a driver that was killed.
-                identity = str(
-                    uuid5(NAMESPACE_URL, f"hgcnas {self._file.name} {trial.number} {name}")
-                )
+                source = f"hgcnas {self._file.name} {trial.number} {name}"
+                identity = str(uuid5(NAMESPACE_URL, source))
                 if not (self._artifacts / identity).exists():
                     replace_file(self._artifacts / identity, text.encode())
-                content |= artifact(trial, identity, name, kind)
+                facts = {"artifact_id": identity, "filename": name, "mimetype": kind}
+                key = f"dashboard:artifacts:{trial._trial_id}:{identity}"
+                content[key] = json.dumps(facts | {"encoding": None})
             self._complete.add(trial.number)
         except OSError as error:
             if not self._has_failed:
@@ -201,20 +194,13 @@ def trial_files(
     trial: FrozenTrial, file: StudyFile, space: OptunaSpace
 ) -> dict[str, tuple[str, str]]:
     """The files of a trial by name: their MIME types and texts."""
-    rows = [f"{epoch},{value}" for epoch, value in enumerate(trial.user_attrs["curve"], start=1)]
+    curve = enumerate(trial.user_attrs["curve"], start=1)
+    rows = ["epoch,val_accuracy", *(f"{epoch},{accuracy}" for epoch, accuracy in curve)]
     architecture = tomli_w.dumps(architecture_document(architecture_file(trial, file, space)))
     return {
         f"trial_{trial.number}.toml": ("text/plain", architecture),
-        f"trial_{trial.number}_curve.csv": (
-            "text/csv",
-            "\n".join(["epoch,val_accuracy", *rows]) + "\n",
-        ),
+        f"trial_{trial.number}_curve.csv": ("text/csv", "\n".join([*rows, ""])),
     }
-
-
-def graph(name: str, figure: str, stored: Mapping[str, Any]) -> Attributes:
-    """The attributes of a custom graph, from its JSON."""
-    return _pieces(f"dashboard:plot_data:{name}:", figure, stored)
 
 
 def note(trial_id: int | None, text: str, stored: Mapping[str, Any]) -> Attributes:
@@ -230,12 +216,6 @@ def note(trial_id: int | None, text: str, stored: Mapping[str, Any]) -> Attribut
     return pieces | {version_key: version + is_new}
 
 
-def artifact(trial: FrozenTrial, identity: str, name: str, kind: str) -> Attributes:
-    """The attribute that registers a file of the artifact store with a trial."""
-    facts = {"artifact_id": identity, "filename": name, "mimetype": kind, "encoding": None}
-    return {f"dashboard:artifacts:{trial._trial_id}:{identity}": json.dumps(facts)}
-
-
 def _version_key(trial_id: int | None) -> str:
     return "dashboard:note_ver" if trial_id is None else f"dashboard:{trial_id}:note_ver"
 
@@ -245,19 +225,3 @@ def _pieces(prefix: str, text: str, stored: Mapping[str, Any]) -> Attributes:
     starts = range(0, len(text), PIECE)
     pieces = {f"{prefix}{n}": text[start : start + PIECE] for n, start in enumerate(starts)}
     return pieces | {key: "" for key in stored if key.startswith(prefix) and key not in pieces}
-
-
-def _point(trial: FrozenTrial, estimate: float, is_on_front: bool) -> graphs.Point:
-    attributes = trial.user_attrs
-    origin = attributes.get("origin") or ""
-    return graphs.Point(
-        number=trial.number,
-        state=STATE_NAMES[trial.state],
-        accuracy=attributes["curve"][-1],
-        flops=attributes["flops"],
-        num_params=attributes["num_params"],
-        estimate=None if math.isnan(estimate) else estimate,
-        on_front=is_on_front,
-        name=origin.partition(": ")[2] or origin,
-        architecture=attributes["architecture"],
-    )

@@ -1,4 +1,4 @@
-"""The Pareto plot of a study, drawn from the frame of `search.results.trials.trials`."""
+"""Accuracy against FLOPs or params: the Pareto plot of a study, and that of networks trained again."""
 
 from html import escape
 from typing import Any
@@ -6,77 +6,94 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from search.pareto import COST_NAMES
 from search.report.style import (
     ACCURACY_TITLE,
+    COLOURS,
+    COST_AXIS,
     COST_TITLES,
-    FAILED_COLOUR,
-    FINISHED_COLOUR,
-    FRONT_COLOUR,
-    STOPPED_COLOUR,
-    TEXT_COLOUR,
+    STAIRS,
+    STATE_TITLES,
     empty_figure,
+    legend_name,
     names_beside,
-    with_flops_axis,
-    with_notice,
+    notice,
+    thinned,
 )
 from search.report.traits import network_traits
 from search.results.trials import front, judged_accuracy
 
-_COLOUR_SCALE = "Viridis"
 _COLOUR_TITLES = {
     "groups": "groups,<br>mean of the<br>modules",
     "depth": "depth:<br>modules",
     "growth": "growth,<br>mean of the<br>modules",
     "SE": "SE: share<br>of the<br>modules",
 }
+_SYMBOLS = {"stopped": "circle-open", "failed": "x-thin-open", "finished": "circle"}
+_TEXTS = ("architecture", "origin", "failure")
 
 
-def pareto_figure(frame: pd.DataFrame, x: str = "flops") -> go.Figure:
+def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None) -> go.Figure:
     """Accuracy against FLOPs or `num_params`: the front as a staircase, and what else was measured.
 
     A front of both costs is no staircase: its networks are points. The front is drawn at its estimated
     accuracies, if the frame has them, and every trial at what it measured; stopped and failed ones at
     their last accuracy. Trials that did not come from the sampler have a ring with their name. Every
     trace has the trials' numbers as its `customdata`.
+
+    Args:
+        frame: the trials, as `search.results.trials.to_frame` gives them.
+        most: how many trials of each kind are drawn, for a small figure with short hover texts. The
+            legend says how many there are. None draws all.
     """
-    figure = with_flops_axis(empty_figure(COST_TITLES[x], ACCURACY_TITLE))
     measured = frame[frame["last_accuracy"].notna() & frame[x].notna()]
     if measured.empty:
-        return with_notice(figure, "No trial has measured an accuracy yet")
-    finished = measured[measured["state"] == "finished"]
-    is_estimated = finished["estimated_accuracy"].notna()
-    plain = finished[is_estimated | ~finished["on_front"]]
-    best = front(finished).sort_values(x, kind="stable")
+        return notice("No trial has measured an accuracy yet")
+    figure = empty_figure(COST_TITLES[x], ACCURACY_TITLE, **COST_AXIS)
+    best = front(measured).sort_values(x, kind="stable")
     heights = judged_accuracy(best)
-    groups = [
-        ("stopped early", measured[measured["state"] == "stopped"], "circle-open", STOPPED_COLOUR),
-        ("failed", measured[measured["state"] == "failed"], "x-thin-open", FAILED_COLOUR),
-        ("finished", plain, "circle", FINISHED_COLOUR),
-    ]
-    for name, rows, symbol, colour in groups:
-        marker = {"symbol": symbol, "color": colour, "size": 7}
-        _add_trials(figure, rows, x, name=name, marker=marker)
-    _add_trials(
-        figure,
+    given = measured[measured["origin"].notna()].sort_values(x)
+
+    def add(name: str, rows: pd.DataFrame, **style: object) -> None:
+        if rows.empty:
+            return
+        drawn = thinned(rows, most)
+        hover = f"trial %{{customdata}}: %{{y:.4f}}, %{{x:.4s}} {COST_NAMES[x]}"
+        if most is None:
+            style["hovertext"] = [_hover_text(row) for row in drawn.to_dict("records")]
+            hover = "%{hovertext}"
+        elif rows is best:
+            measured_as = drawn["last_accuracy"].map("{:.4f}".format)
+            style["hovertext"] = (measured_as + "<br>" + drawn["architecture"]).tolist()
+            hover += "<br>measured %{hovertext}"
+        if rows is given:
+            # "start_with: hgcnet_42_g4" -> "hgcnet_42_g4"; "cheapest" stays.
+            style |= names_beside([text.partition(": ")[2] or text for text in drawn["origin"]])
+        accuracy = heights if rows is best else rows["last_accuracy"]
+        figure.add_scatter(
+            x=drawn[x].tolist(),
+            y=accuracy[drawn.index].round(4).tolist(),
+            name=legend_name(name, drawn, rows),
+            customdata=drawn["number"].tolist(),
+            hovertemplate=f"{hover}<extra></extra>",
+            **({"mode": "markers"} | style),
+        )
+
+    # What has an estimate is drawn twice where it is on the front: as measured, too.
+    beside = measured[~measured["on_front"] | measured["estimated_accuracy"].notna()]
+    for state, title in STATE_TITLES.items():
+        marker = {"symbol": _SYMBOLS[state], "color": COLOURS[state], "size": 7}
+        add(title, beside[beside["state"] == state], marker=marker)
+    is_estimated = best["estimated_accuracy"].notna().any()
+    add(
+        "Pareto front, as estimated" if is_estimated else "Pareto front",
         best,
-        x,
-        y=heights.tolist(),
-        name="Pareto front, as estimated" if is_estimated.any() else "Pareto front",
         mode="lines+markers" if heights.is_monotonic_increasing else "markers",
-        # A budget between two points buys the accuracy of the cheaper one.
-        line={"shape": "hv", "color": FRONT_COLOUR, "width": 2},
-        marker={"color": FRONT_COLOUR, "size": 9},
+        line=STAIRS,  # a budget between two points buys the accuracy of the cheaper one
+        marker={"color": COLOURS["front"], "size": 9},
     )
-    named = measured[measured["origin"].notna()].sort_values(x)
-    _add_trials(
-        figure,
-        named,
-        x,
-        name="given by name",
-        mode="markers+text",
-        marker={"symbol": "circle-open", "color": TEXT_COLOUR, "size": 13},
-        **names_beside([_origin_name(origin) for origin in named["origin"]]),
-    )
+    ring = {"symbol": "circle-open", "color": COLOURS["text"], "size": 13}
+    add("given by name", given, mode="markers+text", marker=ring)
     return figure
 
 
@@ -95,8 +112,41 @@ def with_colour_selector(figure: go.Figure, frame: pd.DataFrame) -> go.Figure:
     menu = {"type": "buttons", "direction": "right", "buttons": buttons, "showactive": True}
     place = {"x": 1, "xanchor": "right", "y": 1.03, "yanchor": "bottom", "pad": {"r": 0, "t": 0}}
     figure.update_layout(
-        coloraxis={"colorscale": _COLOUR_SCALE, "showscale": False, "colorbar": {"thickness": 14}},
+        coloraxis={"colorscale": "Viridis", "showscale": False, "colorbar": {"thickness": 14}},
         updatemenus=[menu | place],
+    )
+    return figure
+
+
+def accuracies(networks: pd.DataFrame, cost: str = "flops") -> go.Figure:
+    """Mean accuracy against FLOPs or `num_params`, with its 95 % interval, the front as a staircase.
+
+    The staircase leaves out what is on the front for another cost's sake alone. `networks` is what
+    `search.retraining.compare.summarise_networks` gives.
+    """
+    title = "mean validation accuracy, with its 95 % interval"
+    figure = empty_figure(COST_TITLES[cost], title, **COST_AXIS)
+    rows = networks.sort_values(cost)
+    best = rows[rows["on_front"]]
+    best = best[best["mean"] >= best["mean"].cummax()]
+    figure.add_scatter(
+        x=best[cost].tolist(),
+        y=best["mean"].tolist(),
+        mode="lines",
+        line=STAIRS,
+        name="front of the means",
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=rows[cost].tolist(),
+        y=rows["mean"].tolist(),
+        error_y={"array": (rows["high"] - rows["mean"]).fillna(0).tolist(), "thickness": 1.5},
+        mode="markers+text",
+        **names_beside(rows["name"].tolist()),
+        hovertext="<b>" + rows["name"].map(escape) + "</b><br>" + rows["architecture"].map(escape),
+        hovertemplate="%{hovertext}<br>%{y:.4f}, %{x:.4s}<extra></extra>",
+        marker={"size": 8, "color": COLOURS["finished"]},
+        name="networks",
     )
     return figure
 
@@ -105,37 +155,18 @@ def _button(label: str, colours: list[object], layout: dict[str, object]) -> dic
     return {"label": label, "method": "update", "args": [{"marker.color": colours}, layout]}
 
 
-def _add_trials(figure: go.Figure, rows: pd.DataFrame, x: str, /, **style: object) -> None:
-    if rows.empty:
-        return
-    defaults = {
-        "x": rows[x].tolist(),
-        "y": rows["last_accuracy"].tolist(),
-        "mode": "markers",
-        "customdata": rows["number"].tolist(),
-        "hovertext": [_hover_text(row) for row in rows.to_dict("records")],
-        "hovertemplate": "%{hovertext}<extra></extra>",
-    }
-    figure.add_scatter(**(defaults | style))
-
-
 def _hover_text(row: dict[str, Any]) -> str:
     epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
     when = "" if row["state"] == "finished" else f" after {epochs}"
+    texts = {name: "" if pd.isna(row[name]) else escape(row[name]) for name in _TEXTS}
+    estimate, params = row["estimated_accuracy"], row["num_params"]
     lines = [
         f"<b>trial {row['number']}</b>, {row['state']}{when}",
-        escape(str(row["architecture"])) if pd.notna(row["architecture"]) else "",
+        texts["architecture"],
         f"measured accuracy {row['last_accuracy']:.4f}, {row['flops'] / 1e6:.2f}M FLOPs",
-        f"estimated accuracy {row['estimated_accuracy']:.4f}"
-        if pd.notna(row["estimated_accuracy"])
-        else "",
-        f"{row['num_params'] / 1e6:.3f}M params" if pd.notna(row["num_params"]) else "",
-        escape(str(row["origin"])) if pd.notna(row["origin"]) else "",
-        escape(str(row["failure"])) if pd.notna(row["failure"]) else "",
+        "" if pd.isna(estimate) else f"estimated accuracy {estimate:.4f}",
+        "" if pd.isna(params) else f"{params / 1e6:.3f}M params",
+        texts["origin"],
+        texts["failure"],
     ]
     return "<br>".join(line for line in lines if line)
-
-
-def _origin_name(origin: str) -> str:
-    """ "start_with: hgcnet_42_g4" -> "hgcnet_42_g4"; "cheapest" stays."""
-    return origin.partition(": ")[2] or origin

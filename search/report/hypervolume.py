@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from search.pareto import HypervolumeBounds, running_hypervolume
-from search.report.style import FRONT_COLOUR, in_style, with_notice
+from search.report.style import STAIRS, empty_panels, notice, thinned
 from search.report.time_use import time_scale, worked_seconds
 from search.results.trials import costs_of
 
@@ -22,12 +21,11 @@ def hypervolume_steps(frame: pd.DataFrame, bounds: HypervolumeBounds) -> pd.Data
     trained = trained.sort_values(["finished_at", "number"])
     # A stopped trial has no val_accuracy, and so leaves the hypervolume where it was.
     costs = costs_of(trained, bounds.metrics)
-    volumes = running_hypervolume(trained["val_accuracy"], costs, bounds)
     steps = pd.DataFrame(
         {
             "trained": np.arange(1, len(trained) + 1),
             "number": trained["number"].to_numpy(),
-            "hypervolume": volumes,
+            "hypervolume": running_hypervolume(trained["val_accuracy"], costs, bounds),
             "seconds": worked_seconds(frame, trained["finished_at"]),
         }
     )
@@ -35,31 +33,31 @@ def hypervolume_steps(frame: pd.DataFrame, bounds: HypervolumeBounds) -> pd.Data
     return steps[is_step | (steps["trained"] == len(steps))]
 
 
-def hypervolume_history(frame: pd.DataFrame, bounds: HypervolumeBounds) -> go.Figure:
+def hypervolume_history(
+    frame: pd.DataFrame, bounds: HypervolumeBounds, most: int | None = None
+) -> go.Figure:
     """The hypervolume of the front after every trial that finished or was stopped early.
 
-    Left over the number of trials, right over the time in which at least one training ran.
+    Left over the number of trials, right over the time in which at least one training ran. With `most`
+    the figure is a small one: at most so many steps, over the trials alone.
     """
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
-    in_style(figure, height=380)
-    if bounds.reference_accuracy is None:
-        return with_notice(figure, "Known once the cheapest architecture has been trained")
-    steps = hypervolume_steps(frame, bounds)
-    unit, seconds_per_unit = time_scale(steps["seconds"].max() if len(steps) else 0.0)
-    sides = (
+    steps = thinned(hypervolume_steps(frame, bounds), most)
+    if bounds.reference_accuracy is None or steps.empty:
+        return notice("Known once the cheapest architecture has been trained")
+    unit, seconds_per_unit = time_scale(steps["seconds"].max())
+    sides = [
         ("trials finished or stopped early", steps["trained"], ":d"),
         (f"{unit} of work (pauses left out)", steps["seconds"] / seconds_per_unit, ":.3g"),
-    )
+    ][: 2 if most is None else 1]
+    figure = empty_panels(380, cols=len(sides), shared_yaxes=True, horizontal_spacing=0.04)
     for col, (title, x, form) in enumerate(sides, start=1):
         figure.add_scatter(
             x=x.round(4).tolist(),
-            y=steps["hypervolume"].tolist(),
+            y=steps["hypervolume"].round(5).tolist(),
             mode="lines",
-            line={"shape": "hv", "color": FRONT_COLOUR, "width": 2},
+            line=STAIRS,
             customdata=steps["number"].tolist(),
-            hovertemplate=(
-                f"after trial %{{customdata}} (%{{x{form}}}): %{{y:.4f}}<extra></extra>"
-            ),
+            hovertemplate=f"after trial %{{customdata}} (%{{x{form}}}): %{{y:.4f}}<extra></extra>",
             showlegend=False,
             row=1,
             col=col,

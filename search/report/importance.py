@@ -6,12 +6,11 @@ import plotly.graph_objects as go
 from sklearn.ensemble import RandomForestRegressor
 
 from hgcnet.arrays import Floats
-from search.report.style import FINISHED_COLOUR, FRONT_COLOUR, empty_figure, with_notice
-from search.report.traits import stage_values
+from search.report.style import COLOURS, empty_figure, notice
+from search.report.traits import TRAIT_TITLES, stage_values
 
 LEAST_TRIALS = 20  # finished ones; a forest of fewer says nothing
 
-_TREES, _LEAST_IN_LEAF, _SEED = 128, 2, 0
 _NETWORK_COLUMNS = ("stem_channels", "bottleneck", "compression", "se_reduction")
 
 
@@ -46,19 +45,15 @@ def parameter_importance(frame: pd.DataFrame) -> pd.DataFrame:
 
 def importance_figure(frame: pd.DataFrame) -> go.Figure:
     """Two bars a parameter: for the accuracy, and for the accuracy at equal FLOPs."""
-    figure = empty_figure("share of the variance that is explained", "")
-    shares = parameter_importance(frame)
+    shares = parameter_importance(frame).sort_values("accuracy")
     if shares.empty:
-        count = int((frame["state"] == "finished").sum())
-        return with_notice(
-            figure, f"Shown once {LEAST_TRIALS} trials have finished; so far there are {count}"
-        )
-    shares = shares.sort_values("accuracy")
-    kinds = (
-        ("at_equal_flops", "accuracy at equal FLOPs", FRONT_COLOUR),
-        ("accuracy", "accuracy", FINISHED_COLOUR),
-    )
-    for column, name, colour in kinds:
+        count = (frame["state"] == "finished").sum()
+        return notice(f"Shown once {LEAST_TRIALS} trials have finished; so far there are {count}")
+    figure = empty_figure("share of the variance that is explained", "")
+    for column, name, colour in (
+        ("at_equal_flops", "accuracy at equal FLOPs", COLOURS["front"]),
+        ("accuracy", "accuracy", COLOURS["finished"]),
+    ):
         figure.add_bar(
             x=shares[column].round(4).tolist(),
             y=shares.index.tolist(),
@@ -78,25 +73,16 @@ def _parameters(rows: pd.DataFrame) -> pd.DataFrame:
     """Every parameter that varies, stage by stage, as numbers."""
     columns = {name.replace("_", " "): rows[name].to_numpy("float64") for name in _NETWORK_COLUMNS}
     columns["operator"] = (rows["operator"] == "hgc").to_numpy("float64")
-    for name, title in (
-        ("depth", "depth"),
-        ("growth", "growth"),
-        ("groups", "groups"),
-        ("se", "SE"),
-    ):
+    for name in ("depth", "growth", "groups", "se"):
         for stage, values in enumerate(stage_values(rows[name]).T, start=1):
-            columns[f"{title}, stage {stage}"] = values
-    varying = {name: values for name, values in columns.items() if len(np.unique(values)) > 1}
-    return pd.DataFrame(varying)
+            columns[f"{TRAIT_TITLES[name]}, stage {stage}"] = values
+    table = pd.DataFrame(columns)
+    return table.loc[:, table.nunique() > 1]
 
 
 def _shares(parameters: pd.DataFrame, target: Floats) -> Floats:
     forest = RandomForestRegressor(
-        n_estimators=_TREES,
-        min_samples_leaf=_LEAST_IN_LEAF,
-        max_features=0.5,
-        oob_score=True,
-        random_state=_SEED,
+        n_estimators=128, min_samples_leaf=2, max_features=0.5, oob_score=True, random_state=0
     )
     forest.fit(parameters.to_numpy(), target)
     shares: Floats = forest.feature_importances_ * max(0.0, forest.oob_score_)

@@ -1,11 +1,11 @@
 """One network's layers: where its FLOPs and its parameters are."""
 
+import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from hgcnet.architecture import Architecture, Task
-from hgcnet.complexity import Layer, layer_table
-from search.report.style import GRID_COLOUR, OTHER_COLOURS, in_style
+from hgcnet.complexity import layer_table
+from search.report.style import OTHER_COLOURS, empty_panels
 
 # What a layer's name ends in -> what the bars tell apart. Batch normalisation counts nothing.
 _PARTS = {
@@ -22,59 +22,51 @@ _PARTS = {
 
 def layer_figure(architecture: Architecture, task: Task) -> go.Figure:
     """FLOPs and params of the stem, every module, the transitions and the classifier, as bars."""
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
-    in_style(figure, height=480)
-    layers = [layer for layer in layer_table(architecture, task) if layer.num_params]
-    blocks = list(dict.fromkeys(map(_block, layers)))  # in the order of the network
-    for index, part in enumerate(dict.fromkeys(_PARTS.values())):
-        rows = [layer for layer in layers if _part(layer) == part]
-        if not rows:
-            continue
-        for row, metric in enumerate(("flops", "num_params"), start=1):
-            sums = dict.fromkeys(map(_block, rows), 0)
-            for layer in rows:
-                sums[_block(layer)] += getattr(layer, metric)
+    layers = pd.DataFrame(
+        {
+            "block": _block(layer.name),
+            "part": _PARTS[layer.name.rpartition(".")[2]],
+            "flops": layer.flops,
+            "num_params": layer.num_params,
+            "text": f"{layer.kind} {layer.in_channels} to {layer.out_channels} at {layer.resolution} px",
+        }
+        for layer in layer_table(architecture, task)
+        if layer.num_params
+    )
+    figure = empty_panels(480, rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    for colour, part in zip(OTHER_COLOURS, dict.fromkeys(_PARTS.values()), strict=False):
+        bars = layers[layers["part"] == part].groupby("block", sort=False)
+        for row, (metric, title) in enumerate((("flops", "FLOPs"), ("num_params", "params")), 1):
+            if len(bars) == 0:
+                continue
             figure.add_bar(
-                x=list(sums),
-                y=list(sums.values()),
+                x=list(bars.groups),
+                y=bars[metric].sum().tolist(),
                 name=part,
                 legendgroup=part,
                 showlegend=row == 1,
-                marker={"color": OTHER_COLOURS[index]},
-                customdata=[_hover(rows, block) for block in sums],
+                marker={"color": colour},
+                customdata=bars["text"].agg(", ".join).tolist(),
                 hovertemplate="%{x}: %{y:,} in %{customdata}<extra></extra>",
                 row=row,
                 col=1,
             )
+            figure.update_yaxes(title_text=title, row=row, col=1)
     # "1.1" and "1.10" are names here, not numbers.
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=blocks)
+    order = layers["block"].unique().tolist()  # of the network
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=order)
     figure.update_xaxes(showgrid=False, ticks="")
     figure.update_xaxes(title_text="stage.module (T: transition)", row=2, col=1)
-    figure.update_yaxes(tickformat="~s", exponentformat="SI", gridcolor=GRID_COLOUR)
-    figure.update_yaxes(title_text="FLOPs", row=1, col=1)
-    figure.update_yaxes(title_text="params", row=2, col=1)
+    figure.update_yaxes(tickformat="~s", exponentformat="SI")
     figure.update_layout(barmode="stack", bargap=0.2, legend={"traceorder": "normal"})
     return figure
 
 
-def _part(layer: Layer) -> str:
-    return _PARTS[layer.name.rpartition(".")[2]]
-
-
-def _block(layer: Layer) -> str:
+def _block(name: str) -> str:
     """ "stages.0.3.grouped" -> "1.4": the fourth module of the first stage."""
-    match layer.name.split("."):
+    match name.split("."):
         case ["stages", stage, module, *_]:
             return f"{int(stage) + 1}.{int(module) + 1}"
         case ["transitions", stage, *_]:
             return f"T{int(stage) + 1}"
-    return layer.name
-
-
-def _hover(rows: list[Layer], block: str) -> str:
-    parts = (
-        f"{layer.kind} {layer.in_channels} to {layer.out_channels} at {layer.resolution} px"
-        for layer in rows
-        if _block(layer) == block
-    )
-    return ", ".join(parts)
+    return name

@@ -1,6 +1,6 @@
 """The report of a study: one HTML page that holds everything and opens offline."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -13,12 +13,11 @@ from plotly.offline import get_plotlyjs
 from hgcnet.architecture import Task
 from hgcnet.atomic_write import replace_file
 from search.pareto import HypervolumeBounds
-from search.report.figures import pareto_figure, with_colour_selector
+from search.report.figures import accuracies, pareto_figure, with_colour_selector
 from search.report.hypervolume import hypervolume_history
 from search.report.importance import importance_figure
 from search.report.layers import layer_figure
 from search.report.learning_curves import learning_curves
-from search.report.retrained import accuracies
 from search.report.tables import (
     confirmation_html,
     export_command,
@@ -59,65 +58,48 @@ def write_page(
         OSError: it cannot be written.
     """
     cost = shown_cost(bounds.metrics)
-    front_figure = with_colour_selector(pareto_figure(frame, cost), frame)
-    body = [
-        section("Study", _facts(facts)),
-        section(
-            "Pareto front",
-            (_note(_ESTIMATE) if frame["estimated_accuracy"].notna().any() else "")
-            + figure_html(front_figure, "pareto")
-            + front_html(frame, run),
-        ),
-        *(
-            section(
-                f"Trained again: {recipe}",
-                _trained_again(networks, cost, f"confirmed-{number}"),
-            )
+    pareto = with_colour_selector(pareto_figure(frame, cost), frame)
+    estimate = _note(_ESTIMATE) if frame["estimated_accuracy"].notna().any() else ""
+    importance, history = importance_figure(frame), hypervolume_history(frame, bounds)
+    sections = {
+        "Study": _facts(facts),
+        "Pareto front": estimate + figure_html(pareto, "pareto") + front_html(frame, run),
+        **{
+            f"Trained again: {recipe}": _trained_again(networks, cost, f"confirmed-{number}")
             for number, (recipe, networks) in enumerate(confirmed.items())
-        ),
-        section("Chosen networks", _chosen(frame, bounds.metrics, run, task)),
-        section(
-            "What the front has in common",
-            _note(
-                "From the front's cheapest network to its most expensive, stage by stage. The dashed "
-                "lines are the means of all networks that were trained, to the end or not."
-            )
-            + figure_html(front_traits(frame), "traits"),
-        ),
-        section("Hypervolume", figure_html(hypervolume_history(frame, bounds), "hypervolume")),
-        section("Learning curves", figure_html(learning_curves(frame, rung_epochs), "curves")),
-        section(
-            "What the accuracy depends on",
-            _note(_IMPORTANCE) + figure_html(importance_figure(frame), "importance"),
-        ),
-        section("Where the time went", _time_note(frame) + figure_html(time_figure(frame), "time")),
-        section(f"All trials ({len(frame):,})", trials_html(frame, run)),
-    ]
-    replace_file(path, document(title, body).encode())
+        },
+        "Chosen networks": _chosen(frame, bounds.metrics, run, task),
+        "What the front has in common": _note(_TRAITS) + figure_html(front_traits(frame), "traits"),
+        "Hypervolume": figure_html(history, "hypervolume"),
+        "Learning curves": figure_html(learning_curves(frame, rung_epochs), "curves"),
+        "What the accuracy depends on": _note(_IMPORTANCE) + figure_html(importance, "importance"),
+        "Where the time went": _time_note(frame) + figure_html(time_figure(frame), "time"),
+        f"All trials ({len(frame):,})": trials_html(frame, run),
+    }
+    replace_file(path, document(title, sections).encode())
 
 
-def document(title: str, body: Iterable[str]) -> str:
-    """A whole page, with the scripts that draw its figures and sort its tables."""
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en">',
-            '<head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>",
-            f"<style>{_packaged('page.css')}</style>",
-            f"<script>{get_plotlyjs()}</script>",
-            "</head><body><main>",
-            f"<h1>{escape(title)}</h1>",
-            *body,
-            f"</main><script>{_packaged('page.js')}</script></body></html>",
-        ]
+def document(title: str, sections: Mapping[str, str]) -> str:
+    """A whole page, with the scripts that draw its figures and sort its tables.
+
+    Args:
+        sections: HTML by heading.
+    """
+    parts = (
+        f"<section><h2>{escape(heading)}</h2>{body}</section>" for heading, body in sections.items()
     )
-
-
-def section(heading: str, body: str) -> str:
-    """A heading with what is under it, in HTML."""
-    return f"<section><h2>{escape(heading)}</h2>{body}</section>"
+    return f"""\
+<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>{_packaged("page.css")}</style>
+<script>{get_plotlyjs()}</script>
+</head><body><main>
+<h1>{escape(title)}</h1>
+{chr(10).join(parts)}
+</main><script>{_packaged("page.js")}</script></body></html>"""
 
 
 def figure_html(figure: go.Figure, identifier: str) -> str:
@@ -152,6 +134,11 @@ _ESTIMATE = (
     "A single training is noisy, so the best measured accuracy is biased upwards. The front is decided, "
     "and drawn, by estimates: what a model of all trainings makes of each network, without one seed's "
     "noise. Every network's dot is at its measured accuracy."
+)
+
+_TRAITS = (
+    "From the front's cheapest network to its most expensive, stage by stage. The dashed lines are the "
+    "means of all networks that were trained, to the end or not."
 )
 
 _IMPORTANCE = (

@@ -1,14 +1,19 @@
 """Pages of figures beside a study's report: comparisons, fidelities, simulations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
+from hgcnet.arrays import Floats
 from hgcnet.atomic_write import replace_file, writing
-from search.report.page import document, figure_html, section
-from search.report.retrained import accuracies, correlations, mean_curves, simulated
+from search.pareto import COST_NAMES
+from search.report.figures import accuracies
+from search.report.page import document, figure_html
+from search.report.style import COLOURS, OTHER_COLOURS, empty_figure
 
 if TYPE_CHECKING:
     from search.retraining.compare import Comparison
@@ -36,9 +41,8 @@ def write_fidelity(fidelity: "Fidelity", title: str) -> Path:
     Raises:
         RunError: it cannot be written.
     """
-    return _write_figures(
-        fidelity.folder / "fidelity.html", title, {"Fidelity": correlations(fidelity)}
-    )
+    figures = {"Fidelity": correlations(fidelity)}
+    return _write_figures(fidelity.folder / "fidelity.html", title, figures)
 
 
 def write_simulation(simulation: "Simulation", title: str) -> Path:
@@ -56,12 +60,82 @@ def write_simulation(simulation: "Simulation", title: str) -> Path:
     return _write_figures(simulation.page, title, figures)
 
 
+def mean_curves(trainings: pd.DataFrame) -> go.Figure:
+    """The mean curve of each network over its seeds, with the range of the seeds as a band."""
+    figure = empty_figure("epoch", "validation accuracy")
+    for name, group in trainings.groupby("name", sort=False):
+        curves = np.array(group["curve"].tolist())
+        epochs = range(1, curves.shape[1] + 1)
+        _add_band(figure, str(name), epochs, (curves.min(0), curves.mean(0), curves.max(0)))
+    return figure
+
+
+def correlations(fidelity: "Fidelity") -> go.Figure:
+    """Kendall's tau of every score against the seconds that it costs."""
+    title = "Kendall's tau, with its 95 % interval"
+    figure = empty_figure("seconds a network", title, type="log")
+    rows = fidelity.correlations
+    within = f"networks of like {COST_NAMES[fidelity.cost]}"
+    for name, taus, colour, symbol in (
+        ("all networks", [row.tau for row in rows], COLOURS["finished"], "circle"),
+        (within, [row.tau_within for row in rows], COLOURS["front"], "diamond"),
+    ):
+        above, below = [t.high - t.mean for t in taus], [t.mean - t.low for t in taus]
+        figure.add_scatter(
+            x=[row.seconds for row in rows],
+            y=[tau.mean for tau in taus],
+            error_y={"array": above, "arrayminus": below, "thickness": 1},
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 9},
+            hovertext=[row.score for row in rows],
+            hovertemplate="%{hovertext}: %{y:.2f}, %{x:.3g} s<extra></extra>",
+            name=name,
+        )
+    return figure
+
+
+def simulated(searches: pd.DataFrame, against: str, title: str) -> go.Figure:
+    """The hypervolume of simulated searches: each sampler's median over seeds, with its 90 % band.
+
+    `searches` is what `search.simulation.virtual_clock.simulate_searches` gives; `against` the column
+    for the x axis.
+    """
+    figure = empty_figure(title, "hypervolume of the noise-free accuracies")
+    ends = searches.groupby(["sampler", "seed"])[against].max()
+    places = np.linspace(searches[against].min(), ends.min(), 200)
+    for name, group in searches.groupby("sampler", sort=False):
+        rows = []
+        for _, search in group.groupby("seed"):
+            reached = np.searchsorted(search[against].to_numpy(), places, side="right")
+            rows.append(np.append(0.0, search["hypervolume"])[reached])
+        _add_band(figure, str(name), places.tolist(), np.quantile(rows, [0.05, 0.5, 0.95], axis=0))
+    return figure
+
+
+def _add_band(figure: go.Figure, name: str, x: Sequence[float], band: Sequence[Floats]) -> None:
+    """A line with a band around it, in a colour of its own; `band` is low, middle, high."""
+    low, middle, high = band
+    colour = OTHER_COLOURS[len(figure.data) // 2 % len(OTHER_COLOURS)]
+    figure.add_scatter(
+        x=[*x, *reversed(x)],
+        y=[*high, *reversed(low)],
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.15,
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    line = {"color": colour, "width": 2}
+    figure.add_scatter(x=list(x), y=middle.tolist(), mode="lines", name=name, line=line)
+
+
 def _write_figures(page: Path, title: str, figures: Mapping[str, go.Figure]) -> Path:
-    body = [
-        section(heading, figure_html(figure, f"figure-{number}"))
+    sections = {
+        heading: figure_html(figure, f"figure-{number}")
         for number, (heading, figure) in enumerate(figures.items())
-    ]
+    }
     with writing(page):
         page.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(page, document(title, body).encode())
+        replace_file(page, document(title, sections).encode())
     return page

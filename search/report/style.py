@@ -3,45 +3,75 @@
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
-FLOPS_TITLE = "FLOPs (multiply-adds of one image)"
-PARAMS_TITLE = "params (weights and biases)"
-COST_TITLES = {"flops": FLOPS_TITLE, "num_params": PARAMS_TITLE}
+COST_TITLES = {
+    "flops": "FLOPs (multiply-adds of one image)",
+    "num_params": "params (weights and biases)",
+}
 ACCURACY_TITLE = "validation accuracy (last epoch)"
 
 # Okabe-Ito colours, which stay apart for every kind of colour vision.
-FRONT_COLOUR = "#d55e00"
-FINISHED_COLOUR = "#0072b2"
-STOPPED_COLOUR = "#9aa3ab"
-FAILED_COLOUR = "#cc79a7"
+COLOURS = {
+    "front": "#d55e00",
+    "finished": "#0072b2",
+    "stopped": "#9aa3ab",
+    "failed": "#cc79a7",
+    "text": "#1f2933",
+    "grid": "#e6e9ec",
+}
 OTHER_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4b5563")
-TEXT_COLOUR = "#1f2933"
-GRID_COLOUR = "#e6e9ec"
 
-HEIGHT = 460  # pixels
-LEFT, RIGHT, TOP, BOTTOM = 70, 40, 20, 60  # margins, pixels
+# The states that measured something, in the order in which they are drawn.
+STATE_TITLES = {"stopped": "stopped early", "failed": "failed", "finished": "finished"}
+# An x axis of FLOPs or params: logarithmic, with ticks like 20M.
+COST_AXIS = {"type": "log", "tickformat": "~s", "exponentformat": "SI", "dtick": "D2"}
+STAIRS = {"shape": "hv", "color": COLOURS["front"], "width": 2}  # the line of a front
+
+_AXIS = {
+    "gridcolor": COLOURS["grid"],
+    "zeroline": False,
+    "linecolor": COLOURS["text"],
+    "ticks": "outside",
+}
+_LAYOUT = {
+    "template": "none",  # a figure with one is large: the dashboard stores figures in pieces
+    "margin": {"l": 70, "r": 40, "t": 20, "b": 60},
+    "font": {"family": "system-ui, sans-serif", "size": 13, "color": COLOURS["text"]},
+    "modebar": {"orientation": "v"},  # in the margin, beside titles and buttons
+    "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    "hoverlabel": {"align": "left"},
+}
 
 
-def empty_figure(x_title: str, y_title: str, height: int = HEIGHT) -> go.Figure:
-    """Axes in the report's style."""
-    figure = go.Figure(layout=_layout(height))
-    figure.update_xaxes(title_text=x_title, **_AXIS)
-    figure.update_yaxes(title_text=y_title, **_AXIS)
+def empty_figure(x_title: str, y_title: str, **x_axis: object) -> go.Figure:
+    """Axes in the report's style; `x_axis` as plotly takes it."""
+    figure = empty_panels()
+    figure.update_xaxes(title_text=x_title, **x_axis)
+    figure.update_yaxes(title_text=y_title)
     return figure
 
 
-def in_style(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
-    """A figure of several axes, as `make_subplots` gives it, in the report's style."""
-    figure.update_layout(_layout(height))
+def empty_panels(height: int = 460, **grid: object) -> go.Figure:
+    """Several axes in the report's style; `height` in pixels, `grid` as `make_subplots` takes it."""
+    figure = make_subplots(**grid)
+    figure.update_layout(height=height, **_LAYOUT)
     figure.update_xaxes(**_AXIS)
     figure.update_yaxes(**_AXIS)
     return figure
 
 
-def with_flops_axis(figure: go.Figure) -> go.Figure:
-    """Its x axes, of FLOPs or params, are logarithmic, with ticks like 20M."""
-    figure.update_xaxes(type="log", tickformat="~s", exponentformat="SI", dtick="D2")
+def notice(text: str) -> go.Figure:
+    """A figure that has nothing to show, and says why."""
+    figure = empty_panels(height=200)
+    figure.add_annotation(
+        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 16}
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
     return figure
 
 
@@ -50,42 +80,21 @@ def names_beside(names: Sequence[str]) -> dict[str, object]:
 
     By turns right below and left above: beside the staircase of a front, and neighbours apart.
     """
-    places = ("bottom right", "top left")
     return {
         "text": [escape(name) for name in names],
-        "textposition": [places[index % 2] for index in range(len(names))],
-        "textfont": {"size": 11, "color": TEXT_COLOUR},
+        "textposition": [("bottom right", "top left")[index % 2] for index in range(len(names))],
+        "textfont": {"size": 11, "color": COLOURS["text"]},
         "cliponaxis": False,
     }
 
 
-def with_notice(figure: go.Figure, text: str) -> go.Figure:
-    """A figure that has nothing to show says why."""
-    figure.add_annotation(
-        text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 16}
-    )
-    figure.update_xaxes(showticklabels=False, ticks="", showgrid=False)
-    figure.update_yaxes(showticklabels=False, ticks="", showgrid=False)
-    figure.update_layout(height=200)
-    return figure
+def thinned(rows: pd.DataFrame, most: int | None) -> pd.DataFrame:
+    """At most so many of the rows, evenly, with the first and the last; None keeps them all."""
+    if most is None or len(rows) <= most:
+        return rows
+    return rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
 
 
-def _layout(height: int) -> dict[str, object]:
-    # Without a template the figure is small: the dashboard stores it in pieces.
-    return {
-        "template": "none",
-        "height": height,
-        "margin": {"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM},
-        "font": {"family": "system-ui, sans-serif", "size": 13, "color": TEXT_COLOUR},
-        "modebar": {"orientation": "v"},  # in the margin, beside titles and buttons
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "hoverlabel": {"align": "left"},
-    }
-
-
-_AXIS = {
-    "gridcolor": GRID_COLOUR,
-    "zeroline": False,
-    "linecolor": TEXT_COLOUR,
-    "ticks": "outside",
-}
+def legend_name(name: str, drawn: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """The name of a trace; says how many of the rows are drawn, if not all."""
+    return name if len(drawn) == len(rows) else f"{name} ({len(drawn)} of {len(rows):,})"

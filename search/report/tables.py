@@ -1,32 +1,14 @@
 """The tables of the report: the front, all trials, networks trained again, the paper's figures."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import pandas as pd
 
 from search.results.trials import front
 
-Row = Mapping[str, Any]
-Column = Callable[[Row], str]
-
-_NUMBERS = {
-    *(
-        "trial",
-        "accuracy",
-        "measured",
-        "last accuracy",
-        "FLOPs",
-        "params",
-        "epochs",
-        "time",
-        "±",
-        "seeds",
-    ),
-    *("by the proxy", "estimated", "error", "test error", "the paper's test error"),
-}
+_TEXTS = {"state", "network", "architecture", "origin", "export", "failure"}  # all else are numbers
 _CODE = {"architecture", "export"}
 
 
@@ -35,74 +17,73 @@ def front_html(frame: pd.DataFrame, run: str) -> str:
     rows = front(frame)
     if rows.empty:
         return "<p>No trial has finished yet, so there is no front to choose from.</p>"
-    columns: dict[str, Column] = {
-        "trial": _number,
-        **_accuracies(frame),
-        "FLOPs": _millions("flops"),
-        "params": _millions("num_params"),
-        "architecture": _text("architecture"),
-        "origin": lambda row: _text("origin")(row) or "sampler",
-        "export": lambda row: export_command(run, row["number"]),
-    }
-    return _table(columns, rows)
+    return _table(
+        {
+            "trial": rows["number"],
+            **_accuracies(rows),
+            **_network(rows),
+            "origin": rows["origin"].fillna("sampler"),
+            "export": _exports(rows, run),
+        }
+    )
 
 
 def trials_html(frame: pd.DataFrame, run: str) -> str:
     """All trials, with a text box that filters them; those of the front are marked."""
     if frame.empty:
         return "<p>The study has no trials yet.</p>"
-    columns: dict[str, Column] = {
-        "trial": _number,
-        "state": _text("state"),
+    network = _network(frame)
+    columns = {
+        "trial": frame["number"],
+        "state": frame["state"],
         **_accuracies(frame),
-        "last accuracy": _accuracy("last_accuracy"),
-        "FLOPs": _millions("flops"),
-        "params": _millions("num_params"),
-        "epochs": lambda row: str(row["epochs"]),
-        "time": _duration,
-        "architecture": _text("architecture"),
-        "export": lambda row: (
-            export_command(run, row["number"]) if row["state"] == "finished" else ""
-        ),
-        "origin": _text("origin"),
-        "failure": _text("failure"),
+        "last accuracy": _numbers(frame["last_accuracy"]),
+        "FLOPs": network["FLOPs"],
+        "params": network["params"],
+        "epochs": frame["epochs"],
+        "time": frame["seconds"].map(_duration, na_action="ignore"),
+        "architecture": network["architecture"],
+        "export": _exports(frame, run).where(frame["state"] == "finished"),
+        "origin": frame["origin"],
+        "failure": frame["failure"],
     }
     filter_box = (
         '<div class="filter"><input type="search" aria-label="filter the trials" '
         'placeholder="filter, as in: finished g4 +se"><output></output></div>'
     )
-    return filter_box + _table(columns, frame)
+    is_marked = frame["on_front"] & ~frame["on_front"].all()
+    return filter_box + _table(columns, is_marked)
 
 
 def confirmation_html(networks: pd.DataFrame) -> str:
     """Networks trained longer, with fresh seeds, by mean accuracy."""
-    columns: dict[str, Column] = {
-        "network": _text("name"),
-        "accuracy": _accuracy("mean"),
-        "±": _half_interval(1),
-        "seeds": lambda row: str(row["seeds"]),
-        "estimated": _accuracy("proxy_estimate"),
-        "by the proxy": _accuracy("proxy_accuracy"),
-        "FLOPs": _millions("flops"),
-        "params": _millions("num_params"),
-        "architecture": _text("architecture"),
-    }
-    return _table(columns, networks.sort_values("mean", ascending=False))
+    rows = networks.sort_values("mean", ascending=False)
+    return _table(
+        {
+            "network": rows["name"],
+            "accuracy": _numbers(rows["mean"]),
+            "±": _numbers(rows["high"] - rows["mean"]),
+            "seeds": rows["seeds"],
+            "estimated": _numbers(rows["proxy_estimate"]),
+            "by the proxy": _numbers(rows["proxy_accuracy"]),
+            **_network(rows),
+        }
+    )
 
 
 def paper_html(networks: pd.DataFrame) -> str:
     """The presets' errors in percent beside the paper's. Rows: those that the paper measured."""
-    columns: dict[str, Column] = {
-        "network": _text("name"),
-        "error": lambda row: f"{100 * (1 - row['mean']):.2f}",
-        "±": _half_interval(100),
-        "test error": lambda row: (
-            "" if pd.isna(row["test_accuracy"]) else f"{100 * (1 - row['test_accuracy']):.2f}"
-        ),
-        "the paper's test error": lambda row: f"{row['paper_error']:.2f}",
-        "seeds": lambda row: str(row["seeds"]),
-    }
-    return _table(columns, networks.sort_values("paper_error"))
+    rows = networks.sort_values("paper_error")
+    return _table(
+        {
+            "network": rows["name"],
+            "error": _numbers(100 * (1 - rows["mean"]), "{:.2f}"),
+            "±": _numbers(100 * (rows["high"] - rows["mean"]), "{:.2f}"),
+            "test error": _numbers(100 * (1 - rows["test_accuracy"]), "{:.2f}"),
+            "the paper's test error": _numbers(rows["paper_error"], "{:.2f}"),
+            "seeds": rows["seeds"],
+        }
+    )
 
 
 def export_command(run: str, number: int) -> str:
@@ -110,66 +91,52 @@ def export_command(run: str, number: int) -> str:
     return f"hgcnas export {shlex.quote(run)} --trial {number}"
 
 
-def _table(columns: Mapping[str, Column], rows: pd.DataFrame) -> str:
-    """An HTML table. Rows of the front are marked, if the frame has them among others."""
-    head = "".join(f"<th{_class(name)}><button>{escape(name)}</button></th>" for name in columns)
-    marked = rows["on_front"] & ~rows["on_front"].all() if "number" in rows else [False] * len(rows)
-    lines = []
-    for row, is_marked in zip(rows.to_dict("records"), marked, strict=True):
-        cells = "".join(
-            f"<td{_class(name)}>{_cell(name, text(row))}</td>" for name, text in columns.items()
-        )
-        lines.append(f"<tr{' class=front' if is_marked else ''}>{cells}</tr>")
+def _table(columns: Mapping[str, pd.Series], is_marked: pd.Series | None = None) -> str:
+    """An HTML table of columns by their headings; a missing value is an empty cell."""
+    classes = {name: "" if name in _TEXTS else " class=number" for name in columns}
+    classes |= {"failure": " class=reason"}
+    head = (f"<th{classes[name]}><button>{name}</button></th>" for name in columns)
+    cells = []
+    for name, values in columns.items():
+        form = "<code>{}</code>" if name in _CODE else "{}"
+        texts = ("" if pd.isna(value) else form.format(escape(str(value))) for value in values)
+        cells.append([f"<td{classes[name]}>{text}</td>" for text in texts])
+    marks = is_marked if is_marked is not None else [False] * len(cells[0])
+    lines = (
+        f"<tr{' class=front' if is_front else ''}>{''.join(row)}</tr>"
+        for is_front, *row in zip(marks, *cells, strict=True)
+    )
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n'
+        f'<div class="scroll"><table><thead><tr>{"".join(head)}</tr></thead>\n'
         f"<tbody>{chr(10).join(lines)}</tbody></table></div>"
     )
 
 
-def _class(name: str) -> str:
-    if name in _NUMBERS:
-        return ' class="number"'
-    return ' class="reason"' if name == "failure" else ""
+def _numbers(values: pd.Series, form: str = "{:.4f}") -> pd.Series:
+    return values.map(form.format, na_action="ignore")
 
 
-def _cell(name: str, text: str) -> str:
-    return f"<code>{escape(text)}</code>" if text and name in _CODE else escape(text)
-
-
-def _number(row: Row) -> str:
-    return str(row["number"])
-
-
-def _text(key: str) -> Column:
-    return lambda row: "" if pd.isna(row[key]) else str(row[key])
-
-
-def _accuracy(key: str) -> Column:
-    return lambda row: "" if pd.isna(row[key]) else f"{row[key]:.4f}"
-
-
-def _accuracies(frame: pd.DataFrame) -> dict[str, Column]:
+def _accuracies(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Estimates come first, where there are any: they decide on the front."""
-    measured = {"measured": _accuracy("val_accuracy")}
+    measured = {"measured": _numbers(frame["val_accuracy"])}
     if frame["estimated_accuracy"].isna().all():
         return measured
-    return {"estimated": _accuracy("estimated_accuracy"), **measured}
+    return {"estimated": _numbers(frame["estimated_accuracy"]), **measured}
 
 
-def _millions(key: str) -> Column:
-    return lambda row: "" if pd.isna(row[key]) else f"{row[key] / 1e6:.3f}M"
+def _network(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    return {
+        "FLOPs": _numbers(rows["flops"] / 1e6, "{:.3f}M"),
+        "params": _numbers(rows["num_params"] / 1e6, "{:.3f}M"),
+        "architecture": rows["architecture"],
+    }
 
 
-def _half_interval(scale: int) -> Column:
-    digits = 4 if scale == 1 else 2
-    return lambda row: (
-        "" if pd.isna(row["high"]) else f"{scale * (row['high'] - row['mean']):.{digits}f}"
-    )
+def _exports(rows: pd.DataFrame, run: str) -> pd.Series:
+    return rows["number"].map(lambda number: export_command(run, number))
 
 
-def _duration(row: Row) -> str:
+def _duration(seconds: float) -> str:
     """Hours, minutes and seconds; a day has 24 hours more."""
-    if pd.isna(row["seconds"]):
-        return ""
-    minutes, seconds = divmod(round(row["seconds"]), 60)
+    minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"

@@ -1,31 +1,20 @@
 """Where a study's time went: trainings at each moment, and what the slots' seconds came to."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from hgcnet.arrays import Floats
-from search.report.style import (
-    FAILED_COLOUR,
-    FINISHED_COLOUR,
-    FRONT_COLOUR,
-    GRID_COLOUR,
-    STOPPED_COLOUR,
-    empty_figure,
-    in_style,
-    with_notice,
-)
+from search.report.style import COLOURS, empty_panels, notice
 from search.study.attributes import INTERRUPTED, UNPLANNED
 
 # What `time_use` tells apart, as the figure names and colours it.
 _USES = {
-    "finished": ("training that finished", FINISHED_COLOUR),
-    "stopped": ("training that was stopped early", STOPPED_COLOUR),
-    "failed": ("training that failed", FAILED_COLOUR),
-    "other": ("starting and waiting", FRONT_COLOUR),
-    "idle": ("idle slots", GRID_COLOUR),
+    "finished": ("training that finished", COLOURS["finished"]),
+    "stopped": ("training that was stopped early", COLOURS["stopped"]),
+    "failed": ("training that failed", COLOURS["failed"]),
+    "other": ("starting and waiting", COLOURS["front"]),
+    "idle": ("idle slots", COLOURS["grid"]),
 }
 _MOMENTS = 400  # intervals of the worked time, over each of which the trainings are averaged
 
@@ -35,7 +24,9 @@ def worked_seconds(frame: pd.DataFrame, moments: pd.Series) -> Floats:
 
     Pauses of the study are left out. What was interrupted is, too: nobody knows when it ended.
     """
-    return _worked_before(_to_seconds(moments), *_merged_spans(_spans(frame)))
+    timeline = _timeline(frame)
+    worked: Floats = np.interp(_to_seconds(moments), timeline["moment"], timeline["worked"])
+    return worked
 
 
 def time_use(frame: pd.DataFrame) -> pd.Series:
@@ -48,24 +39,19 @@ def time_use(frame: pd.DataFrame) -> pd.Series:
     spans = rows["end"] - rows["begin"]
     # A training that went on from a checkpoint counts the seconds of the earlier trial, too.
     trained = rows["seconds"].fillna(0).clip(upper=spans)
-    use = {
-        state: float(trained[rows["state"] == state].sum())
-        for state in ("finished", "stopped", "failed")
-    }
-    begins, ends = _merged_spans(rows)
-    worked = float((ends - begins).sum())
-    use["other"] = float((spans - trained).sum())
-    use["idle"] = max(0.0, _most_at_once(rows) * worked - float(spans.sum()))
-    return pd.Series(use)
+    use = trained.groupby(rows["state"]).sum().reindex(list(_USES), fill_value=0.0)
+    use["other"] = (spans - trained).sum()
+    worked = _timeline(frame)["worked"].iloc[-1]
+    use["idle"] = max(0.0, slots(frame) * worked - spans.sum())
+    return use
 
 
 def time_figure(frame: pd.DataFrame) -> go.Figure:
     """What the slots' time was used for, and under it how many trainings ran at each moment."""
     use = time_use(frame)
     if not use.sum():
-        return with_notice(empty_figure("", ""), "No training has ended yet")
-    figure = make_subplots(rows=2, cols=1, row_heights=[0.2, 0.8], vertical_spacing=0.22)
-    in_style(figure)
+        return notice("No training has ended yet")
+    figure = empty_panels(rows=2, cols=1, row_heights=[0.2, 0.8], vertical_spacing=0.22)
     unit, seconds_per_unit = time_scale(use.sum())
     for part, (name, colour) in _USES.items():
         share = use[part] / use.sum()
@@ -87,13 +73,15 @@ def time_figure(frame: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(ticks="", showgrid=False, row=1, col=1)
     figure.update_layout(barmode="stack", legend={"traceorder": "normal"})
 
-    edges, running = _running(_spans(frame))
+    timeline = _timeline(frame)
+    edges = np.linspace(0, timeline["worked"].iloc[-1], _MOMENTS + 1)
+    trained = np.interp(edges, timeline["worked"], timeline["trained"])
     unit, seconds_per_unit = time_scale(edges[-1])
     figure.add_scatter(
         x=(edges / seconds_per_unit).round(5).tolist(),
-        y=[*running.round(2).tolist(), 0],
+        y=[*(np.diff(trained) / np.diff(edges)).round(2).tolist(), 0],
         mode="lines",
-        line={"shape": "hv", "color": FINISHED_COLOUR, "width": 1},
+        line={"shape": "hv", "color": COLOURS["finished"], "width": 1},
         fill="tozeroy",
         fillcolor="rgba(0, 114, 178, 0.2)",
         hovertemplate="%{y:.1f} at once<extra></extra>",
@@ -115,7 +103,7 @@ def time_scale(seconds: float) -> tuple[str, float]:
 
 def slots(frame: pd.DataFrame) -> int:
     """The most trainings that ran at once."""
-    return _most_at_once(_spans(frame))
+    return int(_timeline(frame)["running"].max())
 
 
 def _spans(frame: pd.DataFrame) -> pd.DataFrame:
@@ -126,42 +114,19 @@ def _spans(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _to_seconds(moments: pd.Series) -> Floats:
-    microseconds: npt.NDArray[np.int64] = moments.to_numpy("datetime64[us]").astype(np.int64)
-    return microseconds / 1e6
+    seconds: Floats = moments.to_numpy("datetime64[us]").astype(np.int64) / 1e6
+    return seconds
 
 
-def _merged_spans(rows: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Begins and ends of the times in which at least one trial ran, in order."""
-    order = rows.sort_values("begin")
-    begins, ends = order["begin"].to_numpy(), np.maximum.accumulate(order["end"].to_numpy())
-    is_new = np.append(True, begins[1:] > ends[:-1])[: len(begins)]
-    is_last = np.append(is_new[1:], True)[: len(begins)]
-    return begins[is_new], ends[is_last]
+def _timeline(frame: pd.DataFrame) -> pd.DataFrame:
+    """What the trials come to at every moment in which one begins or ends, in order; first, at 0, nothing.
 
-
-def _worked_before(at: Floats, begins: Floats, ends: Floats) -> Floats:
-    """The seconds of the spans, merged and in order, that lie before each moment (n,)."""
-    if not len(begins):
-        return np.zeros_like(at)
-    before = np.append(0.0, np.cumsum(ends - begins))
-    index = np.maximum(np.searchsorted(begins, at, side="right") - 1, 0)
-    return before[index] + np.clip(at - begins[index], 0, (ends - begins)[index])
-
-
-def _running(rows: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Edges (n + 1,) of intervals of the worked time, and the mean of trainings at once in each (n,)."""
-    begins, ends = _merged_spans(rows)
-    starts, stops = (
-        _worked_before(rows[name].to_numpy(), begins, ends) for name in ("begin", "end")
-    )
-    edges = np.linspace(0, (ends - begins).sum(), _MOMENTS + 1)
-    done = np.clip(edges[:, None] - starts, 0, stops - starts).sum(axis=1)  # seconds of all trials
-    return edges, np.diff(done) / np.diff(edges)
-
-
-def _most_at_once(rows: pd.DataFrame) -> int:
-    """At a moment in which one ends and another begins, the first is gone."""
-    changes = np.concatenate([rows["end"].to_numpy(), rows["begin"].to_numpy()])
-    signs = np.repeat([-1, 1], len(rows))
-    order = np.lexsort([signs, changes])
-    return int(np.cumsum(signs[order]).max(initial=0))
+    Columns: moment (seconds), running (trials, from then on), worked (seconds until then in which at
+    least one ran), trained (seconds of all trials until then). All but `running` are linear in between.
+    """
+    rows = _spans(frame)
+    changes = pd.concat([pd.Series(1, rows["begin"]), pd.Series(-1, rows["end"])])
+    running = pd.concat([pd.Series([0], [0.0]), changes.groupby(level=0).sum()]).cumsum()
+    lengths = np.diff(running.index, append=running.index[-1])
+    before = pd.DataFrame({"worked": lengths * (running > 0), "trained": lengths * running})
+    return before.cumsum().shift(fill_value=0.0).assign(moment=running.index, running=running)

@@ -3,22 +3,13 @@
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from hgcnet.arrays import Floats
-from search.report.style import (
-    FINISHED_COLOUR,
-    FRONT_COLOUR,
-    empty_figure,
-    in_style,
-    with_flops_axis,
-    with_notice,
-)
+from search.report.style import COLOURS, COST_AXIS, STAIRS, empty_panels, notice
 from search.results.trials import front
 
+TRAIT_TITLES = {"groups": "groups", "growth": "growth", "depth": "depth", "se": "SE"}
 _SE_CODES = {"none": 0.0, "last": 1.0, "all": 2.0}
-
-_TRAITS = {"groups": "groups", "growth": "growth", "depth": "depth", "se": "SE"}
 
 
 def stage_values(column: pd.Series) -> Floats:
@@ -29,9 +20,7 @@ def stage_values(column: pd.Series) -> Floats:
     rows = [text.split("-") if isinstance(text, str) else [] for text in column]
     values = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
     for index, row in enumerate(rows):
-        values[index, : len(row)] = [
-            _SE_CODES[part] if part in _SE_CODES else float(part) for part in row
-        ]
+        values[index, : len(row)] = [_SE_CODES.get(part, part) for part in row]
     return values
 
 
@@ -39,27 +28,22 @@ def network_traits(frame: pd.DataFrame) -> pd.DataFrame:
     """Each trial's network in four numbers, for colouring: groups, depth, growth, SE.
 
     Groups and growth are means over the modules, depth is the number of modules, and SE the share of
-    the modules that have it.
+    the modules that have it. NaN stands where a row has no architecture.
     """
-    depth = stage_values(frame["depth"])
+    depth, se = stage_values(frame["depth"]), stage_values(frame["se"])
     modules = np.nansum(depth, axis=1)
     modules[modules == 0] = np.nan
-
-    def mean(values: Floats) -> Floats:
-        result: Floats = np.nansum(values * depth, axis=1) / modules
-        return result
-
-    se = stage_values(frame["se"])
-    share = np.where(
-        se == 1, 1 / np.where(depth > 0, depth, np.nan), se / 2
-    )  # "last" is one module
-    columns = {
-        "groups": mean(stage_values(frame["groups"])),
-        "depth": modules,
-        "growth": mean(stage_values(frame["growth"])),
-        "SE": mean(share),
+    sums = {
+        "groups": stage_values(frame["groups"]) * depth,
+        "depth": depth,
+        "growth": stage_values(frame["growth"]) * depth,
+        "SE": np.where(se == 1, 1, depth * se / 2),  # "last" is one module
     }
-    return pd.DataFrame(columns, index=frame.index).round(3)
+    traits = pd.DataFrame(
+        {name: np.nansum(values, axis=1) / modules for name, values in sums.items()},
+        index=frame.index,
+    )
+    return traits.assign(depth=modules).round(3)
 
 
 def front_traits(frame: pd.DataFrame) -> go.Figure:
@@ -69,11 +53,12 @@ def front_traits(frame: pd.DataFrame) -> go.Figure:
     """
     rows = front(frame)
     if rows.empty:
-        return with_notice(empty_figure("", ""), "No trial has finished yet")
+        return notice("No trial has finished yet")
     trained = frame[frame["state"].isin(["finished", "stopped"])]
     stages = stage_values(rows["depth"]).shape[1]
-    figure = make_subplots(
-        rows=len(_TRAITS),
+    figure = empty_panels(
+        680,
+        rows=len(TRAIT_TITLES),
         cols=stages,
         shared_xaxes="all",
         shared_yaxes=True,
@@ -81,38 +66,28 @@ def front_traits(frame: pd.DataFrame) -> go.Figure:
         horizontal_spacing=0.03,
         vertical_spacing=0.04,
     )
-    with_flops_axis(in_style(figure, height=680))
-    for row, (column, title) in enumerate(_TRAITS.items(), start=1):
-        _add_stages(figure, rows, trained, column, row)
-        figure.update_yaxes(rangemode="tozero", row=row)
+    for row, (trait, title) in enumerate(TRAIT_TITLES.items(), start=1):
+        means = np.nanmean(stage_values(trained[trait]), axis=0)
+        for stage, values in enumerate(stage_values(rows[trait]).T):
+            panel = {"row": row, "col": stage + 1}
+            figure.add_scatter(
+                x=rows["flops"].tolist(),
+                y=values.tolist(),
+                mode="lines+markers",
+                line=STAIRS | {"width": 1},
+                marker={"color": COLOURS["front"], "size": 6},
+                customdata=rows[["number", trait]].to_numpy().tolist(),
+                hovertemplate="trial %{customdata[0]}: %{customdata[1]}<extra></extra>",
+                showlegend=False,
+                **panel,
+            )
+            line = {"color": COLOURS["finished"], "width": 1, "dash": "dash"}
+            figure.add_hline(y=round(means[stage], 3), line=line, **panel)
         figure.update_yaxes(title_text=title, row=row, col=1)
+    figure.update_yaxes(rangemode="tozero")
     se_axis = {"tickvals": list(_SE_CODES.values()), "range": [-0.3, 2.3]}
-    figure.update_yaxes(ticktext=list(_SE_CODES), row=len(_TRAITS), **se_axis)
-    figure.update_xaxes(title_text="FLOPs", row=len(_TRAITS))
+    figure.update_yaxes(ticktext=list(_SE_CODES), row=len(TRAIT_TITLES), **se_axis)
+    figure.update_xaxes(**COST_AXIS)
+    figure.update_xaxes(title_text="FLOPs", row=len(TRAIT_TITLES))
     figure.update_layout(margin={"t": 40})
     return figure
-
-
-def _add_stages(
-    figure: go.Figure, rows: pd.DataFrame, trained: pd.DataFrame, column: str, row: int
-) -> None:
-    means = np.nanmean(stage_values(trained[column]), axis=0)
-    for stage, values in enumerate(stage_values(rows[column]).T):
-        figure.add_scatter(
-            x=rows["flops"].tolist(),
-            y=values.tolist(),
-            mode="lines+markers",
-            line={"color": FRONT_COLOUR, "width": 1, "shape": "hv"},
-            marker={"color": FRONT_COLOUR, "size": 6},
-            customdata=rows[["number", column]].to_numpy().tolist(),
-            hovertemplate="trial %{customdata[0]}: %{customdata[1]}<extra></extra>",
-            showlegend=False,
-            row=row,
-            col=stage + 1,
-        )
-        figure.add_hline(
-            y=round(means[stage], 3),
-            line={"color": FINISHED_COLOUR, "width": 1, "dash": "dash"},
-            row=row,
-            col=stage + 1,
-        )

@@ -188,5 +188,5 @@ def on_dashboard(run: Path) -> set[int]:
         if key.startswith(prefix)
     )
     graph = json.loads("".join(text for _, text in pieces))
-    (trace,) = (trace for trace in graph["data"] if trace.get("name") == "front")
+    (trace,) = (trace for trace in graph["data"] if trace["name"].startswith("Pareto front"))
     return set(trace["customdata"])

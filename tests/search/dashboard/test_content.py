@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import optuna
 import optuna_dashboard
+import pandas as pd
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._note import get_note_from_system_attrs
 
 from hgcnet.architecture import Task, read_architecture
-from search.dashboard import content, graphs
+from search.dashboard import content
 from search.dashboard.content import DashboardContent
 from search.estimation.estimate import estimate_trials
 from search.optuna_space import OptunaSpace
 from search.pareto import CostRange, HypervolumeBounds, non_dominated
+from search.report.figures import pareto_figure
 from search.report.hypervolume import hypervolume_history
-from search.results.trials import are_on_front, to_frame
+from search.results.trials import COLUMNS, are_on_front, to_frame
 from search.study.search_loop import SearchLoop
 from search.study.storage import open_storage, sqlite_url
 from search.study.writer import StudyWriter
@@ -131,7 +133,7 @@ def test_the_dashboard_reads_what_was_written(written: Driver, tmp_path: Path) -
     assert 'name = "shown"' in text
     graphs = graphs_of(written)
     assert set(graphs) == {"pareto", "hypervolume"}
-    (front,) = (trace for trace in graphs["pareto"]["data"] if trace.get("name") == "front")
+    (front,) = (trace for trace in graphs["pareto"]["data"] if trace["name"] == "Pareto front")
     assert sorted(front["customdata"]) == [trial.number for trial in written.front]
     attributes = written.writer.system_attributes()
     for trial in written.front:
@@ -284,24 +286,26 @@ def test_artifacts_that_cannot_be_written_are_left_out_and_tried_again(tmp_path:
     assert more.said == []
 
 
-def made_up_points(number: int) -> list[graphs.Point]:
+def made_up_frame(number: int) -> pd.DataFrame:
+    """Finished trials as `to_frame` gives them."""
     rng = np.random.default_rng(1)
     flops = rng.integers(10**6, 10**8, number)
     accuracy = 0.5 + 0.02 * np.log(flops) + 0.03 * rng.standard_normal(number)
-    on_front = non_dominated(np.column_stack([-accuracy, flops]))
-    return [
-        graphs.Point(
-            number=k,
-            state="finished",
-            accuracy=float(accuracy[k]),
-            flops=int(flops[k]),
-            num_params=int(flops[k]) // 100,
-            on_front=bool(on_front[k]),
-            name="",
-            architecture="hgc 7x12g4 7x24g4 6x48g4 b4 c0.5 s24",
-        )
-        for k in range(number)
-    ]
+    begins = pd.Timestamp(2026, 1, 1) + pd.to_timedelta(np.arange(number), unit="s")
+    frame = pd.DataFrame(columns=list(COLUMNS), index=range(number))
+    return frame.assign(
+        number=range(number),
+        state="finished",
+        on_front=non_dominated(np.column_stack([-accuracy, flops])),
+        val_accuracy=accuracy,
+        last_accuracy=accuracy,
+        flops=flops,
+        num_params=flops // 100,
+        epochs=12,
+        started_at=begins,
+        finished_at=begins + pd.Timedelta(seconds=9),
+        architecture="hgc 7x12g4 7x24g4 6x48g4 b4 c0.5 s24",
+    )
 
 
 FLOPS = CostRange(metric="flops", low=1e6, high=1e8)
@@ -309,34 +313,36 @@ BOUNDS = HypervolumeBounds(costs=(FLOPS,), reference_accuracy=0.6)
 
 
 def test_the_graphs_of_a_long_study_are_small_and_say_what_they_leave_out() -> None:
-    points = made_up_points(5000)
-    pareto = graphs.pareto_graph(points)
+    frame = made_up_frame(5000)
+    pareto = pareto_figure(frame, most=content.MAX_POINTS)
     assert len(pareto.to_json()) < 12_000
-    assert len(graphs.hypervolume_graph(points, BOUNDS).to_json()) < 12_000
-    front = next(trace for trace in pareto.data if trace.name == "front")
-    assert list(front.customdata) == [
-        p.number for p in sorted(points, key=lambda p: p.flops) if p.on_front
-    ]
+    assert len(hypervolume_history(frame, BOUNDS, content.MAX_POINTS).to_json()) < 12_000
+    front = next(trace for trace in pareto.data if trace.name == "Pareto front")
+    assert (
+        list(front.customdata) == frame[frame["on_front"]].sort_values("flops")["number"].tolist()
+    )
+    assert all("hgc 7x12g4" in text for text in front.hovertext)
     dominated = 5000 - len(front.x)
-    (others,) = (trace for trace in pareto.data if (trace.name or "").startswith("finished"))
-    assert others.name == f"finished ({len(others.x)} of {dominated:,})"
+    (others,) = (trace for trace in pareto.data if trace.name.startswith("finished"))
+    assert len(others.x) == content.MAX_POINTS
+    assert others.name == f"finished ({content.MAX_POINTS} of {dominated:,})"
 
 
 def test_the_graphs_are_by_the_objectives() -> None:
-    points = made_up_points(300)
-    flops, params = graphs.pareto_graph(points), graphs.pareto_graph(points, "num_params")
+    frame = made_up_frame(300)
+    flops, params = (pareto_figure(frame, x, content.MAX_POINTS) for x in ("flops", "num_params"))
     assert flops.layout.xaxis.title.text == "FLOPs (multiply-adds of one image)"
     assert params.layout.xaxis.title.text == "params (weights and biases)"
-    front = next(trace for trace in params.data if trace.name == "front")
-    expected = sorted(p.num_params for p in points if p.on_front)
+    front = next(trace for trace in params.data if trace.name == "Pareto front")
+    expected = sorted(frame.loc[frame["on_front"], "num_params"])
     assert list(front.x) == pytest.approx(expected, rel=1e-3)
-    assert "params<br>" in front.hovertemplate
+    (others,) = (trace for trace in params.data if trace.name.startswith("finished"))
+    assert "params<" in others.hovertemplate
     cost = CostRange(metric="num_params", low=1e4, high=1e6)
     bounds = HypervolumeBounds(costs=(cost,), reference_accuracy=0.6)
-    by_params = graphs.hypervolume_graph(points, bounds).data[0]
-    assert by_params.y == pytest.approx(
-        graphs.hypervolume_graph(points, BOUNDS).data[0].y, abs=1e-3
-    )
+    by_params = hypervolume_history(frame, bounds, content.MAX_POINTS).data[0]
+    by_flops = hypervolume_history(frame, BOUNDS, content.MAX_POINTS).data[0]
+    assert by_params.y == pytest.approx(by_flops.y, abs=1e-3)
 
 
 def test_the_hypervolume_is_that_of_the_report(written: Driver) -> None:
@@ -352,5 +358,7 @@ def test_the_hypervolume_is_that_of_the_report(written: Driver) -> None:
 def test_a_study_that_has_only_begun_has_graphs_too(tmp_path: Path) -> None:
     driver = Driver(InMemoryStorage(), tmp_path)
     driver.content.write()
-    title = graphs_of(driver)["hypervolume"]["layout"]["title"]["text"]
-    assert title == "Hypervolume: known once the cheapest network is trained"
+    layout = graphs_of(driver)["hypervolume"]["layout"]
+    assert layout["title"]["text"] == "Hypervolume"
+    (said,) = layout["annotations"]
+    assert said["text"] == "Known once the cheapest architecture has been trained"

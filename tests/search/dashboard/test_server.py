@@ -185,7 +185,7 @@ def test_a_browser_shows_the_front_and_our_two_graphs_with_their_traces(
     drawn = {graph.partition('"')[0]: graph for graph in graphs[1:]}
     size = len(detail(address)["best_trials"])
     assert f"Pareto front: {size} networks" in drawn["pareto"]
-    assert drawn["pareto"].count('<path class="point') == 6
+    assert drawn["pareto"].count('<path class="point') == 6 + 1  # the ring of the cheapest
     assert '<path class="js-line"' in drawn["pareto"]
     assert '<path class="js-line"' in drawn["hypervolume"]
 
