@@ -18,7 +18,7 @@ from search.samplers.create import create_sampler
 from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
 from search.study.attributes import INTERRUPTED, RETRY, UNPLANNED, may_retry
 from search.study.postgres_lock import own_name
-from search.study_file.changes import check_same_study
+from search.study_file.differences import check_same_study
 from search.study_file.schema import StudyFile, direction_of
 from search.training.seeds import sampler_seed, training_seed
 from search.workers.protocol import Proposal, Retry
