@@ -119,19 +119,13 @@ def _open_loop(
     """The study's loop, and what its dashboard shows, up to date with what is stored."""
     file, space = prepared.file, prepared.space
     writer = StudyWriter(database, file, space)
-    loop = SearchLoop(
-        file,
-        space,
-        writer,
-        prepared.start_with,
-        observe,
-        folder.next_enqueued,
-        Checkpoints(folder.path / "checkpoints"),
-    )
+    checkpoints = Checkpoints(folder.path / "checkpoints")
+    start_with, next_enqueued = prepared.start_with, folder.next_enqueued
+    loop = SearchLoop(file, space, writer, start_with, observe, next_enqueued, checkpoints)
     content = DashboardContent(
         writer, file, space, folder.artifacts, say=lambda text: observe(loop.progress(text))
     )
-    loop.after_each_event(content.update)
+    loop.after_each_event = content.update
     # What a driver that was killed left half written, or never came to.
     content.write(is_last=not loop.has_work)
     return loop, content
