@@ -33,22 +33,17 @@ class OptunaSpace:
             SpaceError: it lies outside the space or over a limit.
         """
         values = self.space.encode(architecture)
+        wanted = [(axis, values[axis.name]) for axis in self.space.free_axes]
         return {
-            _name(axis): (
-                axis.values.index(values[axis.name]) if _is_index(axis) else values[axis.name]
-            )
-            for axis in self.space.free_axes
+            _name(axis): axis.values.index(value) if _is_index(axis) else value
+            for axis, value in wanted
         }
 
     def decode(self, params: Mapping[str, Any]) -> Architecture:
         """The architecture of a trial's parameters."""
+        given = [(axis, params[_name(axis)]) for axis in self.space.free_axes]
         return self.space.decode(
-            {
-                axis.name: (
-                    axis.values[params[_name(axis)]] if _is_index(axis) else params[_name(axis)]
-                )
-                for axis in self.space.free_axes
-            }
+            {axis.name: axis.values[value] if _is_index(axis) else value for axis, value in given}
         )
 
     def planned_params(self, trial: FrozenTrial) -> dict[str, Any]:

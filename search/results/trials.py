@@ -79,16 +79,13 @@ def to_frame(
             them it is decided by what was measured.
     """
     rows = [_row(trial, space, objectives) for trial in trials]
-    frame = pd.DataFrame(
-        {
-            name: pd.Series([row.get(name) for row in rows], dtype=dtype)
-            for name, dtype in COLUMNS.items()
-        }
-    )
+    columns: dict[str, list[Any]] = {name: [row.get(name) for row in rows] for name in COLUMNS}
+    columns["on_front"] = are_on_front(trials, objectives, estimated)
     if estimated is not None:
-        frame["estimated_accuracy"] = estimated
-    frame["on_front"] = np.array(are_on_front(trials, objectives, estimated), dtype=np.bool_)
-    return frame
+        columns["estimated_accuracy"] = estimated.tolist()
+    return pd.DataFrame(
+        {name: pd.Series(columns[name], dtype=dtype) for name, dtype in COLUMNS.items()}
+    )
 
 
 def front(frame: pd.DataFrame) -> pd.DataFrame:
@@ -161,7 +158,6 @@ def _row(trial: FrozenTrial, space: Decoder, objectives: Sequence[str]) -> dict[
     row = {
         "number": trial.number,
         "state": STATE_NAMES[trial.state],
-        "on_front": False,
         "last_accuracy": curve[-1] if curve else None,
         "epochs": len(curve),
         "started_at": trial.datetime_start,

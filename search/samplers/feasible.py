@@ -13,7 +13,25 @@ from hgcnet.architecture import Architecture
 from search.optuna_space import OptunaSpace
 
 
-class FeasibleSampler(BaseSampler):
+class WholeSpaceSampler(BaseSampler):
+    """A sampler that proposes all parameters of a network together."""
+
+    _space: OptunaSpace
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The full declared space, from the first trial on."""
+        return self._space.distributions
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """Never reached: every parameter is in the relative search space."""
+        raise AssertionError(f"{param_name} is not a parameter of the space")
+
+
+class FeasibleSampler(WholeSpaceSampler):
     """Asks `inner` up to `max_tries` times, then draws uniformly from the feasible unseen networks.
 
     Rejecting inside the sampler, before a trial exists, keeps one row in the study for one training,
@@ -47,12 +65,6 @@ class FeasibleSampler(BaseSampler):
             self._draw = self._space.space.sample(self._rng, self._seen)
         return self._draw is not None
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """The full declared space, from the first trial on."""
-        return self._space.distributions
-
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
@@ -69,12 +81,6 @@ class FeasibleSampler(BaseSampler):
         assert self._draw is not None, "prepare() comes before ask()"
         self._seen.add(self._draw.fingerprint)
         return self._space.encode(self._draw)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
-    ) -> Any:
-        """Never reached: every parameter is in the relative search space."""
-        raise AssertionError(f"{param_name} is not a parameter of the space")
 
     def _propose(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
