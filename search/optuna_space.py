@@ -52,6 +52,11 @@ class OptunaSpace:
             return trial.params
         return dict(trial.system_attrs.get("fixed_params", trial.params))
 
+    def planned_architecture(self, trial: FrozenTrial) -> Architecture | None:
+        """The architecture of those; None where one of them is missing."""
+        params = self.planned_params(trial)
+        return self.decode(params) if self.is_complete(params) else None
+
     def is_complete(self, params: Mapping[str, Any]) -> bool:
         """Whether no parameter is missing, as in a trial whose writer was killed."""
         return self.distributions.keys() <= params.keys()

@@ -42,11 +42,9 @@ class TrialReader:
         found: dict[TrialState, list[tuple[Ints, Floats]]] = {state: [] for state in TrialState}
         for trial in trials:
             if trial.number not in self._points:
-                params = self._space.planned_params(trial)
-                if not self._space.is_complete(params):
+                if (network := self._space.planned_architecture(trial)) is None:
                     continue
-                point = self._space.space.point_of(self._space.decode(params))
-                self._points[trial.number] = point
+                self._points[trial.number] = self._space.space.point_of(network)
             curve = np.array(trial.user_attrs.get("curve", ()), dtype=np.float64)
             found[trial.state].append((self._points[trial.number], curve))
         finished, stopped = found[TrialState.COMPLETE], found[TrialState.PRUNED]

@@ -65,19 +65,13 @@ class BudgetUse:
             to_come = min(to_come, int(self.trained * (3600 * self._budget.hours / used - 1)))
         return max(to_come, 1)
 
-    def count_failure(self) -> None:
-        """A training failed, whether it will be retried or not."""
-        self._failures += 1
-
-    def check_failures(self, reason: str) -> None:
-        """Ends a study most of whose trainings fail.
-
-        Args:
-            reason: of the last failure.
+    def count_failure(self, reason: str) -> None:
+        """A training failed for a reason, whether it will be retried or not.
 
         Raises:
             RunError: too many trainings failed since the clock started.
         """
+        self._failures += 1
         tried = self.trained - self._trained_before + self._failures
         too_many = self._failures > self._budget.max_failure_share * tried
         if too_many and self._failures >= MIN_FAILURES:

@@ -167,10 +167,9 @@ class SearchLoop:
             self._take_reference(proposal.origin, None)
             self._measure()
             self._drop_checkpoint(proposal)
-        self._budget.count_failure()
         self._changed(f"trial {number} {'waits' if retry is Retry.ALONE else 'failed'}: {reason}")
         try:
-            self._budget.check_failures(reason)
+            self._budget.count_failure(reason)
         except RunError:
             self.stop_requested = True
             raise

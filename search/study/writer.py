@@ -79,7 +79,7 @@ class StudyWriter:
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         for trial in running:
             attributes = {"failure": INTERRUPTED}
-            if not self._space.is_complete(self._space.planned_params(trial)):
+            if self._space.planned_architecture(trial) is None:
                 attributes = {"failure": UNPLANNED}
             elif may_retry(trial, trials):
                 attributes[RETRY] = Retry.SOON.value
@@ -196,10 +196,8 @@ class StudyWriter:
         return {"flops": cost.flops, "num_params": cost.num_params}
 
     def _fingerprints(self, trials: Sequence[FrozenTrial]) -> Iterator[str]:
-        for trial in trials:
-            params = self._space.planned_params(trial)
-            if self._space.is_complete(params):
-                yield self._space.decode(params).fingerprint
+        planned = map(self._space.planned_architecture, trials)
+        return (network.fingerprint for network in planned if network is not None)
 
 
 def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna.Study:

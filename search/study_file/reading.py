@@ -45,7 +45,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     unusable: dict[str, str] = {}
     document = take_out_unusable(document, unusable)
     errors: list[str] = []
-    document = _with_todays_names(_without_directions(document, errors))
+    document = _in_todays_form(document, errors)
     rest = {key: value for key, value in document.items() if key != "space"}
     tables = _read_tables(rest, errors)
     parameters = None
@@ -124,28 +124,24 @@ def _drop_none(value: Any) -> Any:
     return [_drop_none(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _with_todays_names(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The document with the names of today for those that earlier study files give."""
-    early = document.get("early_stopping")
+def _in_todays_form(document: Mapping[str, Any], errors: list[str]) -> dict[str, Any]:
+    """The document as it is written today: earlier ones give each objective its `direction`, and have
+    another name for the early stopping "front_chance"."""
+    found = dict(document)
+    early, objectives = found.get("early_stopping"), found.get("objectives")
     if isinstance(early, dict) and early.get("kind") == "belief":
-        return {**document, "early_stopping": {**early, "kind": "front_chance"}}
-    return document
-
-
-def _without_directions(document: Mapping[str, Any], errors: list[str]) -> Mapping[str, Any]:
-    """The document without `direction` in its objectives, which earlier study files give."""
-    given = document.get("objectives")
-    if not isinstance(given, list):
-        return document
-    objectives = []
-    for index, entry in enumerate(given):
-        if isinstance(entry, dict) and "direction" in entry:
-            metric, direction = entry.get("metric"), entry["direction"]
-            if metric in METRICS and direction != (right := direction_of(metric)):
+        found["early_stopping"] = {**early, "kind": "front_chance"}
+    if isinstance(objectives, list):
+        found["objectives"] = [
+            entry.copy() if isinstance(entry, dict) else entry for entry in objectives
+        ]
+        for index, entry in enumerate(found["objectives"]):
+            if not isinstance(entry, dict) or (given := entry.pop("direction", None)) is None:
+                continue
+            metric = entry.get("metric")
+            if metric in METRICS and given != (right := direction_of(metric)):
                 errors.append(
-                    f"objectives[{index}].direction: {shown(direction)} is wrong for {metric}, "
+                    f"objectives[{index}].direction: {shown(given)} is wrong for {metric}, "
                     f"which needs {right!r}; the key can be left out"
                 )
-            entry = {key: value for key, value in entry.items() if key != "direction"}
-        objectives.append(entry)
-    return {**document, "objectives": objectives}
+    return found

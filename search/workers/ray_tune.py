@@ -247,9 +247,6 @@ class _LoopSearcher(Searcher, tune.Stopper):
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the storage is the only truth."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Never called: a study is continued from its storage."""
-
 
 class _LoopScheduler(FIFOScheduler):
     """Hands every result to the loop, and stops what it says."""
