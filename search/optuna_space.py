@@ -74,8 +74,7 @@ def _step(axis: Axis) -> int | None:
     """The distance between the values if it is one and the same, else None."""
     if not all(isinstance(value, int) for value in axis.values):
         return None
-    values = [int(value) for value in axis.values]
-    steps = {b - a for a, b in pairwise(values)}
+    steps = {int(b) - int(a) for a, b in pairwise(axis.values)}
     return steps.pop() if len(steps) == 1 else None
 
 

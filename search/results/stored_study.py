@@ -60,9 +60,8 @@ class StoredStudy:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        from search.estimation.estimate import (
-            estimate_trials,  # scikit-learn takes a second to load
-        )
+        # scikit-learn takes a second to load.
+        from search.estimation.estimate import estimate_trials
 
         estimated = estimate_trials(self.frozen_trials, self.space)
         return to_frame(self.frozen_trials, self.space, self.file.metrics, estimated)

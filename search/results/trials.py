@@ -1,10 +1,10 @@
 """A study's trials as one pandas DataFrame, and that frame as CSV and Parquet files."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from hgcnet.architecture import Architecture, Stage
 from hgcnet.arrays import Floats
 from hgcnet.atomic_write import replace_file
+from search.optuna_space import OptunaSpace
 from search.pareto import COST_NAMES, choose, non_dominated
 
 STATE_NAMES = {
@@ -58,15 +59,9 @@ COLUMNS = {
 }
 
 
-class Decoder(Protocol):
-    """What is needed of a search space: parameter values -> architecture."""
-
-    def decode(self, params: Mapping[str, object]) -> Architecture: ...
-
-
 def to_frame(
     trials: Sequence[FrozenTrial],
-    space: Decoder,
+    space: OptunaSpace,
     objectives: Sequence[str],
     estimated: Floats | None = None,
 ) -> pd.DataFrame:
@@ -152,7 +147,7 @@ def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
     replace_file(path, buffer.getvalue())
 
 
-def _row(trial: FrozenTrial, space: Decoder, objectives: Sequence[str]) -> dict[str, Any]:
+def _row(trial: FrozenTrial, space: OptunaSpace, objectives: Sequence[str]) -> dict[str, Any]:
     attributes = trial.user_attrs
     curve = list(attributes.get("curve", ()))
     row = {

@@ -35,8 +35,8 @@ class FeasibleSampler(WholeSpaceSampler):
     """Asks `inner` up to `max_tries` times, then draws uniformly from the feasible unseen networks.
 
     Rejecting inside the sampler, before a trial exists, keeps one row in the study for one training,
-    and an inner sampler that insists on what it may not have cannot stop the search. Without an inner
-    sampler every proposal is a uniform draw.
+    and an inner sampler that insists on what it may not have cannot stop the search. Where it is never
+    asked every proposal is a uniform draw.
 
     `seen` holds the fingerprints of everything proposed so far; accepted proposals are added.
     """
@@ -46,14 +46,14 @@ class FeasibleSampler(WholeSpaceSampler):
         space: OptunaSpace,
         seen: set[str],
         rng: np.random.Generator,
-        inner: BaseSampler | None = None,
-        max_tries: int = 0,
+        inner: BaseSampler,
+        max_tries: int,
     ) -> None:
         self._space = space
         self._seen = seen
         self._rng = rng
         self._inner = inner
-        self._max_tries = max_tries if inner is not None else 0
+        self._max_tries = max_tries
         self._draw: Architecture | None = None
 
     def prepare(self) -> bool:
@@ -86,7 +86,6 @@ class FeasibleSampler(WholeSpaceSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """One proposal of `inner`; empty where it has none."""
-        assert self._inner is not None
         params = self._inner.sample_relative(study, trial, search_space)
         if not params:
             return {}
@@ -100,12 +99,10 @@ class FeasibleSampler(WholeSpaceSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Passed on."""
-        if self._inner is not None:
-            self._inner.before_trial(study, trial)
+        self._inner.before_trial(study, trial)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Passed on."""
-        if self._inner is not None:
-            self._inner.after_trial(study, trial, state, values)
+        self._inner.after_trial(study, trial, state, values)

@@ -112,8 +112,7 @@ class KnownCostSampler(WholeSpaceSampler):
     def _bounds(self, study: Study) -> HypervolumeBounds:
         """What the study's hypervolume is measured against; from chance, while that is not known."""
         space = self._space.space
-        stored = read_bounds(study, space, self._costs)
-        bounds = bounds_of(space, self._costs, None) if stored is None else stored
+        bounds = read_bounds(study, space, self._costs) or bounds_of(space, self._costs, None)
         if bounds.reference_accuracy is None:
             return replace(bounds, reference_accuracy=1 / space.task.num_classes)
         return bounds
