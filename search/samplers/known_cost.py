@@ -16,9 +16,9 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from hgcnet.arrays import Floats, Ints
+from search.estimation.estimate import Observations, TrialReader, learn
 from search.estimation.features import features_of
 from search.estimation.gaussian_process import create_accuracy_model
-from search.estimation.observations import Observations, TrialReader, learn
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds, non_dominated, normalised_costs
 from search.samplers.ehvi import expected_improvement
