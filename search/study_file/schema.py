@@ -137,9 +137,7 @@ class Tables:
     data: Annotated[
         DataConfig,
         _stricter(
-            DataConfig,
-            root=Annotated[str, _path_check("is not a path")],
-            resolution=Resolution,
+            DataConfig, root=Annotated[str, _path_check("is not a path")], resolution=Resolution
         ),
     ]
     objectives: Annotated[tuple[Annotated[Objective, _as(_OBJECTIVE)], ...], MaxLen(10)]

@@ -1,4 +1,4 @@
-"""TrainingFolder served in this process, one after another: what workers do, without Ray."""
+"""A loop served in this process, one training after another: what workers do, without Ray."""
 
 from functools import partial
 
