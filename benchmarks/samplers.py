@@ -28,8 +28,7 @@ from optuna.storages import InMemoryStorage
 
 from hgcnet.complexity import count
 from search.estimation.curve_reading import read_curves
-from search.estimation.estimate import estimate_accuracy
-from search.estimation.observations import Observations
+from search.estimation.estimate import Observations, estimate_accuracy
 from search.optuna_space import OptunaSpace
 from search.pareto import non_dominated, normalised_hypervolume
 from search.results.trials import costs_of

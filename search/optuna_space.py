@@ -33,22 +33,17 @@ class OptunaSpace:
             SpaceError: it lies outside the space or over a limit.
         """
         values = self.space.encode(architecture)
+        wanted = [(axis, values[axis.name]) for axis in self.space.free_axes]
         return {
-            _name(axis): (
-                axis.values.index(values[axis.name]) if _is_index(axis) else values[axis.name]
-            )
-            for axis in self.space.free_axes
+            _name(axis): axis.values.index(value) if _is_index(axis) else value
+            for axis, value in wanted
         }
 
     def decode(self, params: Mapping[str, Any]) -> Architecture:
         """The architecture of a trial's parameters."""
+        given = [(axis, params[_name(axis)]) for axis in self.space.free_axes]
         return self.space.decode(
-            {
-                axis.name: (
-                    axis.values[params[_name(axis)]] if _is_index(axis) else params[_name(axis)]
-                )
-                for axis in self.space.free_axes
-            }
+            {axis.name: axis.values[value] if _is_index(axis) else value for axis, value in given}
         )
 
     def planned_params(self, trial: FrozenTrial) -> dict[str, Any]:
@@ -56,6 +51,11 @@ class OptunaSpace:
         if self.is_complete(trial.params):
             return trial.params
         return dict(trial.system_attrs.get("fixed_params", trial.params))
+
+    def planned_architecture(self, trial: FrozenTrial) -> Architecture | None:
+        """The architecture of those; None where one of them is missing."""
+        params = self.planned_params(trial)
+        return self.decode(params) if self.is_complete(params) else None
 
     def is_complete(self, params: Mapping[str, Any]) -> bool:
         """Whether no parameter is missing, as in a trial whose writer was killed."""
@@ -74,8 +74,7 @@ def _step(axis: Axis) -> int | None:
     """The distance between the values if it is one and the same, else None."""
     if not all(isinstance(value, int) for value in axis.values):
         return None
-    values = [int(value) for value in axis.values]
-    steps = {b - a for a, b in pairwise(values)}
+    steps = {int(b) - int(a) for a, b in pairwise(axis.values)}
     return steps.pop() if len(steps) == 1 else None
 
 

@@ -4,7 +4,6 @@ A point dominates another if it is nowhere larger and somewhere smaller. Two equ
 dominate each other, so both stay. A row with NaN is dominated by every other row and dominates none.
 """
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -48,9 +47,8 @@ def non_dominated(losses: npt.ArrayLike) -> Bools:
     Two columns take one sort, O(n log n). More take one pass over the rows for each member of the
     front. Neither compares all pairs at once, so the memory is a few copies of `losses`.
     """
-    rows = np.asarray(losses, dtype=np.float64)
-    valid, unique, inverse = _distinct(rows)
-    kept = np.zeros(len(rows), dtype=np.bool_)
+    valid, unique, inverse = _distinct(np.asarray(losses, dtype=np.float64))
+    kept = np.zeros(len(valid), dtype=np.bool_)
     kept[valid] = _unique_front(unique)[inverse]
     return kept
 
@@ -58,13 +56,16 @@ def non_dominated(losses: npt.ArrayLike) -> Bools:
 def non_dominated_rank(losses: npt.ArrayLike) -> Ints:
     """The front that each row (n, m) belongs to: 0 for the non-dominated, 1 once those are gone, ...
 
-    Rows with NaN share a last front of their own. Two columns take O(n log n); more peel off front
-    after front.
+    Rows with NaN share a last front of their own. It peels off front after front.
     """
-    rows = np.asarray(losses, dtype=np.float64)
-    valid, unique, inverse = _distinct(rows)
-    unique_ranks = _ranks_2d(unique) if rows.shape[1] == 2 else _ranks_by_peeling(unique)
-    ranks = np.full(len(rows), unique_ranks.max(initial=-1) + 1, dtype=np.int64)
+    valid, unique, inverse = _distinct(np.asarray(losses, dtype=np.float64))
+    unique_ranks = np.zeros(len(unique), dtype=np.int64)
+    left, rank = np.arange(len(unique)), 0
+    while left.size:
+        front = _unique_front(unique[left])
+        unique_ranks[left[front]] = rank
+        left, rank = left[~front], rank + 1
+    ranks = np.full(len(valid), rank, dtype=np.int64)
     ranks[valid] = unique_ranks[inverse]
     return ranks
 
@@ -253,28 +254,6 @@ def _unique_front(unique: Floats) -> Bools:
         kept[left[0]] = True
         left = left[(unique[left] < unique[left[0]]).any(axis=1)]
     return kept
-
-
-def _ranks_2d(unique: Floats) -> Ints:
-    # A front's second column falls from row to row, so its last row tells whether it dominates the
-    # next one; the last rows of the fronts rise from front to front, so bisection finds the front.
-    tails: list[float] = []
-    ranks = np.empty(len(unique), dtype=np.int64)
-    for index, second in enumerate(unique[:, 1].tolist()):
-        rank = bisect_right(tails, second)
-        tails[rank : rank + 1] = [second]
-        ranks[index] = rank
-    return ranks
-
-
-def _ranks_by_peeling(unique: Floats) -> Ints:
-    ranks = np.zeros(len(unique), dtype=np.int64)
-    left, rank = np.arange(len(unique)), 0
-    while left.size:
-        front = _unique_front(unique[left])
-        ranks[left[front]] = rank
-        left, rank = left[~front], rank + 1
-    return ranks
 
 
 def _to_unit_range(values: Floats) -> Floats:

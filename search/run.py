@@ -51,48 +51,28 @@ def run(
     Raises:
         UserError: the study cannot be run as asked.
     """
-    if folder.exists:
-        return _continue(prepared, folder, storage_url, ray_address, observe)
-    return _start(prepared, folder, storage_url, ray_address, observe)
-
-
-def _start(
-    prepared: PreparedStudy,
-    folder: RunFolder,
-    storage_url: str | None,
-    ray_address: str | None,
-    observe: Observe,
-) -> RunOutcome:
-    """A new study: its folder is made once workers and images are there."""
     with ExitStack() as stack:
-        database = None
-        if storage_url is not None:  # a database elsewhere may have a driver already
+        if folder.exists:
+            stack.enter_context(folder.locked())
             database = stack.enter_context(_opened(folder, storage_url))
-        splits = stack.enter_context(_workers_and_images(prepared, ray_address))
-        folder.create(prepared.file.document, versions(), storage_url)
-        stack.enter_context(folder.locked())
-        if database is None:
-            database = stack.enter_context(_opened(folder, storage_url))
-        loop, content = _open_loop(prepared, folder, database, observe)
-        return _train(prepared, loop, content, splits)
-
-
-def _continue(
-    prepared: PreparedStudy,
-    folder: RunFolder,
-    storage_url: str | None,
-    ray_address: str | None,
-    observe: Observe,
-) -> RunOutcome:
-    """A study from where it was left: workers are started only if there is something to train."""
-    with ExitStack() as stack:
-        stack.enter_context(folder.locked())
-        database = stack.enter_context(_opened(folder, storage_url))
-        loop, content = _open_loop(prepared, folder, database, observe)
-        if not loop.has_work:
-            return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=True)
-        splits = stack.enter_context(_workers_and_images(prepared, ray_address))
-        return _train(prepared, loop, content, splits)
+            loop, content = _open_loop(prepared, folder, database, observe)
+            if not loop.has_work:
+                return RunOutcome(
+                    progress=loop.progress(), reason=loop.end_reason, did_nothing=True
+                )
+            splits = stack.enter_context(_workers_and_images(prepared, ray_address))
+        else:  # the folder is made once workers and images are there
+            if storage_url is not None:  # a database elsewhere may have a driver already
+                database = stack.enter_context(_opened(folder, storage_url))
+            splits = stack.enter_context(_workers_and_images(prepared, ray_address))
+            folder.create(prepared.file.document, versions(), storage_url)
+            stack.enter_context(folder.locked())
+            if storage_url is None:
+                database = stack.enter_context(_opened(folder, storage_url))
+            loop, content = _open_loop(prepared, folder, database, observe)
+        run_trials(loop, splits, prepared.file.proxy, prepared.file.workers)
+        content.write(is_last=True)
+        return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)
 
 
 @contextmanager
@@ -119,30 +99,16 @@ def _open_loop(
     """The study's loop, and what its dashboard shows, up to date with what is stored."""
     file, space = prepared.file, prepared.space
     writer = StudyWriter(database, file, space)
-    loop = SearchLoop(
-        file,
-        space,
-        writer,
-        prepared.start_with,
-        observe,
-        folder.next_enqueued,
-        Checkpoints(folder.path / "checkpoints"),
-    )
+    checkpoints = Checkpoints(folder.path / "checkpoints")
+    start_with, next_enqueued = prepared.start_with, folder.next_enqueued
+    loop = SearchLoop(file, space, writer, start_with, observe, next_enqueued, checkpoints)
     content = DashboardContent(
         writer, file, space, folder.artifacts, say=lambda text: observe(loop.progress(text))
     )
-    loop.after_each_event(content.update)
+    loop.after_each_event = content.update
     # What a driver that was killed left half written, or never came to.
     content.write(is_last=not loop.has_work)
     return loop, content
-
-
-def _train(
-    prepared: PreparedStudy, loop: SearchLoop, content: DashboardContent, splits: Splits
-) -> RunOutcome:
-    run_trials(loop, splits, prepared.file.proxy, prepared.file.workers)
-    content.write(is_last=True)
-    return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)
 
 
 def write_results(stored: StoredStudy) -> tuple[Path, ...]:

@@ -15,9 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import Architecture
 from hgcnet.arrays import Floats
+from search.estimation.estimate import TrialReader, learn
 from search.estimation.features import features_of
 from search.estimation.gaussian_process import create_accuracy_model
-from search.estimation.observations import TrialReader, learn
 from search.optuna_space import OptunaSpace
 
 LEAST_FINISHED = 16  # networks before anything is stopped: fewer do not tell how curves go on

@@ -1,22 +1,83 @@
-"""What a study's model estimates of its finished networks: their accuracies without one training's luck.
+"""What a study's trials tell of its networks: a model that learns from them, and what it estimates.
 
 The most accurate of many noisy trainings are the luckiest ones too. The model that `known_cost` proposes
 by (whatever sampler the study has) draws every accuracy towards those of networks like it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from hgcnet.arrays import Floats
+from hgcnet.arrays import Floats, Ints
+from search.estimation.curve_reading import LEAST_WHOLE, read_curves
 from search.estimation.features import features_of
-from search.estimation.gaussian_process import create_accuracy_model
-from search.estimation.observations import Observations, TrialReader, learn
+from search.estimation.gaussian_process import AccuracyModel, create_accuracy_model
 from search.optuna_space import OptunaSpace
 from space.search_space import SearchSpace
 
 LEAST_FINISHED = 10  # networks; with fewer there is nothing to learn from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Observations:
+    """The trials of a study as points (n, axes) of its space."""
+
+    finished: Ints
+    stopped: Ints  # early
+    pending: Ints  # being trained
+    curves: list[Floats]  # of what finished
+    cut_curves: list[Floats]  # of what was stopped
+
+    @property
+    def points(self) -> Ints:
+        """All of them."""
+        return np.concatenate([self.finished, self.stopped, self.pending])
+
+
+class TrialReader:
+    """Reads the trials of one study again and again; what it has decoded once it keeps."""
+
+    def __init__(self, space: OptunaSpace) -> None:
+        self._space = space
+        self._points: dict[int, Ints] = {}  # of the trials, by number
+
+    def observe(self, trials: Iterable[FrozenTrial]) -> Observations:
+        """What these tell; in the order given."""
+        found: dict[TrialState, list[tuple[Ints, Floats]]] = {state: [] for state in TrialState}
+        for trial in trials:
+            if trial.number not in self._points:
+                if (network := self._space.planned_architecture(trial)) is None:
+                    continue
+                self._points[trial.number] = self._space.space.point_of(network)
+            curve = np.array(trial.user_attrs.get("curve", ()), dtype=np.float64)
+            found[trial.state].append((self._points[trial.number], curve))
+        finished, stopped = found[TrialState.COMPLETE], found[TrialState.PRUNED]
+        return Observations(
+            finished=self._stack(finished),
+            stopped=self._stack(stopped),
+            pending=self._stack(found[TrialState.RUNNING]),
+            curves=[curve for _, curve in finished],
+            cut_curves=[curve for _, curve in stopped],
+        )
+
+    def _stack(self, found: list[tuple[Ints, Floats]]) -> Ints:
+        points = [point for point, _ in found]
+        return np.reshape(points, (-1, len(self._space.space.axes))).astype(np.int64)
+
+
+def learn(model: AccuracyModel, space: SearchSpace, seen: Observations) -> None:
+    """The model of what finished, and of what was stopped, as all epochs of their curves tell it."""
+    finished, pending = features_of(space, seen.finished), features_of(space, seen.pending)
+    ends = np.array([curve[-1] for curve in seen.curves])
+    if len(ends) < LEAST_WHOLE:
+        model.learn(finished, ends, pending)
+        return
+    estimated = model.smooth(finished, ends)
+    accuracy, uncertainty = read_curves(seen.curves, estimated, seen.cut_curves)
+    known = np.concatenate([finished, features_of(space, seen.stopped)])
+    model.learn(known, accuracy, pending, uncertainty)
 
 
 def estimate_trials(trials: Sequence[FrozenTrial], space: OptunaSpace) -> Floats:

@@ -1,7 +1,5 @@
 """What is known of a network before any training, as numbers for a model of its accuracy."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from hgcnet.arrays import Floats, Ints
@@ -29,21 +27,3 @@ def features_of(space: SearchSpace, points: Ints) -> Floats:
         np.log(num_params),
     ]
     return np.column_stack(columns).astype(np.float64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scaling:
-    """Features -> values of about one, by what the space's points spread over."""
-
-    mean: Floats
-    std: Floats
-
-    @classmethod
-    def of(cls, features: Floats) -> "Scaling":
-        """From a sample (N, F); columns of one value are left out of every distance."""
-        std = features.std(axis=0)
-        return cls(features.mean(axis=0), np.where(std > 0, std, np.inf))
-
-    def __call__(self, features: Floats) -> Floats:
-        scaled: Floats = (features - self.mean) / self.std
-        return scaled

@@ -13,7 +13,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Kernel, Matern, WhiteKernel
 
 from hgcnet.arrays import Floats
-from search.estimation.features import TREND, Scaling, features_of
+from search.estimation.features import TREND, features_of
 from space.search_space import SearchSpace
 
 MAX_FITTED = 300  # observations that the kernel's parameters are learnt from: each step is O(n^3)
@@ -41,20 +41,21 @@ class AccuracyModel:
     The kernel (Matern 5/2 with a length for each feature, a linear trend, noise) is learnt by maximum
     a posteriori when the observations have grown by 15 %, from at most MAX_FITTED of them; predictions
     rest on at most MAX_KNOWN. So the cost of an update is bounded.
+
+    Args:
+        sample: features (N, F) whose spread scales all others; columns of one value are left out of
+            every distance.
     """
 
-    def __init__(self, scaling: Scaling, rng: np.random.Generator) -> None:
-        self._scaling = scaling
+    def __init__(self, sample: Floats, rng: np.random.Generator) -> None:
+        std = sample.std(axis=0)
+        self._mean, self._std = sample.mean(axis=0), np.where(std > 0, std, np.inf)
         self._rng = rng
         self._kernel: Kernel | None = None
         self._learnt_from = 0
 
     def learn(
-        self,
-        features: Floats,
-        accuracy: Floats,
-        pending: Floats,
-        uncertainty: Floats | None = None,
+        self, features: Floats, accuracy: Floats, pending: Floats, uncertainty: Floats | None = None
     ) -> None:
         """Takes what is known, and the features (m, F) of what is being trained.
 
@@ -67,7 +68,7 @@ class AccuracyModel:
         """
         beyond = np.zeros(len(accuracy)) if uncertainty is None else uncertainty
         self._center, self._spread = _center_and_spread(accuracy[beyond == 0])
-        known, target = self._scaling(features), (accuracy - self._center) / self._spread
+        known, target = self._scaled(features), (accuracy - self._center) / self._spread
         alpha = (beyond / self._spread) ** 2 + _JITTER
         if len(known) > MAX_KNOWN:
             kept = self._rng.permutation(len(known))[:MAX_KNOWN]
@@ -78,7 +79,7 @@ class AccuracyModel:
         self._process = GaussianProcessRegressor(self._kernel, alpha=alpha, optimizer=None)
         self._process.fit(known, target)
         if len(pending):
-            waiting = self._scaling(pending)
+            waiting = self._scaled(pending)
             estimated = self._process.predict(waiting)
             self._process.alpha = np.append(alpha, np.full(len(waiting), _JITTER))
             self._process.fit(np.vstack([known, waiting]), np.append(target, estimated))
@@ -86,7 +87,7 @@ class AccuracyModel:
     def smooth(self, features: Floats, accuracy: Floats) -> Floats:
         """What the kernel, as far as it was learnt, makes of accuracies (n,) themselves, (n,)."""
         kernel = self._kernel or _expected_kernel(features.shape[1])
-        known, (center, spread) = self._scaling(features), _center_and_spread(accuracy)
+        known, (center, spread) = self._scaled(features), _center_and_spread(accuracy)
         kept = self._rng.permutation(len(known))[:MAX_KNOWN]
         process = GaussianProcessRegressor(kernel, alpha=_JITTER, optimizer=None)
         process.fit(known[kept], (accuracy[kept] - center) / spread)
@@ -95,18 +96,22 @@ class AccuracyModel:
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation (N,) of the accuracy without a training's noise."""
-        mean, std = self._process.predict(self._scaling(features), return_std=True)
+        mean, std = self._process.predict(self._scaled(features), return_std=True)
         noise = self._process.kernel_.k2.noise_level
         clean = np.sqrt(np.maximum(std**2 - noise, 1e-10))
         return self._center + self._spread * mean, self._spread * clean
 
     def draw(self, features: Floats, count: int, rng: np.random.Generator) -> Floats:
         """What the accuracies of N networks may be together, without a training's noise: (count, N)."""
-        mean, covariance = self._process.predict(self._scaling(features), return_cov=True)
+        mean, covariance = self._process.predict(self._scaled(features), return_cov=True)
         clean = covariance - self._process.kernel_.k2.noise_level * np.eye(len(mean))
         drawn = rng.multivariate_normal(mean, clean, count, check_valid="ignore", method="eigh")
         found: Floats = self._center + self._spread * drawn
         return found
+
+    def _scaled(self, features: Floats) -> Floats:
+        scaled: Floats = (features - self._mean) / self._std
+        return scaled
 
     def _learn_kernel(self, known: Floats, target: Floats, alpha: Floats) -> None:
         rows = self._rng.permutation(len(known))[:MAX_FITTED]
@@ -120,7 +125,7 @@ class AccuracyModel:
 
 def create_accuracy_model(space: SearchSpace, rng: np.random.Generator) -> AccuracyModel:
     """A model that has learnt nothing yet, its features scaled by what the space's points spread over."""
-    return AccuracyModel(Scaling.of(features_of(space, space.draw_points(rng, _SAMPLE))), rng)
+    return AccuracyModel(features_of(space, space.draw_points(rng, _SAMPLE)), rng)
 
 
 def _center_and_spread(accuracy: Floats) -> tuple[float, float]:

@@ -60,9 +60,8 @@ class StoredStudy:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        from search.estimation.estimate import (
-            estimate_trials,  # scikit-learn takes a second to load
-        )
+        # scikit-learn takes a second to load.
+        from search.estimation.estimate import estimate_trials
 
         estimated = estimate_trials(self.frozen_trials, self.space)
         return to_frame(self.frozen_trials, self.space, self.file.metrics, estimated)
@@ -81,12 +80,8 @@ class StoredStudy:
 
     def fingerprints(self) -> dict[str, int]:
         """The trial of every architecture that the study has, in any state."""
-        planned = [(self.space.planned_params(trial), trial.number) for trial in self.frozen_trials]
-        return {
-            self.space.decode(params).fingerprint: number
-            for params, number in planned
-            if self.space.is_complete(params)
-        }
+        planned = map(self.space.planned_architecture, self.frozen_trials)
+        return {n.fingerprint: number for number, n in enumerate(planned) if n is not None}
 
     @property
     def seconds_used(self) -> float:

@@ -1,10 +1,10 @@
 """A study's trials as one pandas DataFrame, and that frame as CSV and Parquet files."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from hgcnet.architecture import Architecture, Stage
 from hgcnet.arrays import Floats
 from hgcnet.atomic_write import replace_file
+from search.optuna_space import OptunaSpace
 from search.pareto import COST_NAMES, choose, non_dominated
 
 STATE_NAMES = {
@@ -58,15 +59,9 @@ COLUMNS = {
 }
 
 
-class Decoder(Protocol):
-    """What is needed of a search space: parameter values -> architecture."""
-
-    def decode(self, params: Mapping[str, object]) -> Architecture: ...
-
-
 def to_frame(
     trials: Sequence[FrozenTrial],
-    space: Decoder,
+    space: OptunaSpace,
     objectives: Sequence[str],
     estimated: Floats | None = None,
 ) -> pd.DataFrame:
@@ -79,16 +74,13 @@ def to_frame(
             them it is decided by what was measured.
     """
     rows = [_row(trial, space, objectives) for trial in trials]
-    frame = pd.DataFrame(
-        {
-            name: pd.Series([row.get(name) for row in rows], dtype=dtype)
-            for name, dtype in COLUMNS.items()
-        }
-    )
+    columns: dict[str, list[Any]] = {name: [row.get(name) for row in rows] for name in COLUMNS}
+    columns["on_front"] = are_on_front(trials, objectives, estimated)
     if estimated is not None:
-        frame["estimated_accuracy"] = estimated
-    frame["on_front"] = np.array(are_on_front(trials, objectives, estimated), dtype=np.bool_)
-    return frame
+        columns["estimated_accuracy"] = estimated.tolist()
+    return pd.DataFrame(
+        {name: pd.Series(columns[name], dtype=dtype) for name, dtype in COLUMNS.items()}
+    )
 
 
 def front(frame: pd.DataFrame) -> pd.DataFrame:
@@ -155,13 +147,12 @@ def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
     replace_file(path, buffer.getvalue())
 
 
-def _row(trial: FrozenTrial, space: Decoder, objectives: Sequence[str]) -> dict[str, Any]:
+def _row(trial: FrozenTrial, space: OptunaSpace, objectives: Sequence[str]) -> dict[str, Any]:
     attributes = trial.user_attrs
     curve = list(attributes.get("curve", ()))
     row = {
         "number": trial.number,
         "state": STATE_NAMES[trial.state],
-        "on_front": False,
         "last_accuracy": curve[-1] if curve else None,
         "epochs": len(curve),
         "started_at": trial.datetime_start,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from search.optuna_space import OptunaSpace
 from search.samplers.feasible import FeasibleSampler
@@ -17,31 +17,22 @@ def _tpe(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) ->
         return TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
-def _nsga2(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> BaseSampler:
-    # A population of 20 reached random search's hypervolume earlier than Optuna's default of 50.
-    return NSGAIISampler(seed=seed, population_size=20)
-
-
-def _gp(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> BaseSampler:
-    return GPSampler(seed=seed)
-
-
 def _known_cost(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> BaseSampler:
     from search.samplers.known_cost import KnownCostSampler  # scikit-learn takes a second to load
 
     return KnownCostSampler(space, costs, seen, seed)
 
 
-# The number is how often a proposal that may not be trained is asked for again. The GP, whose next
-# proposal is nearly the same, and costs half a second, is asked less often.
 _Create = Callable[[OptunaSpace, Sequence[str], set[str], int], BaseSampler]
 
-
-_SAMPLERS: Mapping[str, tuple[_Create | None, int]] = {
-    "random": (None, 0),
+# The number is how often a proposal that may not be trained is asked for again. The GP, whose next
+# proposal is nearly the same, and costs half a second, is asked less often.
+_SAMPLERS: Mapping[str, tuple[_Create, int]] = {
+    "random": (lambda space, costs, seen, seed: RandomSampler(seed=seed), 0),
     "tpe": (_tpe, 32),
-    "nsga2": (_nsga2, 32),
-    "gp": (_gp, 3),
+    # A population of 20 reached random search's hypervolume earlier than Optuna's default of 50.
+    "nsga2": (lambda space, costs, seen, seed: NSGAIISampler(seed=seed, population_size=20), 32),
+    "gp": (lambda space, costs, seen, seed: GPSampler(seed=seed), 3),
     "known_cost": (_known_cost, 1),  # it knows what is feasible and seen
 }
 
@@ -55,5 +46,5 @@ def create_sampler(
     """
     create, max_tries = _SAMPLERS[kind]
     inner_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
-    inner = create(space, costs, seen, inner_seed) if create is not None else None
+    inner = create(space, costs, seen, inner_seed)
     return FeasibleSampler(space, seen, np.random.default_rng(draw_seed), inner, max_tries)

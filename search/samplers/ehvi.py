@@ -36,9 +36,8 @@ def expected_improvement(
         floor: the reference accuracy.
     """
     low, high, level = rectangles(front_costs, front_accuracy, floor)
-    levels, starts = np.unique(
-        level, return_index=True
-    )  # the rectangles of one level are neighbours
+    # The rectangles of one level are neighbours.
+    levels, starts = np.unique(level, return_index=True)
     total = np.empty(len(mean))
     step = max(1, _AT_ONCE // len(level))
     for rows in (slice(start, start + step) for start in range(0, len(mean), step)):

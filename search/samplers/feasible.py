@@ -13,12 +13,30 @@ from hgcnet.architecture import Architecture
 from search.optuna_space import OptunaSpace
 
 
-class FeasibleSampler(BaseSampler):
+class WholeSpaceSampler(BaseSampler):
+    """A sampler that proposes all parameters of a network together."""
+
+    _space: OptunaSpace
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The full declared space, from the first trial on."""
+        return self._space.distributions
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """Never reached: every parameter is in the relative search space."""
+        raise AssertionError(f"{param_name} is not a parameter of the space")
+
+
+class FeasibleSampler(WholeSpaceSampler):
     """Asks `inner` up to `max_tries` times, then draws uniformly from the feasible unseen networks.
 
     Rejecting inside the sampler, before a trial exists, keeps one row in the study for one training,
-    and an inner sampler that insists on what it may not have cannot stop the search. Without an inner
-    sampler every proposal is a uniform draw.
+    and an inner sampler that insists on what it may not have cannot stop the search. Where it is never
+    asked every proposal is a uniform draw.
 
     `seen` holds the fingerprints of everything proposed so far; accepted proposals are added.
     """
@@ -28,14 +46,14 @@ class FeasibleSampler(BaseSampler):
         space: OptunaSpace,
         seen: set[str],
         rng: np.random.Generator,
-        inner: BaseSampler | None = None,
-        max_tries: int = 0,
+        inner: BaseSampler,
+        max_tries: int,
     ) -> None:
         self._space = space
         self._seen = seen
         self._rng = rng
         self._inner = inner
-        self._max_tries = max_tries if inner is not None else 0
+        self._max_tries = max_tries
         self._draw: Architecture | None = None
 
     def prepare(self) -> bool:
@@ -46,12 +64,6 @@ class FeasibleSampler(BaseSampler):
         if self._draw is None or self._draw.fingerprint in self._seen:
             self._draw = self._space.space.sample(self._rng, self._seen)
         return self._draw is not None
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """The full declared space, from the first trial on."""
-        return self._space.distributions
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -70,17 +82,10 @@ class FeasibleSampler(BaseSampler):
         self._seen.add(self._draw.fingerprint)
         return self._space.encode(self._draw)
 
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
-    ) -> Any:
-        """Never reached: every parameter is in the relative search space."""
-        raise AssertionError(f"{param_name} is not a parameter of the space")
-
     def _propose(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """One proposal of `inner`; empty where it has none."""
-        assert self._inner is not None
         params = self._inner.sample_relative(study, trial, search_space)
         if not params:
             return {}
@@ -94,12 +99,10 @@ class FeasibleSampler(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Passed on."""
-        if self._inner is not None:
-            self._inner.before_trial(study, trial)
+        self._inner.before_trial(study, trial)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Passed on."""
-        if self._inner is not None:
-            self._inner.after_trial(study, trial, state, values)
+        self._inner.after_trial(study, trial, state, values)

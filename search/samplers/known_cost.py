@@ -13,16 +13,16 @@ from dataclasses import replace
 import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from hgcnet.arrays import Floats, Ints
+from search.estimation.estimate import Observations, TrialReader, learn
 from search.estimation.features import features_of
 from search.estimation.gaussian_process import create_accuracy_model
-from search.estimation.observations import Observations, TrialReader, learn
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds, non_dominated, normalised_costs
 from search.samplers.ehvi import expected_improvement
+from search.samplers.feasible import WholeSpaceSampler
 from search.samplers.stored_bounds import bounds_of, read_bounds
 
 START = 3  # finished trainings before there is a model
@@ -32,7 +32,7 @@ _KEPT = 20  # the best candidates, from which it goes on
 _FRONT = 50  # networks of the front whose neighbours are looked at
 
 
-class KnownCostSampler(BaseSampler):
+class KnownCostSampler(WholeSpaceSampler):
     """Proposes by the expected hypervolume improvement in (log costs, accuracy).
 
     Until START trainings have finished, proposals spread over the log costs. The cost of a proposal is
@@ -49,18 +49,6 @@ class KnownCostSampler(BaseSampler):
         self._rng = np.random.default_rng(seed)
         self._model = create_accuracy_model(space.space, self._rng)
         self._observer = TrialReader(space)
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """The full declared space."""
-        return self._space.distributions
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: object
-    ) -> object:
-        """Never reached: every parameter is in the relative search space."""
-        raise AssertionError(f"{param_name} is not a parameter of the space")
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -102,7 +90,8 @@ class KnownCostSampler(BaseSampler):
         taken = np.concatenate([seen.finished, seen.pending])
         accuracy, _ = self._model.predict(features_of(space, taken))
         costs = normalised_costs(space.costs_of(taken, self._costs), bounds)
-        front = _front(accuracy, costs)
+        front = np.flatnonzero(non_dominated(np.column_stack([-accuracy, costs])))
+        front = front[np.argsort(accuracy[front], kind="stable")]  # the least accurate comes first
         taken, accuracy, costs = taken[front], accuracy[front], costs[front]
         floor = bounds.reference_accuracy or 0.0
 
@@ -123,14 +112,7 @@ class KnownCostSampler(BaseSampler):
     def _bounds(self, study: Study) -> HypervolumeBounds:
         """What the study's hypervolume is measured against; from chance, while that is not known."""
         space = self._space.space
-        stored = read_bounds(study, space, self._costs)
-        bounds = bounds_of(space, self._costs, None) if stored is None else stored
+        bounds = read_bounds(study, space, self._costs) or bounds_of(space, self._costs, None)
         if bounds.reference_accuracy is None:
             return replace(bounds, reference_accuracy=1 / space.task.num_classes)
         return bounds
-
-
-def _front(accuracy: Floats, costs: Floats) -> Ints:
-    """The rows (M,), (M, k) that no other dominates, from the least accurate on."""
-    rows = np.flatnonzero(non_dominated(np.column_stack([-accuracy, costs])))
-    return rows[np.argsort(accuracy[rows], kind="stable")]

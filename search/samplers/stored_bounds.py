@@ -1,26 +1,21 @@
 """What a hypervolume is measured against: of a space, and as a study stores it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optuna import Study
 
 from search.pareto import CostRange, HypervolumeBounds
 from space.search_space import SearchSpace
 
-_KEY = (
-    "hypervolume"  # the user attribute: a flat dict, such as {"flops_low": 1e6, "flops_high": ...}
-)
+# The user attribute: a flat dict, such as {"flops_low": 1e6, "flops_high": ...}.
+_KEY = "hypervolume"
 
 
 def bounds_of(
     space: SearchSpace, costs: Sequence[str], reference_accuracy: float | None
 ) -> HypervolumeBounds:
     """The bounds by what a space has, for these costs ("flops", "num_params") in this order."""
-    ranges = {metric: space.cost_range(metric) for metric in costs}
-    return HypervolumeBounds(
-        costs=tuple(CostRange(metric=m, low=low, high=high) for m, (low, high) in ranges.items()),
-        reference_accuracy=reference_accuracy,
-    )
+    return _bounds({metric: space.cost_range(metric) for metric in costs}, reference_accuracy)
 
 
 def read_bounds(study: Study, space: SearchSpace, costs: Sequence[str]) -> HypervolumeBounds | None:
@@ -32,14 +27,13 @@ def read_bounds(study: Study, space: SearchSpace, costs: Sequence[str]) -> Hyper
     stored = study.user_attrs.get(_KEY)
     if stored is None:
         return None
-    ranges = []
-    for metric in costs:
-        if f"{metric}_low" in stored:
-            low, high = stored[f"{metric}_low"], stored[f"{metric}_high"]
-        else:
-            low, high = space.cost_range(metric)
-        ranges.append(CostRange(metric=metric, low=low, high=high))
-    return HypervolumeBounds(costs=tuple(ranges), reference_accuracy=stored["reference_accuracy"])
+    ranges = {
+        metric: (stored[low], stored[f"{metric}_high"])
+        if (low := f"{metric}_low") in stored
+        else space.cost_range(metric)
+        for metric in costs
+    }
+    return _bounds(ranges, stored["reference_accuracy"])
 
 
 def write_bounds(study: Study, bounds: HypervolumeBounds) -> None:
@@ -47,3 +41,8 @@ def write_bounds(study: Study, bounds: HypervolumeBounds) -> None:
     ranges = {f"{cost.metric}_low": cost.low for cost in bounds.costs}
     ranges |= {f"{cost.metric}_high": cost.high for cost in bounds.costs}
     study.set_user_attr(_KEY, ranges | {"reference_accuracy": bounds.reference_accuracy})
+
+
+def _bounds(ranges: Mapping[str, tuple[float, float]], accuracy: float | None) -> HypervolumeBounds:
+    costs = (CostRange(metric=key, low=low, high=high) for key, (low, high) in ranges.items())
+    return HypervolumeBounds(costs=tuple(costs), reference_accuracy=accuracy)

@@ -7,9 +7,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.workers.protocol import MAX_RETRIES
 
-RETRY = (
-    "again"  # the user attribute with the Retry of a failed trial; so stored since the first format
-)
+# The user attribute with the Retry of a failed trial; so stored since the first format.
+RETRY = "again"
 # Reasons of failures that are not the network's fault.
 INTERRUPTED = "interrupted"  # its driver died
 STOPPED = "stopped on request"

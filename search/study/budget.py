@@ -2,12 +2,13 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.errors import RunError
-from search.study.attributes import seconds_used
+from search.study.attributes import failed_for_good, seconds_used
 from search.study_file.schema import Budget
 
 MIN_FAILURES = 5  # fewer never stop a study, whatever their share
@@ -18,25 +19,18 @@ class BudgetUse:
 
     Args:
         budget: of the study file.
-        trials: what earlier drivers left, for the hours that they used.
+        trials: what earlier drivers left.
     """
 
     def __init__(self, budget: Budget, trials: Sequence[FrozenTrial]) -> None:
         self._budget = budget
-        self.finished = self.stopped = self.failed = 0  # trials; failed: for good
+        states = Counter(trial.state for trial in trials)
+        self.finished, self.stopped = states[TrialState.COMPLETE], states[TrialState.PRUNED]
+        self.failed = sum(map(failed_for_good, trials))
         self._failures = 0  # of trainings, since the clock started
-        self._trained_before = 0
+        self._trained_before = self.trained
         self._seconds_before = seconds_used(trials)
         self._begin = time.monotonic()
-
-    def start(self) -> None:
-        """What was counted so far is of earlier drivers."""
-        self._trained_before = self.trained
-
-    @property
-    def trials(self) -> int:
-        """The budget of trials."""
-        return self._budget.trials
 
     @property
     def trained(self) -> int:
@@ -52,38 +46,32 @@ class BudgetUse:
     def seconds_left(self) -> float:
         """Until the trials are used, at the pace since the clock started; NaN while none ended."""
         since = self.trained - self._trained_before
-        return self.seconds / since * (self.trials - self.trained) if since else math.nan
+        return self.seconds / since * (self._budget.trials - self.trained) if since else math.nan
 
     def reason_to_stop(self, running: int) -> str | None:
         """Why nothing more is to be started while so many trainings run; None where something is."""
         hours = self._budget.hours
         if hours is not None and self._seconds_before + self.seconds > 3600 * hours:
             return f"its {hours:g} hours are used"
-        if self.trained + running >= self.trials:
-            return f"its budget of {self.trials} trials is used"
+        if self.trained + running >= self._budget.trials:
+            return f"its budget of {self._budget.trials} trials is used"
         return None
 
     def to_come(self) -> int:
         """About how many more networks the budget lets end, those that run included; at least 1."""
-        to_come = self.trials - self.trained
+        to_come = self._budget.trials - self.trained
         if self._budget.hours is not None:
             used = self._seconds_before + self.seconds
             to_come = min(to_come, int(self.trained * (3600 * self._budget.hours / used - 1)))
         return max(to_come, 1)
 
-    def count_failure(self) -> None:
-        """A training failed, whether it will be retried or not."""
-        self._failures += 1
-
-    def check_failures(self, reason: str) -> None:
-        """Ends a study most of whose trainings fail.
-
-        Args:
-            reason: of the last failure.
+    def count_failure(self, reason: str) -> None:
+        """A training failed for a reason, whether it will be retried or not.
 
         Raises:
             RunError: too many trainings failed since the clock started.
         """
+        self._failures += 1
         tried = self.trained - self._trained_before + self._failures
         too_many = self._failures > self._budget.max_failure_share * tried
         if too_many and self._failures >= MIN_FAILURES:

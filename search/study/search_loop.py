@@ -6,8 +6,7 @@ Whatever runs the trainings (Ray Tune, or a simulator) calls `next`, `on_epoch`,
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 from optuna.trial import TrialState
@@ -26,8 +25,14 @@ from search.study_file.schema import StudyFile
 from search.training.checkpoints import Checkpoints
 from search.workers.protocol import Proposal, Retry, Wait
 
-if TYPE_CHECKING:
-    from search.early_stopping.front_chance import FrontChance
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    """A training that runs, and what is known of it so far."""
+
+    proposal: Proposal
+    curve: list[float]
+    seconds: float
 
 
 class SearchLoop:
@@ -47,26 +52,31 @@ class SearchLoop:
         self._space = space
         self._writer = writer
         self._observe = observe
-        self._after_each_event: Callable[[], None] = lambda: None
+        self.after_each_event: Callable[[], None] = lambda: None
         self._next_enqueued = next_enqueued
         self._checkpoints = checkpoints
-        self._running: dict[int, Proposal] = {}
-        self._curves: dict[int, list[float]] = {}
-        self._seconds: dict[int, float] = {}
+        self._running: dict[int, _Running] = {}  # by the number of the trial
         self._first_trials: dict[str, int] = {}  # fingerprint -> the number it has in the rungs
         self._results: list[tuple[float, ...]] = []  # accuracy and costs of what is finished
         self._hypervolume = math.nan  # of those
-        self._stop_requested = False
+        self.stop_requested = False  # the running trainings are to be given up
         self.end_reason = ""
 
         writer.close_interrupted()
         self._bounds = writer.hypervolume_bounds()
-        self._rungs = self._create_rungs()
-        self._front_chance = self._create_front_chance()
+        early = file.early_stopping
+        self._rungs: Rungs | None = None
+        if early.kind == "moasha":
+            self._rungs = Rungs(file.rung_epochs, early.reduction_factor)
+        self._front_chance = None
+        if early.kind == "front_chance":
+            # scikit-learn takes a second to load.
+            from search.early_stopping.front_chance import FrontChance
+
+            self._front_chance = FrontChance(space, file.costs, file.proxy.epochs)
         self._budget = BudgetUse(file.budget, writer.frozen_trials())
         self._replay()
         self._measure()
-        self._budget.start()
         writer.enqueue_retries()
         if checkpoints is not None:
             checkpoints.keep_only(writer.unfinished())
@@ -101,44 +111,42 @@ class SearchLoop:
 
     def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
         """Takes the result of one epoch; whether the training goes on."""
-        proposal = self._running[number]
+        training = self._running[number]
+        network, curve = training.proposal.architecture, training.curve
         accuracy = round(accuracy, 6)  # as it is stored: a resumed study decides from the same
-        del self._curves[number][epoch - 1 :]  # of a checkpoint that the worker could not use
-        self._curves[number].append(accuracy)
-        self._seconds[number] += seconds
+        curve[epoch - 1 :] = [accuracy]  # in place of a checkpoint that the worker could not use
+        training.seconds += seconds
         if epoch >= self._file.proxy.epochs:
             return False
-        goes_on = self._decide(number, proposal.architecture, epoch, accuracy)
+        goes_on = self._decide(number, network, epoch, accuracy)
         if self._front_chance is not None and epoch in self._file.rung_epochs:
-            goes_on = self._front_chance.goes_on(
-                self._writer.frozen_trials(),
-                proposal.architecture,
-                self._curves[number],
-                self._budget.to_come() - 1,
-            )
+            trials, to_come = self._writer.frozen_trials(), self._budget.to_come() - 1
+            goes_on = self._front_chance.goes_on(trials, network, curve, to_come)
         self._changed()
         # What people asked for is trained to the end: it is what the others are compared with.
-        return goes_on or proposal.origin is not None
+        return goes_on or training.proposal.origin is not None
 
     def on_checkpoint(self, number: int, state: bytes) -> None:
         """Keeps the state of a training, for the trial that repeats it if this one is cut short."""
         if self._checkpoints is not None:
-            self._checkpoints.save(self._running[number].fingerprint, state)
+            self._checkpoints.save(self._running[number].proposal.fingerprint, state)
 
     def on_end(self, number: int) -> None:
         """The training of a trial is over, after its last epoch or where `on_epoch` stopped it."""
         proposal, curve, seconds = self._pop(number)
-        if len(curve) < self._file.proxy.epochs:
-            self._writer.tell_stopped(proposal, curve, seconds)
-            self._drop_checkpoint(proposal)
-            self._budget.stopped += 1
-            self._changed(f"trial {number} stopped after {len(curve)} epochs at {curve[-1]:.4f}")
-            return
-        self._writer.tell_finished(proposal, curve, seconds)
+        network, accuracy = proposal.architecture, curve[-1]
+        is_finished = len(curve) >= self._file.proxy.epochs
+        tell = self._writer.tell_finished if is_finished else self._writer.tell_stopped
+        tell(proposal, curve, seconds)
         self._drop_checkpoint(proposal)
-        self._add_result(proposal.architecture, curve[-1], proposal.origin)
-        self._measure()
-        self._changed(f"trial {number} finished at {curve[-1]:.4f}: {proposal.architecture}")
+        if is_finished:
+            self._budget.finished += 1
+            self._add_result(network, accuracy, proposal.origin)
+            self._measure()
+            self._changed(f"trial {number} finished at {accuracy:.4f}: {network}")
+        else:
+            self._budget.stopped += 1
+            self._changed(f"trial {number} stopped after {len(curve)} epochs at {accuracy:.4f}")
 
     def on_failure(self, number: int, reason: str, retry: Retry = Retry.NO) -> None:
         """The training failed.
@@ -159,27 +167,17 @@ class SearchLoop:
             self._take_reference(proposal.origin, None)
             self._measure()
             self._drop_checkpoint(proposal)
-        self._budget.count_failure()
         self._changed(f"trial {number} {'waits' if retry is Retry.ALONE else 'failed'}: {reason}")
         try:
-            self._budget.check_failures(reason)
+            self._budget.count_failure(reason)
         except RunError:
-            self._stop_requested = True
+            self.stop_requested = True
             raise
-
-    def after_each_event(self, call: Callable[[], None]) -> None:
-        """Has this called whenever the study has changed."""
-        self._after_each_event = call
 
     def request_stop(self) -> None:
         """Nothing more is started."""
-        self._stop_requested = True
+        self.stop_requested = True
         self.end_reason = "stopped on request"
-
-    @property
-    def stop_requested(self) -> bool:
-        """Whether the running trainings are to be given up."""
-        return self._stop_requested
 
     def close(self) -> None:
         """Tells what is still running as stopped, to be repeated by the next driver."""
@@ -193,7 +191,7 @@ class SearchLoop:
         """The study now."""
         budget = self._budget
         return Progress(
-            budget=budget.trials,
+            budget=self._file.budget.trials,
             finished=budget.finished,
             stopped=budget.stopped,
             failed=budget.failed,
@@ -209,7 +207,7 @@ class SearchLoop:
         """The next proposal. What has to be alone comes last: then nothing waits for its sake."""
         crowded = len(self._writer.due_retries(Retry.ALONE))
         proposal = None
-        if self._budget.trained + len(self._running) + crowded < self._budget.trials:
+        if self._budget.trained + len(self._running) + crowded < self._file.budget.trials:
             proposal = self._writer.ask()
         if proposal is None and crowded:
             self._writer.enqueue_retries(Retry.ALONE)
@@ -218,15 +216,13 @@ class SearchLoop:
 
     def _take(self, proposal: Proposal) -> Proposal:
         """Takes a proposal among what runs, with the epochs of its checkpoint if it has one."""
-        number = proposal.number
-        self._running[number], self._curves[number], self._seconds[number] = proposal, [], 0.0
-        checkpoint = self._checkpoints and self._checkpoints.load(proposal.fingerprint)
-        if checkpoint:
-            proposal = replace(proposal, checkpoint=checkpoint.state)
-            self._running[number], self._seconds[number] = proposal, checkpoint.seconds
-            for epoch, accuracy in enumerate(checkpoint.curve, start=1):
-                self._curves[number].append(round(accuracy, 6))
-                self._decide(number, proposal.architecture, epoch, self._curves[number][-1])
+        curve, seconds = [], 0.0
+        if checkpoint := self._checkpoints and self._checkpoints.load(proposal.fingerprint):
+            proposal, seconds = replace(proposal, checkpoint=checkpoint.state), checkpoint.seconds
+            curve = [round(accuracy, 6) for accuracy in checkpoint.curve]
+            for epoch, accuracy in enumerate(curve, start=1):
+                self._decide(proposal.number, proposal.architecture, epoch, accuracy)
+        self._running[proposal.number] = _Running(proposal=proposal, curve=curve, seconds=seconds)
         return proposal
 
     def _drop_checkpoint(self, proposal: Proposal) -> None:
@@ -242,7 +238,6 @@ class SearchLoop:
 
     def _add_result(self, architecture: Architecture, accuracy: float, origin: str | None) -> None:
         """A training reached its last epoch."""
-        self._budget.finished += 1
         self._results.append((accuracy, *self._costs(architecture)))
         self._take_reference(origin, accuracy)
 
@@ -252,23 +247,9 @@ class SearchLoop:
         self._hypervolume = normalised_hypervolume(rows[:, 0], rows[:, 1:], self._bounds)
 
     def _reason_to_start_nothing(self) -> str | None:
-        if self._stop_requested:
+        if self.stop_requested:
             return "stopped on request"
         return self._budget.reason_to_stop(len(self._running))
-
-    def _create_rungs(self) -> Rungs | None:
-        early = self._file.early_stopping
-        if early.kind != "moasha":
-            return None
-        return Rungs(self._file.rung_epochs, early.reduction_factor)
-
-    def _create_front_chance(self) -> "FrontChance | None":
-        if self._file.early_stopping.kind != "front_chance":
-            return None
-        # scikit-learn takes a second to load.
-        from search.early_stopping.front_chance import FrontChance
-
-        return FrontChance(self._space, self._file.costs, self._file.proxy.epochs)
 
     def _decide(self, number: int, architecture: Architecture, epoch: int, accuracy: float) -> bool:
         if self._rungs is None:
@@ -279,12 +260,10 @@ class SearchLoop:
         return self._rungs.on_result(first, epoch, losses)
 
     def _replay(self) -> None:
-        """Rebuilds rungs and counts from the stored rows."""
-        trials = self._writer.frozen_trials()
-        for trial in trials:
+        """Rebuilds rungs and results from the stored rows."""
+        for trial in self._writer.frozen_trials():
             origin = trial.user_attrs.get("origin")
             if failed_for_good(trial):
-                self._budget.failed += 1
                 self._take_reference(origin, None)
             elif trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
                 continue  # an interrupted training comes again, and then reaches the rungs
@@ -294,8 +273,6 @@ class SearchLoop:
                 self._decide(trial.number, self._space.decode(trial.params), epoch, accuracy)
             if trial.state == TrialState.COMPLETE:
                 self._add_result(self._space.decode(trial.params), curve[-1], origin)
-            elif trial.state == TrialState.PRUNED:
-                self._budget.stopped += 1
 
     def _costs(self, architecture: Architecture) -> tuple[int, ...]:
         """What it costs by the study's objectives, in their order."""
@@ -303,8 +280,9 @@ class SearchLoop:
         return tuple(getattr(counts, metric) for metric in self._file.costs)
 
     def _pop(self, number: int) -> tuple[Proposal, list[float], float]:
-        return self._running.pop(number), self._curves.pop(number), self._seconds.pop(number)
+        training = self._running.pop(number)
+        return training.proposal, training.curve, training.seconds
 
     def _changed(self, message: str = "") -> None:
         self._observe(self.progress(message))
-        self._after_each_event()
+        self.after_each_event()

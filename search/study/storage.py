@@ -9,15 +9,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import create_engine, event, make_url
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    NoSuchModuleError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy import URL, create_engine, event, exc, make_url
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from hgcnet.errors import MissingPackageError, RunError
@@ -100,7 +92,7 @@ def _patient(name: str) -> Callable[..., Any]:
                 if repeated:  # the first try reached the server, but its answer did not reach us
                     return True
                 raise
-            except (StorageInternalError, SQLAlchemyError) as error:
+            except (StorageInternalError, exc.SQLAlchemyError) as error:
                 if _is_permanent(error) or time.monotonic() + pause > deadline:
                     raise RunError(f"{self.name} failed: {_reason(error)}") from error
             self.remove_session()  # its transaction is broken
@@ -113,7 +105,7 @@ def _patient(name: str) -> Callable[..., Any]:
 def _is_permanent(error: Exception) -> bool:
     """Whether the server answered, and would answer the same again."""
     cause = error.__cause__ or error
-    return isinstance(cause, DBAPIError) and not isinstance(cause, OperationalError)
+    return isinstance(cause, exc.DBAPIError) and not isinstance(cause, exc.OperationalError)
 
 
 # What Optuna's cache calls: the operations of every storage, and some of this one's own. (Of a trial
@@ -133,7 +125,7 @@ for _operation in _OPERATIONS:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:  # its text has the URL in it
+    except exc.ArgumentError:  # its text has the URL in it
         parsed = None
     if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
         raise RunError(
@@ -158,7 +150,7 @@ def _open(kind: type[RDBStorage], url: URL, **options: Any) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         storage = kind(url.render_as_string(hide_password=False), engine_kwargs=options)
-    except (ImportError, NoSuchModuleError) as error:
+    except (ImportError, exc.NoSuchModuleError) as error:
         raise MissingPackageError("PostgreSQL", "psycopg", "postgresql") from error
     except Exception as error:  # drivers raise errors of their own
         raise RunError(f"{_name(url)} cannot be opened: {_reason(error)}") from error
@@ -179,8 +171,8 @@ def _name(url: URL) -> str:
 
 def _reason(error: BaseException) -> str:
     """What a driver said, in one line. Drivers name host and user, and never the password."""
-    while not isinstance(error, DBAPIError) and error.__cause__ is not None:
+    while not isinstance(error, exc.DBAPIError) and error.__cause__ is not None:
         error = error.__cause__
-    said = error.orig if isinstance(error, DBAPIError) else error
+    said = error.orig if isinstance(error, exc.DBAPIError) else error
     lines = str(said).strip().splitlines()
     return lines[0] if lines else type(said).__name__

@@ -18,7 +18,7 @@ from search.samplers.create import create_sampler
 from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
 from search.study.attributes import INTERRUPTED, RETRY, UNPLANNED, may_retry
 from search.study.postgres_lock import own_name
-from search.study_file.changes import check_same_study
+from search.study_file.differences import check_same_study
 from search.study_file.schema import StudyFile, direction_of
 from search.training.seeds import sampler_seed, training_seed
 from search.workers.protocol import Proposal, Retry
@@ -79,7 +79,7 @@ class StudyWriter:
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         for trial in running:
             attributes = {"failure": INTERRUPTED}
-            if not self._space.is_complete(self._space.planned_params(trial)):
+            if self._space.planned_architecture(trial) is None:
                 attributes = {"failure": UNPLANNED}
             elif may_retry(trial, trials):
                 attributes[RETRY] = Retry.SOON.value
@@ -148,11 +148,9 @@ class StudyWriter:
 
     def tell_finished(self, proposal: Proposal, curve: Sequence[float], seconds: float) -> None:
         """The training reached its last epoch."""
-        cost = self._record(proposal, curve, seconds)
-        values = cost | {"val_accuracy": curve[-1]}
-        self._study.tell(
-            self._asked.pop(proposal.number), [values[metric] for metric in self._file.metrics]
-        )
+        found = self._record(proposal, curve, seconds) | {"val_accuracy": curve[-1]}
+        values = [found[metric] for metric in self._file.metrics]
+        self._study.tell(self._asked.pop(proposal.number), values)
 
     def tell_stopped(self, proposal: Proposal, curve: Sequence[float], seconds: float) -> None:
         """The scheduler stopped the training: it has no values and never enters the front."""
@@ -184,21 +182,22 @@ class StudyWriter:
     ) -> dict[str, float]:
         """Writes what was measured, before the tell; returns the counts that are objectives."""
         cost = count(proposal.architecture, self._space.space.task)
-        trial = self._asked[proposal.number]
-        trial.set_user_attr("architecture", str(proposal.architecture))
-        trial.set_user_attr("fingerprint", proposal.fingerprint)
-        trial.set_user_attr("flops", cost.flops)
-        trial.set_user_attr("num_params", cost.num_params)
-        trial.set_user_attr("num_params_total", cost.num_params_total)
-        trial.set_user_attr("curve", list(curve))
-        trial.set_user_attr("seconds", round(seconds, 3))
+        attributes = {
+            "architecture": str(proposal.architecture),
+            "fingerprint": proposal.fingerprint,
+            "flops": cost.flops,
+            "num_params": cost.num_params,
+            "num_params_total": cost.num_params_total,
+            "curve": list(curve),
+            "seconds": round(seconds, 3),
+        }
+        for key, value in attributes.items():
+            self._asked[proposal.number].set_user_attr(key, value)
         return {"flops": cost.flops, "num_params": cost.num_params}
 
     def _fingerprints(self, trials: Sequence[FrozenTrial]) -> Iterator[str]:
-        for trial in trials:
-            params = self._space.planned_params(trial)
-            if self._space.is_complete(params):
-                yield self._space.decode(params).fingerprint
+        planned = map(self._space.planned_architecture, trials)
+        return (network.fingerprint for network in planned if network is not None)
 
 
 def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna.Study:

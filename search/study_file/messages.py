@@ -34,58 +34,47 @@ def take_out_unusable(value: Any, unusable: dict[str, str], path: str = "") -> A
     return None
 
 
-def error_lines(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -> list[str]:
-    """One of pydantic's errors as lines `key.path: what is wrong`.
+def error_line(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -> str:
+    """One of pydantic's errors as a line `key.path: what is wrong`.
 
-    `known_keys` gives the keys of a table by its name, "" for the whole file. A check of ours can
-    report several errors of one table at once (`PydanticCustomError` of the type "errors").
+    `known_keys` gives the keys of a table by its name, "" for the whole file.
     """
-    path, places = "", details["loc"]
+    path, places, kind = "", details["loc"], details["type"]
     if places[:1] == ("objectives",):
         places = places[:2] + places[3:]  # without the tag: a name or a table
     for part in places:
         path += f"[{part}]" if isinstance(part, int) else f".{shown_key(part)}"
-    path = path.lstrip(".")
-    if details["type"] == "errors":
-        return [f"{path}.{error}" for error in details["ctx"]["errors"]]
-    return [f"{path}: {_reason(details, known_keys)}"]
+    if kind == "tuple_type" and places == ("objectives",):
+        kind = "objectives_type"
+    known = ", ".join(known_keys(str(places[0]) if len(places) > 1 else ""))
+    said = details["msg"].removeprefix("Input should be ")
+    values = details.get("ctx", {}) | {
+        "given": shown(details["input"]),
+        "known": known,
+        "said": said,
+    }
+    return f"{path.lstrip('.')}: {_REASONS.get(kind, '{given} is not {said}').format(**values)}"
 
 
-def _reason(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -> str:
-    given, context = shown(details["input"]), details.get("ctx", {})
-    match details["type"]:
-        case "missing":
-            return "is missing"
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            table = str(details["loc"][0]) if len(details["loc"]) > 1 else ""
-            return f"unknown key; known are {', '.join(known_keys(table))}"
-        case "literal_error":
-            return f"{given} is not one of {context['expected']}"
-        case "string_pattern_mismatch":
-            return f"{given} is not 1 to 100 letters, digits, - and _"
-        case "greater_than":
-            return f"{given} is not above {context['gt']:.10g}"
-        case "greater_than_equal":
-            return f"{given} is below {context['ge']:.10g}"
-        case "less_than_equal":
-            return f"{given} is above {context['le']:.10g}"
-        case "too_long":
-            return f"{context['actual_length']} values are more than {context['max_length']}"
-        case "dataclass_type" | "dataclass_exact_type":
-            return f"{given} is not a table"
-        case "tuple_type" if details["loc"] == ("objectives",):
-            return f"{given} is not a list of metrics"
-        case "union_tag_not_found":
-            return f"{given} is neither the name of a metric nor a table"
-        case "tuple_type":
-            return f"{given} is not a list"
-        case "string_type":
-            return f"{given} is not a text in quotes"
-        case "int_type" | "int_from_float":
-            return f"{given} is not an integer"
-        case "float_type":
-            return f"{given} is not a number"
-        case "bool_type":
-            return f"{given} is not true or false"
-        case _:
-            return f"{given} is not {details['msg'].removeprefix('Input should be ')}"
+_REASONS = {
+    "missing": "is missing",
+    "extra_forbidden": "unknown key; known are {known}",
+    "unexpected_keyword_argument": "unknown key; known are {known}",
+    "literal_error": "{given} is not one of {expected}",
+    "string_pattern_mismatch": "{given} is not 1 to 100 letters, digits, - and _",
+    "greater_than": "{given} is not above {gt:.10g}",
+    "greater_than_equal": "{given} is below {ge:.10g}",
+    "less_than_equal": "{given} is above {le:.10g}",
+    "too_long": "{actual_length} values are more than {max_length}",
+    "unfit": "{given} {said}",  # of our own checks
+    "dataclass_type": "{given} is not a table",
+    "dataclass_exact_type": "{given} is not a table",
+    "objectives_type": "{given} is not a list of metrics",
+    "union_tag_not_found": "{given} is neither the name of a metric nor a table",
+    "tuple_type": "{given} is not a list",
+    "string_type": "{given} is not a text in quotes",
+    "int_type": "{given} is not an integer",
+    "int_from_float": "{given} is not an integer",
+    "float_type": "{given} is not a number",
+    "bool_type": "{given} is not true or false",
+}

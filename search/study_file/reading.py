@@ -6,23 +6,13 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from pydantic import (
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import TypeAdapter, ValidationError
 
 from hgcnet.architecture import parse_toml, read_bytes
 from hgcnet.errors import StudyFileError, join_errors, one_line, shown
-from search.study_file.messages import error_lines, take_out_unusable
-from search.study_file.schema import (
-    METRICS,
-    Objective,
-    StudyFile,
-    Tables,
-    direction_of,
-)
+from search.study_file.messages import error_line, take_out_unusable
+from search.study_file.schema import METRICS, Objective, StudyFile, Tables, direction_of
 from space.declaration import read_parameters, to_table
-from space.search_space import Limits
 
 _ADAPTER = TypeAdapter(Tables)
 
@@ -55,7 +45,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     unusable: dict[str, str] = {}
     document = take_out_unusable(document, unusable)
     errors: list[str] = []
-    document = _with_todays_names(_without_directions(document, errors))
+    document = _in_todays_form(document, errors)
     rest = {key: value for key, value in document.items() if key != "space"}
     tables = _read_tables(rest, errors)
     parameters = None
@@ -66,7 +56,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
         errors += [f"space.{error}" for error in in_space]
     else:
         errors.append(
-            "space: is missing" if space is None else f"space: {shown(space)} is not a table"
+            f"space: {'is missing' if space is None else f'{shown(space)} is not a table'}"
         )
     if tables is not None:
         errors += _check_together(tables)
@@ -76,10 +66,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     if tables is None or parameters is None or errors:
         raise StudyFileError(join_errors(source, errors))
     values = {field.name: getattr(tables, field.name) for field in fields(tables)}
-    objectives = _objectives_of(tables)
-    values["objectives"] = objectives
-    values["limits"] = Limits(flops=tables.limits.flops, num_params=tables.limits.num_params)
-    shortest = [o.metric if o.reference is None else asdict(o) for o in objectives]
+    shortest = [o.metric if o.reference is None else asdict(o) for o in tables.objectives]
     by_key = asdict(tables) | {"objectives": shortest, "space": to_table(parameters)}
     return StudyFile(**values, parameters=parameters, document=_drop_none(by_key), source=source)
 
@@ -89,7 +76,7 @@ def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | Non
         # By way of JSON: pydantic's strict mode takes a list for a tuple only there.
         return _ADAPTER.validate_json(json.dumps(document), strict=True, extra="forbid")
     except ValidationError as error:
-        errors += [line for details in error.errors() for line in error_lines(details, _known_keys)]
+        errors += [error_line(details, _known_keys) for details in error.errors()]
     return None
 
 
@@ -103,14 +90,13 @@ def _known_keys(table: str) -> list[str]:
 def _check_together(tables: Tables) -> list[str]:
     """Errors that no key shows alone."""
     errors = []
-    objectives = _objectives_of(tables)
-    metrics = [objective.metric for objective in objectives]
+    metrics = [objective.metric for objective in tables.objectives]
     if metrics.count("val_accuracy") != 1 or len(metrics) < 2:
         errors.append(
             f"objectives: {', '.join(metrics) or 'none'} given; val_accuracy and one or more of "
             "flops, num_params are needed"
         )
-    for index, objective in enumerate(objectives):
+    for index, objective in enumerate(tables.objectives):
         if objective.metric in metrics[:index]:
             errors.append(f"objectives[{index}]: {objective.metric!r} is there twice")
         if objective.reference is not None and objective.metric != "val_accuracy":
@@ -138,35 +124,24 @@ def _drop_none(value: Any) -> Any:
     return [_drop_none(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _with_todays_names(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The document with the names of today for those that earlier study files give."""
-    early = document.get("early_stopping")
+def _in_todays_form(document: Mapping[str, Any], errors: list[str]) -> dict[str, Any]:
+    """The document as it is written today: earlier ones give each objective its `direction`, and have
+    another name for the early stopping "front_chance"."""
+    found = dict(document)
+    early, objectives = found.get("early_stopping"), found.get("objectives")
     if isinstance(early, dict) and early.get("kind") == "belief":
-        return {**document, "early_stopping": {**early, "kind": "front_chance"}}
-    return document
-
-
-def _without_directions(document: Mapping[str, Any], errors: list[str]) -> Mapping[str, Any]:
-    """The document without `direction` in its objectives, which earlier study files give."""
-    given = document.get("objectives")
-    if not isinstance(given, list):
-        return document
-    objectives = []
-    for index, entry in enumerate(given):
-        if isinstance(entry, dict) and "direction" in entry:
-            metric, direction = entry.get("metric"), entry["direction"]
-            if metric in METRICS and direction != (right := direction_of(metric)):
+        found["early_stopping"] = {**early, "kind": "front_chance"}
+    if isinstance(objectives, list):
+        found["objectives"] = [
+            entry.copy() if isinstance(entry, dict) else entry for entry in objectives
+        ]
+        for index, entry in enumerate(found["objectives"]):
+            if not isinstance(entry, dict) or (given := entry.pop("direction", None)) is None:
+                continue
+            metric = entry.get("metric")
+            if metric in METRICS and given != (right := direction_of(metric)):
                 errors.append(
-                    f"objectives[{index}].direction: {shown(direction)} is wrong for {metric}, "
+                    f"objectives[{index}].direction: {shown(given)} is wrong for {metric}, "
                     f"which needs {right!r}; the key can be left out"
                 )
-            entry = {key: value for key, value in entry.items() if key != "direction"}
-        objectives.append(entry)
-    return {**document, "objectives": objectives}
-
-
-def _objectives_of(tables: Tables) -> tuple[Objective, ...]:
-    return tuple(
-        entry if isinstance(entry, Objective) else Objective(metric=entry)
-        for entry in tables.objectives
-    )
+    return found

@@ -1,19 +1,14 @@
 """A study file: TOML -> frozen values, with all errors at once, each named by its key."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from typing import Annotated, Any, Literal, LiteralString, get_args, get_type_hints
 
 from annotated_types import Ge, Gt, Le, MaxLen
-from pydantic import (
-    AfterValidator,
-    Discriminator,
-    StringConstraints,
-    Tag,
-)
+from pydantic import AfterValidator, Discriminator, GetPydanticSchema, StringConstraints, Tag
 from pydantic_core import PydanticCustomError
 
-from hgcnet.errors import StudyFileError, shown
+from hgcnet.errors import StudyFileError
 from search.data.data_config import DataConfig
 from search.training.proxy_config import ProxyConfig
 from space.parameters import Parameters
@@ -27,10 +22,42 @@ SAMPLERS: tuple[str, ...] = get_args(Sampler)
 Metric = Literal["val_accuracy", "flops", "num_params"]
 METRICS: tuple[str, ...] = get_args(Metric)
 
-Table = TypeVar("Table")
+
+def _check_resolution(resolution: int) -> int:
+    if MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        return resolution
+    raise PydanticCustomError("unfit", f"is not between {MIN_RESOLUTION} and {MAX_RESOLUTION}")
+
+
+def _path_check(words: LiteralString) -> AfterValidator:
+    """Whether a file can have this name: it is not empty, printable, and not too long."""
+
+    def check(text: str) -> str:
+        parts = text.encode().split(b"/")
+        if text.isprintable() and 0 < len(text) <= 1000 and max(map(len, parts)) <= 255:
+            return text
+        raise PydanticCustomError("unfit", words)
+
+    return AfterValidator(check)
+
+
+def _as(schema: Any) -> GetPydanticSchema:
+    """Has a value checked by another type, which makes one of the annotated type of it."""
+    return GetPydanticSchema(lambda _, handler: handler(schema))
+
+
+def _stricter(kind: type[Any], **types: Any) -> GetPydanticSchema:
+    """Has fields of a dataclass whose room knows no pydantic checked by other types."""
+    types = get_type_hints(kind) | types
+    columns = [(f.name, types[f.name], field(default=f.default)) for f in fields(kind)]
+    table = make_dataclass(kind.__name__, columns, kw_only=True)
+    return _as(Annotated[table, AfterValidator(lambda values: kind(**vars(values)))])
+
+
 Positive = Annotated[int, Gt(0)]
 PositiveReal = Annotated[float, Gt(0)]
 Duration = Annotated[float, Gt(0), Le(1e6)]  # hours or minutes
+Resolution = Annotated[int, AfterValidator(_check_resolution)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +89,9 @@ def _objective_kind(value: Any) -> str | None:
     return "name" if isinstance(value, str) else "table" if isinstance(value, dict) else None
 
 
-_ObjectiveEntry = Annotated[
-    Annotated[Metric, Tag("name")] | Annotated[Objective, Tag("table")],
+_OBJECTIVE = Annotated[
+    Annotated[Metric, AfterValidator(lambda metric: Objective(metric=metric)), Tag("name")]
+    | Annotated[Objective, Tag("table")],
     Discriminator(_objective_kind),
 ]
 
@@ -74,7 +102,10 @@ class SamplerConfig:
 
     kind: Sampler = "known_cost"
     # Presets or architecture files.
-    start_with: Annotated[tuple[str, ...], MaxLen(MAX_START_WITH)] = ()
+    start_with: Annotated[
+        tuple[Annotated[str, _path_check("is neither a preset's name nor a path")], ...],
+        MaxLen(MAX_START_WITH),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,93 +127,46 @@ class Workers:
     checkpoint_minutes: Duration = 2.0  # between two states that outlive a worker
 
 
-def _check_data(data: DataConfig) -> DataConfig:
-    errors = _check_resolution(data.resolution)
-    if not _is_path(data.root):
-        errors.append(f"root: {shown(data.root)} is not a path")
-    return _without(errors, data)
-
-
-def _check_sampler(sampler: SamplerConfig) -> SamplerConfig:
-    errors = [
-        f"start_with[{index}]: {shown(name)} is neither a preset's name nor a path"
-        for index, name in enumerate(sampler.start_with)
-        if not _is_path(name)
-    ]
-    return _without(errors, sampler)
-
-
-def _is_path(text: str) -> bool:
-    """Whether a file can have this name: it is not empty, printable, and not too long."""
-    parts = text.encode().split(b"/")
-    return text.isprintable() and 0 < len(text) <= 1000 and max(map(len, parts)) <= 255
-
-
-def _check_proxy(proxy: ProxyConfig) -> ProxyConfig:
-    errors = []
-    positive = asdict(proxy).keys() - {"weight_decay", "resolution"}
-    for key, value in asdict(proxy).items():
-        if key in positive and not isinstance(value, str | None) and value <= 0:
-            errors.append(f"{key}: {value!r} is not above 0")
-    if proxy.epochs > MAX_EPOCHS:
-        errors.append(f"epochs: {proxy.epochs} is above {MAX_EPOCHS}")
-    if proxy.weight_decay < 0:
-        errors.append(f"weight_decay: {proxy.weight_decay!r} is below 0")
-    if proxy.resolution is not None:
-        errors += _check_resolution(proxy.resolution)
-    return _without(errors, proxy)
-
-
-def _check_resolution(resolution: int) -> list[str]:
-    if MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
-        return []
-    return [f"resolution: {resolution} is not between {MIN_RESOLUTION} and {MAX_RESOLUTION}"]
-
-
-def _without(errors: list[str], table: Table) -> Table:
-    """The table, if it has no errors; else pydantic carries them to `error_lines`."""
-    if errors:
-        raise PydanticCustomError("errors", "errors", {"errors": errors})
-    return table
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitsTable:
-    flops: PositiveReal | None = None
-    num_params: PositiveReal | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """All of a study file but its space and limits."""
+    """All of a study file but its space."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     budget: Budget
-    data: Annotated[DataConfig, AfterValidator(_check_data)]
-    objectives: Annotated[tuple[_ObjectiveEntry, ...], MaxLen(10)]
-    limits: LimitsTable = LimitsTable()
-    sampler: Annotated[SamplerConfig, AfterValidator(_check_sampler)] = SamplerConfig()
+    data: Annotated[
+        DataConfig,
+        _stricter(
+            DataConfig, root=Annotated[str, _path_check("is not a path")], resolution=Resolution
+        ),
+    ]
+    objectives: Annotated[tuple[Annotated[Objective, _as(_OBJECTIVE)], ...], MaxLen(10)]
+    limits: Annotated[
+        Limits, _stricter(Limits, flops=PositiveReal | None, num_params=PositiveReal | None)
+    ] = field(default_factory=Limits)
+    sampler: SamplerConfig = SamplerConfig()
     early_stopping: EarlyStopping = EarlyStopping()
-    proxy: Annotated[ProxyConfig, AfterValidator(_check_proxy)]
+    proxy: Annotated[
+        ProxyConfig,
+        _stricter(
+            ProxyConfig,
+            epochs=Annotated[Positive, Le(MAX_EPOCHS)],
+            batch_size=Positive,
+            resolution=Resolution | None,
+            train_images=Positive | None,
+            val_images=Positive | None,
+            learning_rate=PositiveReal,
+            weight_decay=Annotated[float, Ge(0)],
+        ),
+    ]
     workers: Workers = Workers()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyFile:
+class StudyFile(Tables):
     """A checked study file. `document` is what a resumed study must not change."""
 
-    name: str
-    seed: int
-    budget: Budget
-    data: DataConfig
     parameters: Parameters
-    limits: Limits
-    objectives: tuple[Objective, ...]
-    sampler: SamplerConfig
-    early_stopping: EarlyStopping
-    proxy: ProxyConfig
-    workers: Workers
     document: Mapping[str, Any]  # every key with its value, defaults filled in
     source: str  # where it was read from, for messages
 

@@ -1,4 +1,4 @@
-"""TrainingFolder served in this process, one after another: what workers do, without Ray."""
+"""A loop served in this process, one training after another: what workers do, without Ray."""
 
 from functools import partial
 
@@ -21,37 +21,28 @@ def train_here(
     keep_states: bool = False,
 ) -> None:
     """Runs a loop to its end, or until Ctrl-C; as `search.workers.ray_tune.run_trials` does on many workers."""
+    device, minutes = torch.device("cuda" if workers.gpus else "cpu"), workers.checkpoint_minutes
     threads = torch.get_num_threads()
     torch.set_num_threads(workers.cpus)
     try:
         while isinstance(proposal := loop.next(), Proposal):
+            number, network, seed = proposal.number, proposal.architecture, proposal.seed
+            create = partial(ProxyTraining, network, splits, proxy, seed=seed, device=device)
+            state = proposal.checkpoint
             try:
-                _train(loop, proposal, splits, proxy, workers, keep_states)
+                for step in TrainingSteps(create, state, minutes=minutes, keep_last=keep_states):
+                    result = step.result
+                    goes_on = loop.on_epoch(
+                        number, result.epoch, result.val_accuracy, result.seconds
+                    )
+                    if step.state is not None:
+                        loop.on_checkpoint(number, step.state)
+                    if not goes_on:
+                        break
             except Diverged as error:
-                loop.on_failure(proposal.number, f"Diverged: {error}")
+                loop.on_failure(number, f"Diverged: {error}")
             else:
-                loop.on_end(proposal.number)
+                loop.on_end(number)
     finally:
         loop.close()
         torch.set_num_threads(threads)
-
-
-def _train(
-    loop: TrainingSource,
-    proposal: Proposal,
-    splits: Splits,
-    proxy: ProxyConfig,
-    workers: Workers,
-    keep_states: bool,
-) -> None:
-    device = torch.device("cuda" if workers.gpus else "cpu")
-    network, seed = proposal.architecture, proposal.seed
-    create = partial(ProxyTraining, network, splits, proxy, seed=seed, device=device)
-    minutes = workers.checkpoint_minutes
-    for step in TrainingSteps(create, proposal.checkpoint, minutes=minutes, keep_last=keep_states):
-        epoch = step.result
-        goes_on = loop.on_epoch(proposal.number, epoch.epoch, epoch.val_accuracy, epoch.seconds)
-        if step.state is not None:
-            loop.on_checkpoint(proposal.number, step.state)
-        if not goes_on:
-            break

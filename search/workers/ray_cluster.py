@@ -35,14 +35,11 @@ class Node:
 
     def slots(self, workers: Workers) -> int:
         """How many trials it runs at once."""
-        by_cpu = int(self.cpus // workers.cpus)
-        if not workers.gpus:
+        by_cpu, share = int(self.cpus // workers.cpus), workers.gpus
+        if not share:
             return by_cpu
         # A share never spans two GPUs, so each GPU holds a whole number of trials.
-        by_gpu = (
-            self.gpus * int(1 / workers.gpus) if workers.gpus < 1 else self.gpus // workers.gpus
-        )
-        return min(by_cpu, int(by_gpu))
+        return min(by_cpu, int(self.gpus * int(1 / share) if share < 1 else self.gpus // share))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,16 +134,13 @@ def check_resources(resources: Resources, workers: Workers, source: str) -> None
     gpus = max((node.gpus for node in resources.nodes), default=0.0)
     there = "there" if len(resources.nodes) == 1 else "on the largest node"
     if workers.cpus > cpus:
-        raise RunError(
-            f"{source}: workers.cpus: {workers.cpus} asked for each trial; {cpus:g} {there}"
-        )
-    if workers.gpus > gpus:
+        wrong = f".cpus: {workers.cpus} asked for each trial; {cpus:g} {there}"
+    elif workers.gpus > gpus:
         found = f"{gpus:g} {there}" if gpus else "no GPU is there"
-        raise RunError(
-            f"{source}: workers.gpus: {workers.gpus:g} asked for each trial; {found} "
-            "(gpus = 0 trains on the CPU)"
+        wrong = (
+            f".gpus: {workers.gpus:g} asked for each trial; {found} (gpus = 0 trains on the CPU)"
         )
-    raise RunError(
-        f"{source}: workers: no node has the {workers.cpus} CPUs and the {workers.gpus:g} GPUs "
-        "asked for each trial together"
-    )
+    else:
+        asked = f"{workers.cpus} CPUs and the {workers.gpus:g} GPUs asked for each trial together"
+        wrong = f": no node has the {asked}"
+    raise RunError(f"{source}: workers{wrong}")

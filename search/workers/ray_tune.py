@@ -113,7 +113,7 @@ def fit_trials(
             run_config=tune.RunConfig(
                 storage_path=folder,
                 verbose=0,
-                stop=_LoopStopper(adapter),
+                stop=adapter,
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
@@ -129,8 +129,15 @@ def fit_trials(
         raise adapter.error
 
 
-class _LoopSearcher(Searcher):
-    """Asks the loop, and tells it what ended. Tune pickles it: nothing of the loop goes along."""
+class _Stopped(BaseException):
+    """Leaves Tune at once. An Exception would make it wait for the epochs that run, up to 15 s."""
+
+
+class _LoopSearcher(Searcher, tune.Stopper):
+    """Asks the loop, tells it what ended, and ends the experiment once the loop is asked to stop.
+
+    Tune pickles it: nothing of the loop goes along.
+    """
 
     def __init__(
         self, loop: TrainingSource, trial_minutes: float | None, can_be_alone: bool
@@ -146,11 +153,6 @@ class _LoopSearcher(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
-
-    @property
-    def stop_requested(self) -> bool:
-        """Whether the running trainings are to be given up."""
-        return self._loop.stop_requested
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial's config, None to wait, or FINISHED."""
@@ -169,10 +171,18 @@ class _LoopSearcher(Searcher):
             "checkpoint": checkpoint,
         }
 
-    def take_state(self, trial_id: str, state: bytes) -> None:
-        """Passes a checkpoint on."""
-        with self.errors_kept():
-            self._loop.on_checkpoint(self._numbers[trial_id], state)
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No result ends a trial; the scheduler does. But only here is the result what Tune keeps."""
+        if (state := result.pop(STATE, None)) is not None:
+            with self.errors_kept():
+                self._loop.on_checkpoint(self._numbers[trial_id], state)
+        return False
+
+    def stop_all(self) -> bool:
+        """Polled by Tune at every turn."""
+        if self.error is None and self._loop.stop_requested:
+            raise _Stopped
+        return self.error is not None
 
     def take_result(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Passes one epoch on; whether the training goes on."""
@@ -237,9 +247,6 @@ class _LoopSearcher(Searcher):
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the storage is the only truth."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Never called: a study is continued from its storage."""
-
 
 class _LoopScheduler(FIFOScheduler):
     """Hands every result to the loop, and stops what it says."""
@@ -284,32 +291,6 @@ def _describe(error: Exception | None) -> str:
         # Ray's text begins with addresses and ids that mean nothing once the study is over.
         text = f"its worker died: {str(error).rpartition('Worker exit detail: ')[2]}"
     return " ".join(text.split())[:MAX_REASON]
-
-
-class _Stopped(BaseException):
-    """Leaves Tune at once. An Exception would make it wait for the epochs that run, up to 15 s."""
-
-
-class _LoopStopper(tune.Stopper):
-    """Ends the experiment once the loop is asked to stop."""
-
-    def __init__(self, adapter: _LoopSearcher) -> None:
-        self._adapter = adapter
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No result ends a trial; the scheduler does. But only here is the result what Tune keeps."""
-        if (state := result.pop(STATE, None)) is not None:
-            self._adapter.take_state(trial_id, state)
-        return False
-
-    def stop_all(self) -> bool:
-        """Polled by Tune at every turn."""
-        if self._adapter.error is None and self._adapter.stop_requested:
-            raise _Stopped
-        return self._adapter.error is not None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+from functools import partial
 from typing import Any
 
 import ray
@@ -100,13 +101,10 @@ class ProxyTrainable(tune.Trainable):
         """The training, anew or from its checkpoint."""
         state = None if self._checkpoint is None else ray.get(self._checkpoint)
         self._checkpoint = None
+        given = (self._architecture, self._splits, self._proxy)
+        create = partial(ProxyTraining, *given, seed=self._seed, device=self._device)
         minutes = self._workers.checkpoint_minutes
-        return TrainingSteps(self._create, state, minutes=minutes, keep_last=self._keep_states)
-
-    def _create(self) -> ProxyTraining:
-        return ProxyTraining(
-            self._architecture, self._splits, self._proxy, seed=self._seed, device=self._device
-        )
+        return TrainingSteps(create, state, minutes=minutes, keep_last=self._keep_states)
 
     def _drop_training(self) -> None:
         self._training = None

@@ -10,7 +10,7 @@ from optuna.storages import InMemoryStorage
 
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
-from search.estimation.features import Scaling, features_of
+from search.estimation.features import features_of
 from search.estimation.gaussian_process import AccuracyModel
 from search.optuna_space import OptunaSpace
 from search.pareto import CostRange, HypervolumeBounds, normalised_hypervolume
@@ -174,7 +174,7 @@ def learnt(number: int, noise: float = 0.0) -> tuple[AccuracyModel, np.ndarray, 
     points = SPACE.draw_points(rng, number + 200)
     accuracy = np.array([accuracy_of(SPACE.architecture_at(point)) for point in points])
     features = features_of(SPACE, points)
-    model = AccuracyModel(Scaling.of(features), rng)
+    model = AccuracyModel(features, rng)
     seen = accuracy[:number] + rng.normal(0, noise, number)
     model.learn(features[:number], seen, features[:0])
     return model, features[number:], accuracy[number:]
@@ -211,7 +211,7 @@ def test_smoothing_takes_noise_away_also_before_anything_was_learnt(has_learnt: 
     points = SPACE.draw_points(rng, 80)
     accuracy = np.array([accuracy_of(SPACE.architecture_at(point)) for point in points])
     features, seen = features_of(SPACE, points), accuracy + rng.normal(0, 0.03, 80)
-    model = AccuracyModel(Scaling.of(features), rng)
+    model = AccuracyModel(features, rng)
     if has_learnt:
         model.learn(features, seen, features[:0])
     smooth = model.smooth(features, seen)
@@ -223,7 +223,7 @@ def test_what_is_being_trained_leaves_less_to_learn_near_it() -> None:
     points = SPACE.draw_points(rng, 30)
     features = features_of(SPACE, points)
     accuracy = np.array([accuracy_of(SPACE.architecture_at(point)) for point in points])
-    model = AccuracyModel(Scaling.of(features), rng)
+    model = AccuracyModel(features, rng)
     model.learn(features[:20], accuracy[:20], features[:0])
     mean, std = model.predict(features[20:])
     model.learn(features[:20], accuracy[:20], features[20:])
@@ -240,7 +240,7 @@ def test_what_is_foretold_counts_for_less_than_what_was_seen() -> None:
     accuracy[40] += 0.1  # unlike its neighbours
     shifts = []
     for deviation in (0.0, 0.05, 10.0):
-        model = AccuracyModel(Scaling.of(features), np.random.default_rng(0))
+        model = AccuracyModel(features, np.random.default_rng(0))
         model.learn(features[:40], accuracy[:40], features[:0])
         before, _ = model.predict(features[40:])
         uncertainty = np.append(np.zeros(40), deviation)

@@ -585,7 +585,7 @@ def test_a_checkpoint_that_the_worker_could_not_use_leaves_no_trace(tmp_path: Pa
     repeat = loop.next()
     assert isinstance(repeat, Proposal)
     assert repeat.checkpoint == buffer.getvalue()
-    assert loop._curves[repeat.number] == [0.1, 0.2, 0.3]
+    assert loop._running[repeat.number].curve == [0.1, 0.2, 0.3]
     for epoch in range(1, EPOCHS + 1):
         loop.on_epoch(repeat.number, epoch, 0.5 + epoch / 100, 1.0)
     loop.on_end(repeat.number)
