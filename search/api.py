@@ -1,6 +1,20 @@
-"""What notebooks and scripts call. A command of `hgcnas` is one of these functions, put into words.
+"""What notebooks and scripts call. Commands of `hgcnas` take their arguments and helps from here.
 
-Ray, torch and plotly take seconds to load: each function loads what it needs.
+Ray, torch and plotly take seconds to load: each function loads what it needs. Many functions have these:
+
+Args:
+    study: the study file.
+    run: a study's name, or its run folder.
+    runs: the folder of studies; each has a run folder in it, `runs/<its name>`.
+    storage: postgresql://USER:PASSWORD@HOST/DATABASE, instead of SQLite in the run folder; by default
+        what the environment has in HGCNAS_STORAGE.
+    ray_address: HOST:PORT of a Ray cluster to join, or auto; by default RAY_ADDRESS, else this machine
+        alone.
+    seeds: how many trainings of each network.
+    epochs: of each training; by default the study's.
+    train_images: images to train on; by default the study's.
+    resolution: of the images, in pixels; by default the study's.
+    observe: is called after every training with how far it is.
 """
 
 import os
@@ -57,13 +71,8 @@ def run_study(
     initialised already is used as it is.
 
     Args:
-        study: the study file.
         trials: the budget of trials, instead of the file's.
         report: whether to write those four files.
-        runs: the folder that holds the run folders; the study is `runs/<its name>`.
-        storage: the URL of a PostgreSQL database in place of the run folder's SQLite; by default
-            what the environment has in HGCNAS_STORAGE.
-        ray_address: HOST:PORT of a Ray cluster to join; by default RAY_ADDRESS, else this machine.
         observe: is called with the study's state after every event. `search.progress_line` words it:
             `lambda progress: print(search.progress_line(progress), end="\\r")`.
 
@@ -119,11 +128,6 @@ def load_trials(
     `groups` and `se` stage by stage ("7-7-6"), `seconds` of training, `failure` with its reason, and
     `curve`, the list of val_accuracy of every epoch.
 
-    Args:
-        run: a study's name, or its run folder.
-        runs: the folder in which a name is looked up.
-        storage: as in `run_study`.
-
     Raises:
         hgcnet.errors.RunError: there is no such study, or it cannot be read.
     """
@@ -157,7 +161,10 @@ def list_studies(
 def write_report(
     run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
 ) -> tuple[Path, ...]:
-    """Writes report.html (one self-contained page), trials.csv and trials.parquet; returns their paths.
+    """Writes report.html (one self-contained page), trials.csv and trials.parquet.
+
+    Returns:
+        their paths.
 
     Raises:
         hgcnet.errors.RunError: as `load_trials`, or they cannot be written.
@@ -175,19 +182,16 @@ def export_architecture(
     runs: str | Path = "runs",
     storage: str | None = None,
 ) -> ArchitectureFile:
-    """The architecture of one finished trial, with its task and where it came from.
+    """Exports the network of one finished trial: its architecture, its task and where it came from.
 
         file = search.export_architecture("quickstart", select="knee")
         model = hgcnet.HGCNet(file.architecture, file.task)  # fresh weights
         hgcnet.write_architecture("net.toml", file)  # hgcnet.load("net.toml") rebuilds it
 
     Args:
-        run: a study's name, or its run folder.
         trial: the number of a finished trial; `select` is then not looked at.
-        select: which network of the front: "best", the most accurate; "knee"; or "max-flops=60e6" or
-            "max-params=1e6", the most accurate within.
-        runs: the folder in which a name is looked up.
-        storage: as in `run_study`.
+        select: of the front: best, the most accurate; knee, where more cost begins to buy little;
+            max-flops=60e6 or max-params=1e6, the most accurate within so many.
 
     Raises:
         hgcnet.errors.RunError: there is no such study or trial, or nothing meets the rule.
@@ -199,13 +203,10 @@ def export_architecture(
 def enqueue(
     run: str | Path, network: str, *, runs: str | Path = "runs", storage: str | None = None
 ) -> ArchitectureFile:
-    """Asks a study, running or not, to train this network next; returns it.
+    """Asks a study, running or not, to train this network next.
 
     Args:
-        run: a study's name, or its run folder.
         network: an architecture file or a preset's name.
-        runs: the folder in which a name is looked up.
-        storage: as in `run_study`.
 
     Raises:
         hgcnet.errors.UserError: it lies outside the study's space, or the study has it already.
@@ -242,19 +243,23 @@ def train(
     """Trains one network in full, by the paper's recipe, and writes it as model folders.
 
     SGD with Nesterov momentum, a cosine from the learning rate to 0, crops and mirroring. The test images
-    are read once, at the end. The same call continues after an interruption, from the last epoch.
+    are read once, at the end. Rerun it to resume from the last epoch.
 
     Args:
         network: an architecture file, a preset's name, or a model folder.
-        dataset: "digits", "cifar10", "cifar100", "image_folder" or "npz".
+        dataset: digits, cifar10, cifar100, image_folder or npz.
         output: the folder of the models; by default models/NETWORK-DATASET.
         root: the folder (or .npz file) of the data set.
+        epochs: of each training.
         seeds: how many trainings, each a model with its seed.
         seed: the number that those seeds come from.
+        batch_size: images of one step.
+        learning_rate: at the start; it falls to 0 by a cosine.
+        weight_decay: of all weights.
         resolution: of the images, in pixels; by default the architecture file's.
         train_images: how many to train on; by default all.
-        hold_out: whether the validation images are kept out of the training.
-        device: "auto" is a GPU, if there is one.
+        hold_out: keep the validation images out of the training, and measure their accuracy each epoch.
+        device: auto is a GPU, if there is one.
         observe: is called after every epoch with the repetition, the epoch and the seconds so far.
 
     Raises:
@@ -314,17 +319,10 @@ def confirm(
     """Trains the front of a study again, longer and with fresh seeds, beside the paper's networks.
 
     The network with the best mean validation accuracy is then tested on the test images, and its models
-    are kept in the run folder. Nothing is written to the study. The same call continues.
+    are kept in the run folder. Nothing is written to the study. Rerun it to resume.
 
     Args:
-        run: a study's name, or its run folder.
-        epochs: of each training; like `train_images` and `resolution` by default the study's.
-        seeds: how many trainings of each network.
-        select: a rule of `export_architecture`: that network alone, not the whole front.
-        runs: the folder in which a name is looked up.
-        storage: as in `run_study`.
-        ray_address: as in `run_study`.
-        observe: is called after every training.
+        select: best, knee, max-flops=60e6 or max-params=1e6: that network alone, not the whole front.
 
     Raises:
         hgcnet.errors.UserError: nothing can be confirmed, or it cannot be trained.
@@ -359,17 +357,11 @@ def compare(
     """Trains the networks of a study file's `start_with` with paired seeds, and compares them.
 
     Nothing is searched. Writes trainings.csv and compare.html, with the learning curves, into the run
-    folder. The same call continues.
+    folder. Rerun it to resume.
 
     Args:
-        study: the study file.
-        seeds: how many trainings of each network.
         against: the network that the others are compared with; by default the first.
-        epochs: of each training; like `train_images` and `resolution` by default the study's.
-        test: compares on the test images: only where the networks were fixed beforehand.
-        runs: the folder that holds the run folders.
-        ray_address: as in `run_study`.
-        observe: is called after every training.
+        test: compare on the test images: only where the networks were fixed beforehand.
 
     Raises:
         hgcnet.errors.UserError: the networks, the data or the workers are not to be had.
@@ -412,20 +404,17 @@ def measure_fidelity(
 ) -> "Fidelity":
     """Measures which cheap score of a network best predicts a longer training, and at what cost.
 
-    Draws networks evenly over log FLOPs, and trains each by every proxy and by a longer recipe. Writes
-    fidelity.json, scores.csv and fidelity.html into the run folder. The same call continues.
+    Draws networks evenly over log FLOPs (log params, where FLOPs are no objective), and trains each by
+    every proxy and by a longer recipe. Writes fidelity.json, scores.csv and fidelity.html, with the plot,
+    into the run folder. Rerun it to resume.
 
     Args:
-        study: the study file.
-        networks: how many to draw from its space.
+        networks: how many to draw from the space.
         proxies: settings of proxies to judge beside the study's, as {"epochs": 4, "resolution": 12}; by
             default four like it.
         reference_epochs: of the longer training; by default three times the proxy's.
         reference_images: of the longer training; by default the proxy's.
         reference_seeds: longer trainings of each network; their mean counts.
-        runs: the folder that holds the run folders.
-        ray_address: as in `run_study`.
-        observe: is called after every training.
 
     Raises:
         hgcnet.errors.UserError: the data or the workers are not to be had.
@@ -466,18 +455,14 @@ def tabulate(
 ) -> "NetworkTable":
     """Trains many networks of a space and writes their curves as a table, for `simulate`.
 
-    A tenth of them are trained a second time with another seed, so that the noise is known. The same call
-    continues.
+    A tenth of them are trained a second time with another seed, so that the noise is known. Rerun it to
+    resume.
 
     Args:
-        study: the study file.
         output: the table's file; by default table.parquet in the run folder.
         networks: how many to draw uniformly from the space.
         near_front: how many more, next to the front of those.
-        without_ray: trains in this process, one after another.
-        runs: the folder that holds the run folders.
-        ray_address: as in `run_study`.
-        observe: is called after every training.
+        without_ray: train in this process, one after another.
 
     Raises:
         hgcnet.errors.UserError: the data or the workers are not to be had, or it cannot be written.
@@ -518,13 +503,11 @@ def simulate(
     The samplers and the early stopping are those of studies. Writes simulate.html into the run folder.
 
     Args:
-        study: the study file.
         table: a table of this study, as `tabulate` writes it.
         samplers: which to compare.
         workers: how many trainings run at once.
         seeds: how many searches by each sampler.
         trials: of each search; by default the study's budget.
-        runs: the folder that holds the run folders.
         observe: is called with the sampler and the seed of every search that is done.
 
     Raises:

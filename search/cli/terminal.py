@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     from search.retraining.compare import Comparison
     from search.retraining.fidelity import Fidelity
     from search.retraining.retraining_loop import RetrainingProgress
-    from search.retraining.statistics import Interval
+    from search.retraining.statistics import PairedDifference
     from search.study.progress import Progress
     from search.training.proxy_training import EpochResult
 
 
 LOG_PERIOD = 10.0  # seconds between two lines about trainings in a log
+MISSING = "Some trainings are missing; rerun the command to resume."
+
+Row = Mapping[str, Any]
+Column = Callable[[Row], str]  # the cell of a row
 
 
 class ProgressPrinter:
@@ -130,55 +135,50 @@ def status_lines(summary: dict[str, Any]) -> Iterator[str]:
         yield "no driver is running; `hgcnas run STUDY.toml` goes on"
 
 
-def front_table(frame: pd.DataFrame) -> Table:
-    """The finished trials on the front, and beside them those that people asked for.
-
-    Where it is too wide for a terminal, only the architectures are broken.
-    """
-    finished = frame[frame["state"] == "finished"]
-    shown = finished[finished["on_front"] | (finished["origin"].fillna("") != "")]
-    has_estimates = bool(finished["estimated_accuracy"].notna().any())
-    table = Table(box=None)
-    for heading in ("trial", *["estimated"] * has_estimates, "measured", "FLOPs", "params"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("front", no_wrap=True)
-    table.add_column("architecture")
-    for row in shown.sort_values("flops").itertuples():
-        origin = f"  ({row.origin})" if isinstance(row.origin, str) and row.origin else ""
-        table.add_row(
-            str(row.number),
-            *[f"{row.estimated_accuracy:.4f}".replace("nan", "")] * has_estimates,
-            f"{row.val_accuracy:.4f}",
-            count_text(row.flops),
-            count_text(row.num_params),
-            "*" if row.on_front else "",
-            f"{row.architecture}{origin}",
-        )
-    return table
+@contextmanager
+def showing_trainings(console: Console) -> Iterator[Callable[["RetrainingProgress"], None]]:
+    """Shows how far many trainings are."""
+    printer = ProgressPrinter(console)
+    with printer.showing():
+        yield printer.take_training
 
 
-class EpochPrinter:
-    """Prints the epochs of trainings one after another: each in a terminal, else a line every ten seconds or so."""
+@contextmanager
+def showing_epochs(
+    console: Console, network: str, dataset: str, epochs: int, seeds: int
+) -> Iterator[Callable[[int, "EpochResult", float], None]]:
+    """Prints epochs of trainings one after another: all in a terminal, else one every ten seconds or so."""
+    printed_at = -math.inf
 
-    def __init__(self, console: Console, epochs: int) -> None:
-        self._console, self._epochs = console, epochs
-        self._printed_at = -math.inf
-
-    def __call__(self, repetition: int, epoch: "EpochResult", seconds: float) -> None:
-        """Takes an epoch and the seconds of training so far."""
-        if epoch.epoch == 1:
-            self._printed_at = -math.inf
-        is_last = epoch.epoch == self._epochs
-        if not (self._console.is_terminal or is_last or seconds - self._printed_at >= 10):
+    def take_epoch(repetition: int, epoch: "EpochResult", seconds: float) -> None:
+        nonlocal printed_at
+        is_due = epoch.epoch in (1, epochs) or seconds - printed_at >= LOG_PERIOD
+        if not (console.is_terminal or is_due):
             return
-        self._printed_at = seconds
-        left = seconds / epoch.epoch * (self._epochs - epoch.epoch)
+        printed_at = seconds
+        left = seconds / epoch.epoch * (epochs - epoch.epoch)
         accuracy = "" if math.isnan(epoch.val_accuracy) else f", accuracy {epoch.val_accuracy:.4f}"
-        self._console.print(
-            f"seed {repetition}, epoch {epoch.epoch}/{self._epochs}: loss "
-            f"{epoch.train_loss:.4f}{accuracy}, {duration(left)} left",
-            highlight=False,
+        console.print(
+            f"seed {repetition}, epoch {epoch.epoch}/{epochs}: loss {epoch.train_loss:.4f}{accuracy}, "
+            f"{duration(left)} left"
         )
+
+    console.print(f"{network} on {dataset}: {epochs} epochs, {seeds} seeds")
+    yield take_epoch
+
+
+@contextmanager
+def showing_searches(
+    console: Console, samplers: Sequence[str], seeds: int
+) -> Iterator[Callable[[str, int], None]]:
+    """Shows how many of the simulated searches are done, in a terminal."""
+    if not is_live(console):
+        yield lambda sampler, seed: None
+        return
+    columns = ("{task.completed}/{task.total} searches,", TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(samplers) * seeds)
+        yield lambda sampler, seed: progress.advance(task)
 
 
 def retraining_line(progress: "RetrainingProgress") -> str:
@@ -188,150 +188,6 @@ def retraining_line(progress: "RetrainingProgress") -> str:
     return f"{progress.done}/{progress.wanted} trained{text}"
 
 
-def confirmation_table(networks: pd.DataFrame) -> Table:
-    """By mean accuracy: what the longer trainings gave, and what the proxy had said."""
-    table = Table(
-        *("network", "accuracy", "estimated", "by the proxy", "rank"),
-        *("FLOPs", "params", "front"),
-        box=None,
-    )
-    for column in table.columns[1:7]:
-        column.justify = "right"
-    for row in networks.sort_values("mean", ascending=False).itertuples():
-        is_of_study = not math.isnan(row.proxy_accuracy)
-        table.add_row(
-            row.name,
-            _plus_minus(row.mean, row.high),
-            f"{row.proxy_estimate:.4f}".replace("nan", ""),
-            f"{row.proxy_accuracy:.4f}" if is_of_study else "",
-            f"{row.proxy_rank:.0f} -> {row.rank:.0f}" if is_of_study else "",
-            count_text(row.flops),
-            count_text(row.num_params),
-            "*" if row.on_front else "",
-        )
-    return table
-
-
-def comparison_table(comparison: "Comparison") -> Table:
-    """Means, and the paired differences from one network with what could have been seen."""
-    summary, differences = comparison.networks, comparison.differences
-    reference = f"{comparison.against}, {comparison.compared_on.partition('_')[0]}"
-    header = ["network", "FLOPs", "params", "accuracy", f"less {reference}", "visible", "pairs"]
-    if "test_accuracy" in summary:
-        header.append("test")
-    table = Table(*header, box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in summary.itertuples():
-        cells = [row.name, count_text(row.flops), count_text(row.num_params)]
-        cells.append(_plus_minus(row.mean, row.high))
-        found = differences.get(row.name)
-        cells += (
-            ["", "", ""]
-            if found is None
-            else [
-                f"{found.difference.mean:+.4f} ± {found.difference.half_width:.4f}",
-                f"{found.smallest_visible:.4f}",
-                str(found.pairs),
-            ]
-        )
-        if "test_accuracy" in summary:
-            cells.append(f"{row.test_accuracy:.4f}")
-        table.add_row(*cells)
-    return table
-
-
-def fidelity_table(fidelity: "Fidelity") -> Table:
-    """Every score with its cost and its rank correlations."""
-    table = Table("score", "seconds", "tau", "tau at like cost", box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in fidelity.correlations:
-        seconds = f"{row.seconds:.1f}" if row.seconds >= 1 else f"{row.seconds:.2g}"
-        table.add_row(row.score, seconds, _interval(row.tau), _interval(row.tau_within))
-    return table
-
-
-@contextmanager
-def searches(console: Console, total: int) -> Iterator[Callable[[str, int], None]]:
-    """Shows how many of the simulated searches are done, in a terminal."""
-    if not is_live(console):
-        yield lambda sampler, seed: None
-        return
-    columns = ("{task.completed}/{task.total} searches,", TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda sampler, seed: progress.advance(task)
-
-
-def simulation_table(summary: pd.DataFrame) -> Table:
-    """A row a sampler: hypervolumes, and how soon the first sampler's last one was reached."""
-    marks = [name for name in summary if name.startswith("hypervolume_")]
-    first = summary["sampler"].iloc[0]
-    header = [f"after {name.partition('_')[2]}" for name in marks]
-    table = Table("sampler", *header, f"as {first}", "worst", "epochs", "time", box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    counts = ("to_reach", "worst", "epochs")
-    for row in summary.to_dict("records"):
-        table.add_row(
-            row["sampler"],
-            *(f"{row[name]:.4f}" for name in marks),
-            *("never" if math.isinf(row[name]) else f"{row[name]:.0f}" for name in counts),
-            duration(row["seconds"]),
-        )
-    return table
-
-
-def _interval(interval: "Interval") -> str:
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
-
-
-def _plus_minus(mean: float, high: float) -> str:
-    return f"{mean:.4f}" if math.isnan(high) else f"{mean:.4f} ± {high - mean:.4f}"
-
-
-def runs_table(rows: list[dict[str, Any]]) -> Table:
-    """The studies of a folder, each with its most accurate network."""
-    headings = ("study", "data", "trained", "front", "best trial", "estimated", "measured", "used")
-    table = Table(*headings, box=None)
-    for row in rows:
-        best = row["best_trial"]
-        table.add_row(
-            row["study"],
-            row["data_set"],
-            f"{row['trained']}/{row['budget']}",
-            str(row["front_size"]),
-            "" if best is None else str(best),
-            "" if row["best_estimate"] is None else f"{row['best_estimate']:.4f}",
-            "" if best is None else f"{row['best_accuracy']:.4f}",
-            duration(row["seconds_used"]),
-        )
-    return table
-
-
-def layers_table(layers: tuple[Layer, ...], total: Complexity) -> Table:
-    """The layer table, batch normalisation left to the total."""
-    table = Table("layer", "kind", "in", "out", "size", "FLOPs", "%", "params", "%", box=None)
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for layer in layers:
-        if layer.num_params == 0:
-            continue
-        table.add_row(
-            layer.name,
-            layer.kind,
-            str(layer.in_channels),
-            str(layer.out_channels),
-            f"{layer.resolution}x{layer.resolution}",
-            count_text(layer.flops),
-            f"{100 * layer.flops / total.flops:.1f}",
-            count_text(layer.num_params),
-            f"{100 * layer.num_params / total.num_params:.1f}",
-        )
-    return table
-
-
 def latency_lines(timed: "tuple[Latency, ...]") -> str:
     """Median, spread and speed-up over the first of each form, one a line."""
     return "\n".join(
@@ -339,3 +195,174 @@ def latency_lines(timed: "tuple[Latency, ...]") -> str:
         f"{1e3 * row.low:.2f} to {1e3 * row.high:.2f}), {timed[0].median / row.median:.2f}x"
         for row in timed
     )
+
+
+def front_table(frame: pd.DataFrame) -> Table:
+    """The finished trials on the front, and beside them those that people asked for.
+
+    Where it is too wide for a terminal, only the architectures are broken.
+    """
+    finished = frame[frame["state"] == "finished"]
+    shown = finished[finished["on_front"] | (finished["origin"].fillna("") != "")]
+    estimated = {"estimated": _accuracy("estimated_accuracy")}
+    columns: dict[str, Column] = {
+        "trial": _text("number"),
+        **(estimated if finished["estimated_accuracy"].notna().any() else {}),
+        "measured": _accuracy("val_accuracy"),
+        **_COSTS,
+        "front": _star,
+        "architecture": lambda row: row["architecture"] + _text("origin", "  ({})")(row),
+    }
+    table = _table(columns, shown.sort_values("flops").to_dict("records"))
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    return table
+
+
+def confirmation_table(networks: pd.DataFrame) -> Table:
+    """By mean accuracy: what the longer trainings gave, and what the proxy had said."""
+    columns: dict[str, Column] = {
+        "network": _text("name"),
+        "accuracy": _mean,
+        "estimated": _accuracy("proxy_estimate"),
+        "by the proxy": _accuracy("proxy_accuracy"),
+        "rank": lambda row: (
+            ""
+            if pd.isna(row["proxy_accuracy"])
+            else f"{row['proxy_rank']:.0f} -> {row['rank']:.0f}"
+        ),
+        **_COSTS,
+        "front": _star,
+    }
+    return _table(columns, networks.sort_values("mean", ascending=False).to_dict("records"))
+
+
+def comparison_table(comparison: "Comparison") -> Table:
+    """Means, and the paired differences from one network with what could have been seen."""
+    reference = f"{comparison.against}, {comparison.compared_on.partition('_')[0]}"
+
+    def of_difference(text: Callable[["PairedDifference"], str]) -> Column:
+        def cell(row: Row) -> str:
+            found = comparison.differences.get(row["name"])
+            return "" if found is None else text(found)
+
+        return cell
+
+    columns: dict[str, Column] = {
+        "network": _text("name"),
+        **_COSTS,
+        "accuracy": _mean,
+        f"less {reference}": of_difference(
+            lambda found: f"{found.difference.mean:+.4f} ± {found.difference.half_width:.4f}"
+        ),
+        "visible": of_difference(lambda found: f"{found.smallest_visible:.4f}"),
+        "pairs": of_difference(lambda found: str(found.pairs)),
+    }
+    if "test_accuracy" in comparison.networks:
+        columns["test"] = lambda row: f"{row['test_accuracy']:.4f}"
+    return _table(columns, comparison.networks.to_dict("records"))
+
+
+def fidelity_table(fidelity: "Fidelity") -> Table:
+    """Every score with its cost and its rank correlations."""
+    columns: dict[str, Column] = {
+        "score": _text("score"),
+        "seconds": lambda row: format(row["seconds"], ".1f" if row["seconds"] >= 1 else ".2g"),
+        "tau": _interval("tau"),
+        "tau at like cost": _interval("tau_within"),
+    }
+    return _table(columns, map(asdict, fidelity.correlations))
+
+
+def simulation_table(summary: pd.DataFrame) -> Table:
+    """A row a sampler: hypervolumes, and how soon the first sampler's last one was reached."""
+    marks = [name for name in summary if name.startswith("hypervolume_")]
+    columns: dict[str, Column] = {
+        "sampler": _text("sampler"),
+        **{f"after {name.partition('_')[2]}": _accuracy(name) for name in marks},
+        f"as {summary['sampler'].iloc[0]}": _count_or_never("to_reach"),
+        "worst": _count_or_never("worst"),
+        "epochs": _count_or_never("epochs"),
+        "time": _duration("seconds"),
+    }
+    return _table(columns, summary.to_dict("records"))
+
+
+def runs_table(rows: list[dict[str, Any]]) -> Table:
+    """The studies of a folder, each with its most accurate network."""
+    columns: dict[str, Column] = {
+        "study": _text("study"),
+        "data": _text("data_set"),
+        "trained": lambda row: f"{row['trained']}/{row['budget']}",
+        "front": _text("front_size"),
+        "best trial": _text("best_trial"),
+        "estimated": _accuracy("best_estimate"),
+        "measured": _accuracy("best_accuracy"),
+        "used": _duration("seconds_used"),
+    }
+    return _table(columns, rows)
+
+
+def layers_table(layers: tuple[Layer, ...], total: Complexity) -> Table:
+    """The layer table, batch normalisation left to the total."""
+    columns: dict[str, Column] = {
+        "layer": _text("name"),
+        "kind": _text("kind"),
+        "in": _text("in_channels"),
+        "out": _text("out_channels"),
+        "size": lambda row: f"{row['resolution']}x{row['resolution']}",
+        "FLOPs": _count("flops"),
+        "% FLOPs": lambda row: f"{100 * row['flops'] / total.flops:.1f}",
+        "params": _count("num_params"),
+        "% params": lambda row: f"{100 * row['num_params'] / total.num_params:.1f}",
+    }
+    return _table(columns, (asdict(layer) for layer in layers if layer.num_params))
+
+
+def _table(columns: Mapping[str, Column], rows: Iterable[Row]) -> Table:
+    """A table with a cell function for each heading; words stand on the left, numbers on the right."""
+    table = Table(box=None)
+    for heading in columns:
+        table.add_column(heading, justify="left" if heading in _WORDS else "right")
+    for row in rows:
+        table.add_row(*(cell(row) for cell in columns.values()))
+    return table
+
+
+def _text(key: str, form: str = "{}") -> Column:
+    """Nothing, where there is nothing."""
+    return lambda row: "" if pd.isna(row[key]) or row[key] == "" else form.format(row[key])
+
+
+def _accuracy(key: str) -> Column:
+    return _text(key, "{:.4f}")
+
+
+def _count(key: str) -> Column:
+    return lambda row: count_text(row[key])
+
+
+def _count_or_never(key: str) -> Column:
+    return lambda row: "never" if math.isinf(row[key]) else f"{row[key]:.0f}"
+
+
+def _duration(key: str) -> Column:
+    return lambda row: duration(row[key])
+
+
+def _star(row: Row) -> str:
+    return "*" if row["on_front"] else ""
+
+
+def _mean(row: Row) -> str:
+    """With half of its interval, where there is one."""
+    half = "" if pd.isna(row["high"]) else f" ± {row['high'] - row['mean']:.4f}"
+    return f"{row['mean']:.4f}{half}"
+
+
+def _interval(key: str) -> Column:
+    return lambda row: "{mean:.2f} [{low:.2f}, {high:.2f}]".format(**row[key])
+
+
+_COSTS: dict[str, Column] = {"FLOPs": _count("flops"), "params": _count("num_params")}
+_WORDS = {"study", "data", "network", "score", "sampler", "layer", "kind", "front", "architecture"}
