@@ -34,39 +34,33 @@ _METAVARS = {
     "enqueue.network": "ARCH.toml|PRESET",
 }
 _SPELLINGS = {
-    "output": ("-o", "--output"),
-    "open_page": ("--open",),
-    "proxies": ("--proxy",),
-    "as_json": ("--json",),
+    "output": "-o --output",
+    "open_page": "--open",
+    "proxies": "--proxy",
+    "as_json": "--json",
 }
-_LIMITS: dict[str, tuple[float | None, float | None]] = {
+_ENVIRONMENT = {"storage": "HGCNAS_STORAGE", "ray_address": "RAY_ADDRESS"}
+_AT_LEAST_ONE = (1, 10**9)  # other integers
+_LIMITS = {
     "trials": (1, MAX_TRIALS),
-    "trial": (0, None),
+    "trial": (0, MAX_TRIALS),
     "epochs": (1, MAX_EPOCHS),
     "seeds": (1, 1000),
     "simulate.seeds": (1, 10_000),
     "seed": (0, 2**32 - 1),
-    "batch_size": (1, None),
     "learning_rate": (1e-9, 1e3),
     "weight_decay": (0, 1e3),
-    "train_images": (1, None),
     "resolution": (MIN_RESOLUTION, MAX_RESOLUTION),
-    "export_graph.resolution": (1, MAX_RESOLUTION),
-    "num_classes": (1, None),
-    "in_channels": (1, None),
     "networks": (3, 1_000_000),
     "measure_fidelity.networks": (3, 10_000),
     "near_front": (0, 1_000_000),
-    "reference_epochs": (1, None),
-    "reference_images": (1, None),
     "reference_seeds": (1, 100),
     "workers": (1, 100_000),
     "port": (0, 65535),
 }
-_ENVIRONMENT = {"storage": "HGCNAS_STORAGE", "ray_address": "RAY_ADDRESS"}
-_LAST = ("runs", "storage", "ray_address", "as_json")  # in --help
-_JSON = "print one JSON document and nothing else."
+_LAST = ["runs", "storage", "ray_address", "as_json"]  # in --help
 _FILLED_IN = ("observe", "result")  # by the command itself
+_JSON = "print one JSON document and nothing else."
 
 
 def command_of(
@@ -137,12 +131,12 @@ def _declare(command: Callable[..., None], *functions: Callable[..., Any]) -> Ca
     explained = _explanations(api.__doc__) | {"as_json": _JSON}
     for function in (*functions, command):
         explained |= _explanations(inspect.getdoc(function))
-        parameters = dict(inspect.signature(function).parameters) | parameters
-    declared = [
-        _declaration(parameter, functions[0].__name__, explained.get(name, ""))
-        for name, parameter in sorted(parameters.items(), key=lambda item: item[0] in _LAST)
-        if name not in _FILLED_IN and parameter.kind is not parameter.VAR_KEYWORD
-    ]
+        for name, parameter in inspect.signature(function).parameters.items():
+            if name not in _FILLED_IN and parameter.kind is not parameter.VAR_KEYWORD:
+                parameters.setdefault(name, parameter)
+    names = sorted(parameters, key=lambda name: _LAST.index(name) if name in _LAST else -1)
+    owner = functions[0].__name__
+    declared = [_declaration(parameters[name], owner, explained.get(name, "")) for name in names]
     command.__signature__ = inspect.Signature(declared)  # type: ignore[attr-defined]
     command.__doc__ = "\n\n".join(map(_description, functions))
     return command
@@ -151,19 +145,18 @@ def _declare(command: Callable[..., None], *functions: Callable[..., Any]) -> Ca
 def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect.Parameter:
     """A parameter in typer's form: an argument if it has a metavar, else an option."""
     name, default, kind = parameter.name, parameter.default, parameter.annotation
-    explained = text[:1].upper() + text[1:]
     metavar = _METAVARS.get(f"{owner}.{name}", _METAVARS.get(name))
-    low, high = _LIMITS.get(f"{owner}.{name}", _LIMITS.get(name, (None, None)))
+    is_number = {int, float} & {kind, *get_args(kind)}
+    low, high = _limits(name, owner) if is_number else (None, None)
     kind, parser = _READ.get(name, (Path if Path in get_args(kind) else kind, None))
-    if kind is str and isinstance(default, tuple):
-        default = ",".join(default)
+    text = text[:1].upper() + text[1:]
     declared = (
-        typer.Argument(metavar=metavar, help=explained)
+        typer.Argument(metavar=metavar, help=text)
         if metavar
         else typer.Option(
             ... if default is parameter.empty else default,
-            *_SPELLINGS.get(name, (f"--{name.replace('_', '-')}",)),
-            help=explained,
+            *_SPELLINGS.get(name, f"--{name.replace('_', '-')}").split(),
+            help=text,
             min=low,
             max=high,
             envvar=_ENVIRONMENT.get(name),
@@ -171,6 +164,10 @@ def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect
         )
     )
     return inspect.Parameter(name, parameter.KEYWORD_ONLY, default=declared, annotation=kind)
+
+
+def _limits(name: str, owner: str = "") -> tuple[float, float]:
+    return _LIMITS.get(f"{owner}.{name}", _LIMITS.get(name, _AT_LEAST_ONE))
 
 
 def _explanations(docstring: str | None) -> dict[str, str]:
@@ -188,12 +185,7 @@ def _description(function: Callable[..., Any]) -> str:
 
 def _proxy_settings(text: str) -> dict[str, int]:
     """ "epochs=4,resolution=12" -> the settings by name."""
-    known = {
-        "epochs": (1, MAX_EPOCHS),
-        "resolution": (MIN_RESOLUTION, MAX_RESOLUTION),
-        "train_images": (1, 10**9),
-        "batch_size": (1, 10**9),
-    }
+    known = ("epochs", "resolution", "train_images", "batch_size")
     settings: dict[str, int] = {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
@@ -201,20 +193,15 @@ def _proxy_settings(text: str) -> dict[str, int]:
             raise RunError(
                 f"--proxy {text}: {part!r} is not KEY=NUMBER with a KEY of {', '.join(known)}"
             )
-        low, high = known[key]
+        low, high = _limits(key)
         if not low <= int(value) <= high:
             raise RunError(f"--proxy {text}: {key}: {value} is not between {low} and {high}")
         settings[key] = int(value)
     return settings
 
 
-def _names(text: str) -> list[str]:
-    """ "random, tpe" -> the names."""
-    return [name.strip() for name in text.split(",")]
-
-
-# What a command line cannot hold as it is: the type that typer is told, and how the text is read.
+# What a command line has as text: the type that typer is told, and how one text is read.
 _READ: dict[str, tuple[Any, Callable[[str], Any]]] = {
-    "samplers": (str, _names),
+    "samplers": (str, lambda text: [name.strip() for name in text.split(",")]),
     "proxies": (list[str], _proxy_settings),
 }

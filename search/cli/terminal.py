@@ -1,6 +1,7 @@
 """How results look in a terminal: the progress line, the front, the layer table."""
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from search.retraining.compare import Comparison
     from search.retraining.fidelity import Fidelity
     from search.retraining.retraining_loop import RetrainingProgress
-    from search.retraining.statistics import PairedDifference
     from search.study.progress import Progress
     from search.training.proxy_training import EpochResult
 
@@ -33,7 +33,8 @@ LOG_PERIOD = 10.0  # seconds between two lines about trainings in a log
 MISSING = "Some trainings are missing; rerun the command to resume."
 
 Row = Mapping[str, Any]
-Column = Callable[[Row], str]  # the cell of a row
+# The cell of a row: a format, which leaves the cell empty where a value is missing, or a function.
+Column = str | Callable[[Row], str]
 
 
 class ProgressPrinter:
@@ -66,23 +67,25 @@ class ProgressPrinter:
     def take_study(self, progress: "Progress") -> None:
         """Takes a study's state, after every event."""
         news = "" if " starts: " in progress.message else progress.message
-        if self._live is None:
-            if news:
-                self._print(f"{news} | {progress_line(progress)}")
-            return
-        if news:
-            self._print_above(news)
-        self._show(*progress_lines(progress))
+        line = f"{news} | {progress_line(progress)}" if news else ""
+        self._take(news, progress_lines(progress), line)
 
     def take_training(self, progress: "RetrainingProgress") -> None:
         """Takes the state of many trainings, after one ended."""
-        counts, is_failure = retraining_line(progress), " failed: " in progress.message
-        line = f"{progress.message} | {counts}"
+        left = progress.seconds_left
+        text = f", {duration(left)} left" if left > 0 else ""  # it may be NaN
+        counts = f"{progress.done}/{progress.wanted} trained{text}"
+        news = progress.message if " failed: " in progress.message else ""
+        self._take(news, (counts, progress.message), f"{progress.message} | {counts}")
+
+    def _take(self, news: str, lines: Iterable[str], line: str) -> None:
+        """Shows `lines` in a terminal, below the news; prints `line` elsewhere, if it has news or it is time."""
         if self._live is not None:
-            if is_failure:
-                self._print_above(progress.message)
-            self._show(counts, progress.message)
-        elif is_failure or time.monotonic() - self._printed_at >= LOG_PERIOD:
+            if news:
+                self._console.print(Text(news, style="dim", overflow="ellipsis"))
+            text = "\n".join(filter(None, lines))
+            self._live.update(Text(text, overflow="ellipsis", no_wrap=True))
+        elif line and (news or time.monotonic() - self._printed_at >= LOG_PERIOD):
             self._print(line)
         else:
             self._held_back = line
@@ -90,14 +93,6 @@ class ProgressPrinter:
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True)
         self._printed_at, self._held_back = time.monotonic(), ""
-
-    def _print_above(self, line: str) -> None:
-        self._console.print(Text(line, style="dim", overflow="ellipsis"))
-
-    def _show(self, *lines: str) -> None:
-        assert self._live is not None
-        text = "\n".join(line for line in lines if line)
-        self._live.update(Text(text, overflow="ellipsis", no_wrap=True))
 
 
 def is_live(console: Console) -> bool:
@@ -181,13 +176,6 @@ def showing_searches(
         yield lambda sampler, seed: progress.advance(task)
 
 
-def retraining_line(progress: "RetrainingProgress") -> str:
-    """How far it is, and the time left."""
-    left = progress.seconds_left
-    text = f", {duration(left)} left" if left > 0 else ""  # it may be NaN
-    return f"{progress.done}/{progress.wanted} trained{text}"
-
-
 def latency_lines(timed: "tuple[Latency, ...]") -> str:
     """Median, spread and speed-up over the first of each form, one a line."""
     return "\n".join(
@@ -203,17 +191,20 @@ def front_table(frame: pd.DataFrame) -> Table:
     Where it is too wide for a terminal, only the architectures are broken.
     """
     finished = frame[frame["state"] == "finished"]
-    shown = finished[finished["on_front"] | (finished["origin"].fillna("") != "")]
-    estimated = {"estimated": _accuracy("estimated_accuracy")}
+    origin = finished["origin"].fillna("").astype(str)
+    shown = finished.assign(origin=origin)[finished["on_front"] | (origin != "")]
+    has_estimates = finished["estimated_accuracy"].notna().any()
     columns: dict[str, Column] = {
-        "trial": _text("number"),
-        **(estimated if finished["estimated_accuracy"].notna().any() else {}),
-        "measured": _accuracy("val_accuracy"),
+        "trial": "{number}",
+        **({"estimated": "{estimated_accuracy:.4f}"} if has_estimates else {}),
+        "measured": "{val_accuracy:.4f}",
         **_COSTS,
         "front": _star,
-        "architecture": lambda row: row["architecture"] + _text("origin", "  ({})")(row),
+        "architecture": lambda row: (
+            row["architecture"] + (f"  ({row['origin']})" if row["origin"] else "")
+        ),
     }
-    table = _table(columns, shown.sort_values("flops").to_dict("records"))
+    table = _table(columns, shown.sort_values("flops"))
     for column in table.columns[:-1]:
         column.no_wrap = True
     return table
@@ -222,136 +213,107 @@ def front_table(frame: pd.DataFrame) -> Table:
 def confirmation_table(networks: pd.DataFrame) -> Table:
     """By mean accuracy: what the longer trainings gave, and what the proxy had said."""
     columns: dict[str, Column] = {
-        "network": _text("name"),
+        "network": "{name}",
         "accuracy": _mean,
-        "estimated": _accuracy("proxy_estimate"),
-        "by the proxy": _accuracy("proxy_accuracy"),
-        "rank": lambda row: (
-            ""
-            if pd.isna(row["proxy_accuracy"])
-            else f"{row['proxy_rank']:.0f} -> {row['rank']:.0f}"
-        ),
+        "estimated": "{proxy_estimate:.4f}",
+        "by the proxy": "{proxy_accuracy:.4f}",
+        "rank": "{proxy_rank:.0f} -> {rank:.0f}",
         **_COSTS,
         "front": _star,
     }
-    return _table(columns, networks.sort_values("mean", ascending=False).to_dict("records"))
+    return _table(columns, networks.sort_values("mean", ascending=False))
 
 
 def comparison_table(comparison: "Comparison") -> Table:
     """Means, and the paired differences from one network with what could have been seen."""
-    reference = f"{comparison.against}, {comparison.compared_on.partition('_')[0]}"
-
-    def of_difference(text: Callable[["PairedDifference"], str]) -> Column:
-        def cell(row: Row) -> str:
-            found = comparison.differences.get(row["name"])
-            return "" if found is None else text(found)
-
-        return cell
-
+    networks = comparison.networks
+    networks = networks.assign(less=networks["name"].map(comparison.differences.get))
     columns: dict[str, Column] = {
-        "network": _text("name"),
+        "network": "{name}",
         **_COSTS,
         "accuracy": _mean,
-        f"less {reference}": of_difference(
-            lambda found: f"{found.difference.mean:+.4f} ± {found.difference.half_width:.4f}"
+        f"less {comparison.against}, {comparison.compared_on.partition('_')[0]}": (
+            "{less.difference.mean:+.4f} ± {less.difference.half_width:.4f}"
         ),
-        "visible": of_difference(lambda found: f"{found.smallest_visible:.4f}"),
-        "pairs": of_difference(lambda found: str(found.pairs)),
+        "visible": "{less.smallest_visible:.4f}",
+        "pairs": "{less.pairs}",
     }
-    if "test_accuracy" in comparison.networks:
-        columns["test"] = lambda row: f"{row['test_accuracy']:.4f}"
-    return _table(columns, comparison.networks.to_dict("records"))
+    if "test_accuracy" in networks:
+        columns["test"] = "{test_accuracy:.4f}"
+    return _table(columns, networks)
 
 
 def fidelity_table(fidelity: "Fidelity") -> Table:
     """Every score with its cost and its rank correlations."""
     columns: dict[str, Column] = {
-        "score": _text("score"),
+        "score": "{score}",
         "seconds": lambda row: format(row["seconds"], ".1f" if row["seconds"] >= 1 else ".2g"),
-        "tau": _interval("tau"),
-        "tau at like cost": _interval("tau_within"),
+        "tau": "{tau[mean]:.2f} [{tau[low]:.2f}, {tau[high]:.2f}]",
+        "tau at like cost": "{tau_within[mean]:.2f} [{tau_within[low]:.2f}, {tau_within[high]:.2f}]",
     }
-    return _table(columns, map(asdict, fidelity.correlations))
+    return _table(columns, pd.DataFrame(map(asdict, fidelity.correlations)))
 
 
 def simulation_table(summary: pd.DataFrame) -> Table:
     """A row a sampler: hypervolumes, and how soon the first sampler's last one was reached."""
     marks = [name for name in summary if name.startswith("hypervolume_")]
     columns: dict[str, Column] = {
-        "sampler": _text("sampler"),
-        **{f"after {name.partition('_')[2]}": _accuracy(name) for name in marks},
+        "sampler": "{sampler}",
+        **{f"after {name.partition('_')[2]}": f"{{{name}:.4f}}" for name in marks},
         f"as {summary['sampler'].iloc[0]}": _count_or_never("to_reach"),
         "worst": _count_or_never("worst"),
-        "epochs": _count_or_never("epochs"),
-        "time": _duration("seconds"),
+        "epochs": "{epochs:.0f}",
+        "time": lambda row: duration(row["seconds"]),
     }
-    return _table(columns, summary.to_dict("records"))
+    return _table(columns, summary)
 
 
 def runs_table(rows: list[dict[str, Any]]) -> Table:
     """The studies of a folder, each with its most accurate network."""
     columns: dict[str, Column] = {
-        "study": _text("study"),
-        "data": _text("data_set"),
-        "trained": lambda row: f"{row['trained']}/{row['budget']}",
-        "front": _text("front_size"),
-        "best trial": _text("best_trial"),
-        "estimated": _accuracy("best_estimate"),
-        "measured": _accuracy("best_accuracy"),
-        "used": _duration("seconds_used"),
+        "study": "{study}",
+        "data": "{data_set}",
+        "trained": "{trained}/{budget}",
+        "front": "{front_size}",
+        "best trial": "{best_trial:.0f}",
+        "estimated": "{best_estimate:.4f}",
+        "measured": "{best_accuracy:.4f}",
+        "used": lambda row: duration(row["seconds_used"]),
     }
-    return _table(columns, rows)
+    return _table(columns, pd.DataFrame(rows))
 
 
 def layers_table(layers: tuple[Layer, ...], total: Complexity) -> Table:
     """The layer table, batch normalisation left to the total."""
     columns: dict[str, Column] = {
-        "layer": _text("name"),
-        "kind": _text("kind"),
-        "in": _text("in_channels"),
-        "out": _text("out_channels"),
-        "size": lambda row: f"{row['resolution']}x{row['resolution']}",
-        "FLOPs": _count("flops"),
+        "layer": "{name}",
+        "kind": "{kind}",
+        "in": "{in_channels}",
+        "out": "{out_channels}",
+        "size": "{resolution}x{resolution}",
+        "FLOPs": _COSTS["FLOPs"],
         "% FLOPs": lambda row: f"{100 * row['flops'] / total.flops:.1f}",
-        "params": _count("num_params"),
+        "params": _COSTS["params"],
         "% params": lambda row: f"{100 * row['num_params'] / total.num_params:.1f}",
     }
-    return _table(columns, (asdict(layer) for layer in layers if layer.num_params))
+    return _table(columns, pd.DataFrame(asdict(layer) for layer in layers if layer.num_params))
 
 
-def _table(columns: Mapping[str, Column], rows: Iterable[Row]) -> Table:
-    """A table with a cell function for each heading; words stand on the left, numbers on the right."""
+def _table(columns: Mapping[str, Column], rows: pd.DataFrame) -> Table:
+    """Words stand on the left, numbers on the right."""
     table = Table(box=None)
     for heading in columns:
         table.add_column(heading, justify="left" if heading in _WORDS else "right")
-    for row in rows:
-        table.add_row(*(cell(row) for cell in columns.values()))
+    for row in rows.to_dict("records"):
+        table.add_row(*(_cell(column, row) for column in columns.values()))
     return table
 
 
-def _text(key: str, form: str = "{}") -> Column:
-    """Nothing, where there is nothing."""
-    return lambda row: "" if pd.isna(row[key]) or row[key] == "" else form.format(row[key])
-
-
-def _accuracy(key: str) -> Column:
-    return _text(key, "{:.4f}")
-
-
-def _count(key: str) -> Column:
-    return lambda row: count_text(row[key])
-
-
-def _count_or_never(key: str) -> Column:
-    return lambda row: "never" if math.isinf(row[key]) else f"{row[key]:.0f}"
-
-
-def _duration(key: str) -> Column:
-    return lambda row: duration(row[key])
-
-
-def _star(row: Row) -> str:
-    return "*" if row["on_front"] else ""
+def _cell(column: Column, row: Row) -> str:
+    if callable(column):
+        return column(row)
+    is_missing = any(pd.isna(row[key]) for key in re.findall(r"{(\w+)", column))
+    return "" if is_missing else column.format_map(row)
 
 
 def _mean(row: Row) -> str:
@@ -360,9 +322,16 @@ def _mean(row: Row) -> str:
     return f"{row['mean']:.4f}{half}"
 
 
-def _interval(key: str) -> Column:
-    return lambda row: "{mean:.2f} [{low:.2f}, {high:.2f}]".format(**row[key])
+def _star(row: Row) -> str:
+    return "*" if row["on_front"] else ""
 
 
-_COSTS: dict[str, Column] = {"FLOPs": _count("flops"), "params": _count("num_params")}
+def _count_or_never(key: str) -> Column:
+    return lambda row: f"{row[key]:.0f}".replace("inf", "never")
+
+
+_COSTS: dict[str, Column] = {
+    "FLOPs": lambda row: count_text(row["flops"]),
+    "params": lambda row: count_text(row["num_params"]),
+}
 _WORDS = {"study", "data", "network", "score", "sampler", "layer", "kind", "front", "architecture"}
