@@ -6,7 +6,7 @@ Args:
     study: the study file.
     run: a study's name, or its run folder.
     runs: the folder of studies; each has a run folder in it, `runs/<its name>`.
-    storage: postgresql://USER:PASSWORD@HOST/DATABASE, instead of SQLite in the run folder; by default
+    storage: the database postgresql://USER:PASSWORD@HOST/DATABASE, instead of SQLite in the run folder; by default
         what the environment has in HGCNAS_STORAGE.
     ray_address: HOST:PORT of a Ray cluster to join, or auto; by default RAY_ADDRESS, else this machine
         alone.
@@ -15,6 +15,10 @@ Args:
     train_images: images to train on; by default the study's.
     resolution: of the images, in pixels; by default the study's.
     observe: is called after every training with how far it is.
+
+Raises:
+    hgcnet.errors.UserError: what is asked for cannot be done; the message says what is wrong, and where.
+        Nothing was written, unless it is a file that cannot be written or a training that failed.
 """
 
 import os
@@ -27,20 +31,24 @@ import pandas as pd
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import RunError, StudyFileError, UserError
 from hgcnet.networks import find_network
+from search.data.data_config import DataConfig
+from search.data.datasets import DATASETS
 from search.export import export_trial
+from search.prepare import prepare
 from search.results.stored_study import StoredStudy, read_study
 from search.results.summary import summarise_study
+from search.retraining.recipe import Recipe, with_options
 from search.study.progress import Progress
 from search.study.run_folder import RunFolder, find_run, list_runs
 from search.study_file.reading import read_study_file
 from search.study_file.schema import SAMPLERS, StudyFile
+from search.training.proxy_config import ProxyConfig
 
 if TYPE_CHECKING:
     from search.retraining.compare import Comparison
     from search.retraining.confirm import Confirmation
     from search.retraining.fidelity import Fidelity
     from search.retraining.full_training import FullTraining
-    from search.retraining.recipe import Recipe
     from search.retraining.retraining_loop import RetrainingProgress
     from search.simulation.table import NetworkTable
     from search.simulation.virtual_clock import Simulation
@@ -82,7 +90,6 @@ def run_study(
     Raises:
         hgcnet.errors.UserError: the study cannot be run as asked; nothing was written.
     """
-    from search.prepare import prepare
     from search.run import run, write_results
 
     file = _with_trials(read_study_file(study), trials)
@@ -105,12 +112,8 @@ def forecast_study(study: str | Path, *, trials: int | None = None) -> dict[str,
 
     Returns:
         what JSON can hold; `hours` and `seconds_per_trial` are None where there is no GPU to measure on.
-
-    Raises:
-        hgcnet.errors.UserError: the study cannot be run so.
     """
     from search.forecast import forecast
-    from search.prepare import prepare
 
     return forecast(prepare(_with_trials(read_study_file(study), trials)))
 
@@ -137,11 +140,7 @@ def load_trials(
 def study_status(
     run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
 ) -> dict[str, Any]:
-    """Counts, best network, hypervolume, front and time of a study, as JSON can hold them.
-
-    Raises:
-        hgcnet.errors.RunError: as `load_trials`.
-    """
+    """Counts, best network, hypervolume, front and time of a study, as JSON can hold them."""
     return summarise_study(_read(run, runs, storage))
 
 
@@ -161,14 +160,7 @@ def list_studies(
 def write_report(
     run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
 ) -> tuple[Path, ...]:
-    """Writes report.html (one self-contained page), trials.csv and trials.parquet.
-
-    Returns:
-        their paths.
-
-    Raises:
-        hgcnet.errors.RunError: as `load_trials`, or they cannot be written.
-    """
+    """Writes report.html (one self-contained page), trials.csv and trials.parquet, to these paths."""
     from search.report.report_files import write_report_files
 
     return write_report_files(_read(run, runs, storage))
@@ -247,7 +239,7 @@ def train(
 
     Args:
         network: an architecture file, a preset's name, or a model folder.
-        dataset: digits, cifar10, cifar100, image_folder or npz.
+        dataset: one of digits, cifar10, cifar100, image_folder and npz.
         output: the folder of the models; by default models/NETWORK-DATASET.
         root: the folder (or .npz file) of the data set.
         epochs: of each training.
@@ -259,18 +251,14 @@ def train(
         resolution: of the images, in pixels; by default the architecture file's.
         train_images: how many to train on; by default all.
         hold_out: keep the validation images out of the training, and measure their accuracy each epoch.
-        device: auto is a GPU, if there is one.
+        device: "auto" is a GPU, if there is one.
         observe: is called after every epoch with the repetition, the epoch and the seconds so far.
 
     Raises:
         hgcnet.errors.UserError: the network, the data or the device are not to be had, a folder cannot be
             written, or the training diverged.
     """
-    from search.data.data_config import DataConfig
-    from search.data.datasets import DATASETS
     from search.retraining.full_training import train_in_full
-    from search.retraining.recipe import Recipe
-    from search.training.proxy_config import ProxyConfig
 
     file = find_network(network)
     if dataset not in DATASETS:
@@ -323,9 +311,6 @@ def confirm(
 
     Args:
         select: best, knee, max-flops=60e6 or max-params=1e6: that network alone, not the whole front.
-
-    Raises:
-        hgcnet.errors.UserError: nothing can be confirmed, or it cannot be trained.
     """
     from search.retraining.confirm import confirm_front
 
@@ -362,11 +347,7 @@ def compare(
     Args:
         against: the network that the others are compared with; by default the first.
         test: compare on the test images: only where the networks were fixed beforehand.
-
-    Raises:
-        hgcnet.errors.UserError: the networks, the data or the workers are not to be had.
     """
-    from search.prepare import prepare
     from search.report.pages import write_comparison
     from search.retraining.compare import compare_networks
 
@@ -415,14 +396,9 @@ def measure_fidelity(
         reference_epochs: of the longer training; by default three times the proxy's.
         reference_images: of the longer training; by default the proxy's.
         reference_seeds: longer trainings of each network; their mean counts.
-
-    Raises:
-        hgcnet.errors.UserError: the data or the workers are not to be had.
     """
-    from search.prepare import prepare
     from search.report.pages import write_fidelity
     from search.retraining.fidelity import default_proxies, train_and_correlate
-    from search.retraining.recipe import with_options
 
     file = read_study_file(study)
     base, folder = _recipe(file), Path(runs) / file.name / "fidelity"
@@ -463,11 +439,7 @@ def tabulate(
         networks: how many to draw uniformly from the space.
         near_front: how many more, next to the front of those.
         without_ray: train in this process, one after another.
-
-    Raises:
-        hgcnet.errors.UserError: the data or the workers are not to be had, or it cannot be written.
     """
-    from search.prepare import prepare
     from search.simulation.table import NetworkTable, write_table
     from search.simulation.tabulation import train_table
 
@@ -542,10 +514,8 @@ def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:
     return file if trials is None else file.with_trials(trials)
 
 
-def _recipe(file: StudyFile, **given: int | None) -> "Recipe":
+def _recipe(file: StudyFile, **given: int | None) -> Recipe:
     """The study's proxy, with the settings that are given."""
-    from search.retraining.recipe import Recipe, with_options
-
     return with_options(Recipe(data=file.data, proxy=file.proxy), **given)
 
 

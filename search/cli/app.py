@@ -63,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         complain(str(error))
         code = 2
-    except typer.Abort:
-        code = 130
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         code = 130
     except typer.Exit as error:
         code = error.exit_code

@@ -94,7 +94,7 @@ def export_graph(
     Args:
         network: an architecture file, a preset's name, or a model folder.
         output: the ONNX file.
-        form: grouped is the structure, with the FLOPs and params that are counted everywhere; dense has
+        form: "grouped" is the structure, with the FLOPs and params that are counted everywhere; "dense" has
             composed and merged weights in fewer, larger nodes, and what they execute is printed.
         resolution: of the images, in pixels; by default the file's, or 32.
     """

@@ -2,23 +2,21 @@
 
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hgcnet.architecture import ArchitectureFile, write_architecture
+from hgcnet.architecture import ArchitectureFile, read_architecture, write_architecture
 from hgcnet.errors import RunError
 from search import api
 from search.cli import terminal
 from search.cli.command_of import Said, err, out, print_json, say
-from search.results.stored_study import read_study
+from search.prepare import prepare
+from search.results.stored_study import StoredStudy, read_study
 from search.results.summary import summarise_study
 from search.study.progress import progress_line
 from search.study.run_folder import RunFolder, find_run
+from search.study_file.reading import read_study_file
+from search.study_file.schema import StudyFile
 from search.units import count_text, duration
-
-if TYPE_CHECKING:
-    from search.results.stored_study import StoredStudy
-    from search.run import RunOutcome
-    from search.study_file.schema import StudyFile
 
 
 def run(
@@ -42,10 +40,8 @@ def run(
         no_report: write no report.html, trials.csv, trials.parquet and best.toml.
     """
     from search.forecast import forecast
-    from search.prepare import prepare
     from search.run import run as run_study
     from search.run import write_results
-    from search.study_file.reading import read_study_file
 
     file = read_study_file(study)
     if trials is not None:
@@ -75,7 +71,10 @@ def run(
         )
     stored = read_study(folder, storage)
     if not as_json:
-        _print_outcome(outcome, stored)
+        ended = f"The study ended: {outcome.reason}, after {duration(outcome.progress.seconds)}."
+        if outcome.did_nothing:
+            ended = f"Nothing to do: {outcome.reason}. --trials N raises it."
+        say(ended, progress_line(outcome.progress), terminal.front_table(stored.trials()))
     files = () if no_report else write_results(stored)
     if as_json:
         ending = {"reason": outcome.reason, "nothing_to_do": outcome.did_nothing}
@@ -157,25 +156,14 @@ def enqueue(result: ArchitectureFile, run: str, network: str) -> Said:
     return {"fingerprint": result.architecture.fingerprint}, [line]
 
 
-def _print_outcome(outcome: "RunOutcome", stored: "StoredStudy") -> None:
-    if outcome.did_nothing:
-        say(f"Nothing to do: {outcome.reason}. --trials N raises it.")
-    else:
-        say(f"The study ended: {outcome.reason}, after {duration(outcome.progress.seconds)}.")
-    say(progress_line(outcome.progress), terminal.front_table(stored.trials()))
-
-
-def _print_results(stored: "StoredStudy", files: tuple[Path, ...]) -> None:
+def _print_results(stored: StoredStudy, files: tuple[Path, ...]) -> None:
     """The files that a run ends with, the exported network last."""
-    from hgcnet.architecture import read_architecture
-
-    name = stored.file.name
     for path in files:
         is_network = path.name == "best.toml"
-        text = _exported(path, read_architecture(path)) if is_network else str(path)
-        say(text)
-    more = f"hgcnas dashboard {name} · hgcnas describe {stored.folder.path / 'best.toml'}"
-    say(f"Next: {more if files else f'hgcnas report {name}'}")
+        say(_exported(path, read_architecture(path)) if is_network else str(path))
+    name, best = stored.file.name, stored.folder.path / "best.toml"
+    more = f"hgcnas dashboard {name} · hgcnas describe {best}" if files else f"hgcnas report {name}"
+    say(f"Next: {more}")
 
 
 def _exported(path: Path, file: ArchitectureFile) -> str:
@@ -188,7 +176,7 @@ def _exported(path: Path, file: ArchitectureFile) -> str:
     )
 
 
-def _print_forecast(file: "StudyFile", facts: dict[str, Any]) -> None:
+def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
     networks = facts["networks"]
     listed = "" if networks is None else f" ({networks:,} different networks)"
     limit = "none" if file.limits.flops is None else count_text(file.limits.flops)
@@ -199,16 +187,12 @@ def _print_forecast(file: "StudyFile", facts: dict[str, Any]) -> None:
             f"about {duration(3600 * facts['hours'])} without early stopping: "
             f"{facts['seconds_per_trial']} s a trial, {facts['trials_at_once']} at once"
         )
-    lines = {
-        "study": f"{file.name}, {file.budget.trials} trials by {file.sampler.kind}",
-        "space": f"{facts['points']:,} points, {facts['feasible_share']:.2%} within the limits{listed}",
-        "FLOPs": f"{low} to {high}; limit {limit}",
-        "data": (
-            f"{file.data.dataset}: {facts['classes']} classes, {facts['train_images']:,} images to "
-            f"train on, {facts['val_images']:,} to validate"
-        ),
-        "GPUs": f"{facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",
-        "time": time,
-    }
-    for label, text in lines.items():
-        say(f"{label:6} {text}")
+    say(
+        f"study  {file.name}, {file.budget.trials} trials by {file.sampler.kind}",
+        f"space  {facts['points']:,} points, {facts['feasible_share']:.2%} within the limits{listed}",
+        f"FLOPs  {low} to {high}; limit {limit}",
+        f"data   {file.data.dataset}: {facts['classes']} classes, {facts['train_images']:,} images to "
+        f"train on, {facts['val_images']:,} to validate",
+        f"GPUs   {facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",
+        f"time   {time}",
+    )

@@ -102,26 +102,18 @@ def is_live(console: Console) -> bool:
 
 def status_lines(summary: dict[str, Any]) -> Iterator[str]:
     """A study's counts, time and driver, and how it goes on; from `search.results.summary.summarise_study`."""
-    counts = f"{summary['trained']}/{summary['budget']} trained ({summary['stopped']} stopped)"
     yield (
-        f"study {summary['study']} on {summary['data_set']}: {counts}, {summary['failed']} failed, "
-        f"{summary['running']} running"
+        "study {study} on {data_set}: {trained}/{budget} trained ({stopped} stopped), {failed} failed, "
+        "{running} running".format_map(summary)
     )
     if summary["best_trial"] is not None:
-        estimate = summary["best_estimate"]
-        estimated = "" if estimate is None else f"estimated {estimate:.4f}, "
-        hypervolume = summary["hypervolume"]
-        yield (
-            f"best trial {summary['best_trial']}: {estimated}measured {summary['best_accuracy']:.4f}; "
-            f"front of {summary['front_size']}"
-            + ("" if hypervolume is None else f", hypervolume {hypervolume:.4f}")
-        )
-    left = summary["seconds_left"]
-    is_over = summary["trained"] >= summary["budget"]
-    time_left = (
-        "" if is_over else f", left {'unknown' if left is None else 'about ' + duration(left)}"
-    )
-    yield f"time used {duration(summary['seconds_used'])}{time_left}"
+        estimated = _cell("estimated {best_estimate:.4f}, ", summary)
+        measured = "measured {best_accuracy:.4f}; front of {front_size}".format_map(summary)
+        hypervolume = _cell(", hypervolume {hypervolume:.4f}", summary)
+        yield f"best trial {summary['best_trial']}: {estimated}{measured}{hypervolume}"
+    left, is_over = summary["seconds_left"], summary["trained"] >= summary["budget"]
+    text = "unknown" if left is None else f"about {duration(left)}"
+    yield f"time used {duration(summary['seconds_used'])}" + ("" if is_over else f", left {text}")
     if summary["driver"]:
         yield f"driven by {summary['driver']}"
     elif is_over:
