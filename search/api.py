@@ -38,7 +38,7 @@ from search.prepare import prepare
 from search.results.stored_study import StoredStudy, read_study
 from search.results.summary import summarise_study
 from search.retraining.recipe import Recipe, with_options
-from search.study.progress import Progress
+from search.study.progress import Progress, progress_line  # noqa: F401, as `search` gives it
 from search.study.run_folder import RunFolder, find_run, list_runs
 from search.study_file.reading import read_study_file
 from search.study_file.schema import SAMPLERS, StudyFile
@@ -69,9 +69,6 @@ def run_study(
 ) -> pd.DataFrame:
     """Starts the study of a study file, or continues it where it was left; `hgcnas run` as a function.
 
-        trials = search.run_study("studies/quickstart.toml")
-        trials[trials["on_front"]].sort_values("flops")
-
     It returns when the budget is used, with report.html, trials.csv, trials.parquet and best.toml (the
     architecture file of the most accurate network) in the run folder. Interrupting it (Ctrl-C, the
     notebook's stop button) stops it cleanly, and a second interrupt ends the process at once; the same
@@ -86,19 +83,16 @@ def run_study(
 
     Returns:
         One row a trial, those of earlier runs included, as `load_trials`.
-
-    Raises:
-        hgcnet.errors.UserError: the study cannot be run as asked; nothing was written.
     """
     from search.run import run, write_results
 
     file = _with_trials(read_study_file(study), trials)
-    folder, url = RunFolder(Path(runs) / file.name), _storage(storage)
+    folder, url = RunFolder(Path(runs) / file.name), _given(storage, "HGCNAS_STORAGE")
     run(
         prepare(file),
         folder,
         storage_url=url,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
     stored = read_study(folder, url)
@@ -151,7 +145,7 @@ def list_studies(
     found, unreadable = [], []
     for folder in list_runs(Path(runs)):
         try:
-            found.append(summarise_study(read_study(folder, _storage(storage))))
+            found.append(summarise_study(read_study(folder, _given(storage, "HGCNAS_STORAGE"))))
         except UserError as error:
             unreadable.append(error)
     return found, unreadable
@@ -182,7 +176,7 @@ def export_architecture(
 
     Args:
         trial: the number of a finished trial; `select` is then not looked at.
-        select: of the front: best, the most accurate; knee, where more cost begins to buy little;
+        select: a rule for the front: best, the most accurate; knee, where more cost begins to buy little;
             max-flops=60e6 or max-params=1e6, the most accurate within so many.
 
     Raises:
@@ -263,26 +257,23 @@ def train(
     file = find_network(network)
     if dataset not in DATASETS:
         raise UserError(f"--dataset {dataset}: is not one of {', '.join(DATASETS)}")
-    recipe = Recipe(
-        data=DataConfig(
-            dataset=dataset,  # type: ignore[arg-type]
-            root=root,
-            resolution=resolution or file.task.resolution,
-        ),
-        proxy=ProxyConfig(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            train_images=train_images,
-        ),
-        hold_out=hold_out,
+    data = DataConfig(
+        dataset=dataset,  # type: ignore[arg-type]
+        root=root,
+        resolution=resolution or file.task.resolution,
+    )
+    proxy = ProxyConfig(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        train_images=train_images,
     )
     name = Path(network).stem
     return train_in_full(
         name,
         file,
-        recipe,
+        Recipe(data=data, proxy=proxy, hold_out=hold_out),
         Path(output) if output else Path("models") / f"{name}-{dataset}",
         seeds=seeds,
         seed=seed,
@@ -310,7 +301,7 @@ def confirm(
     are kept in the run folder. Nothing is written to the study. Rerun it to resume.
 
     Args:
-        select: best, knee, max-flops=60e6 or max-params=1e6: that network alone, not the whole front.
+        select: a rule for the front, as max-flops=60e6: that network alone.
     """
     from search.retraining.confirm import confirm_front
 
@@ -321,7 +312,7 @@ def confirm(
         seeds=seeds,
         select=select,
         workers=stored.file.workers,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
 
@@ -364,7 +355,7 @@ def compare(
         seeds=seeds,
         against=against or next(iter(prepared.start_with)),
         on_test=test,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
     write_comparison(comparison, f"hgcnas: {file.name}, {comparison.recipe}")
@@ -411,7 +402,7 @@ def measure_fidelity(
         with_options(base, epochs=epochs, train_images=reference_images),
         networks=networks,
         repetitions=reference_seeds,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
     write_fidelity(fidelity, f"hgcnas: {file.name}")
@@ -431,8 +422,7 @@ def tabulate(
 ) -> "NetworkTable":
     """Trains many networks of a space and writes their curves as a table, for `simulate`.
 
-    A tenth of them are trained a second time with another seed, so that the noise is known. Rerun it to
-    resume.
+    A tenth of them are trained again with another seed, so that the noise is known. Rerun it to resume.
 
     Args:
         output: the table's file; by default table.parquet in the run folder.
@@ -450,7 +440,7 @@ def tabulate(
         folder / "table",
         uniform=networks,
         near_front=near_front,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         without_ray=without_ray,
         observe=observe or (lambda progress: None),
     )
@@ -481,9 +471,6 @@ def simulate(
         seeds: how many searches by each sampler.
         trials: of each search; by default the study's budget.
         observe: is called with the sampler and the seed of every search that is done.
-
-    Raises:
-        hgcnet.errors.UserError: a sampler is unknown, or the table cannot be used.
     """
     from search.report.pages import write_simulation
     from search.simulation.virtual_clock import simulate_samplers
@@ -507,7 +494,7 @@ def simulate(
 
 
 def _read(run: str | Path, runs: str | Path, storage: str | None) -> StoredStudy:
-    return read_study(find_run(str(run), Path(runs)), _storage(storage))
+    return read_study(find_run(str(run), Path(runs)), _given(storage, "HGCNAS_STORAGE"))
 
 
 def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:
@@ -519,10 +506,6 @@ def _recipe(file: StudyFile, **given: int | None) -> Recipe:
     return with_options(Recipe(data=file.data, proxy=file.proxy), **given)
 
 
-def _storage(given: str | None) -> str | None:
+def _given(value: str | None, variable: str) -> str | None:
     """As the command line has it: the environment's, if none is given."""
-    return given or os.environ.get("HGCNAS_STORAGE")
-
-
-def _ray(given: str | None) -> str | None:
-    return given or os.environ.get("RAY_ADDRESS")
+    return value or os.environ.get(variable)

@@ -10,7 +10,7 @@ import typer
 
 from hgcnet.errors import UserError
 from search import api
-from search.cli import network_commands, retraining_commands, simulation_commands, study_commands
+from search.cli import network_commands, retraining_commands, study_commands
 from search.cli.command_of import command_of, complain, printing_command
 from search.cli.terminal import showing_epochs, showing_searches, showing_trainings
 
@@ -46,8 +46,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "confirm": command_of(api.confirm, retraining_commands.confirm, showing_trainings),
     "compare": command_of(api.compare, retraining_commands.compare, showing_trainings),
     "fidelity": command_of(api.measure_fidelity, retraining_commands.fidelity, showing_trainings),
-    "tabulate": command_of(api.tabulate, simulation_commands.tabulate, showing_trainings),
-    "simulate": command_of(api.simulate, simulation_commands.simulate, showing_searches),
+    "tabulate": command_of(api.tabulate, retraining_commands.tabulate, showing_trainings),
+    "simulate": command_of(api.simulate, retraining_commands.simulate, showing_searches),
     "train": command_of(api.train, network_commands.train, showing_epochs),
     "describe": command_of(network_commands.describe),
     "export-onnx": command_of(network_commands.export_graph),
@@ -68,15 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except typer.Exit as error:
         code = error.exit_code
     except Exception as error:  # the last line of defence: a traceback helps only those who ask
-        if hasattr(error, "format_message"):  # a wrong command line
-            complain(error.format_message())
-            code = 2
-        else:
-            complain(
-                f"{type(error).__name__}: {error} (a fault of hgcnas, not of yours; "
-                "`hgcnas --debug COMMAND ...` shows where)"
-            )
-            code = 1
+        of_a_wrong_line = getattr(error, "format_message", None)
+        code = 2 if of_a_wrong_line else 1
+        fault = (
+            f"{type(error).__name__}: {error} (a fault of hgcnas, not of yours; "
+            "`hgcnas --debug COMMAND ...` shows where)"
+        )
+        complain(of_a_wrong_line() if of_a_wrong_line else fault)
         if os.environ.get("HGCNAS_DEBUG"):
             traceback.print_exc()
     sys.exit(code)

@@ -6,6 +6,7 @@ name of the parameter, or by FUNCTION.PARAMETER where a function has it otherwis
 
 import inspect
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -40,10 +41,9 @@ _SPELLINGS = {
     "as_json": "--json",
 }
 _ENVIRONMENT = {"storage": "HGCNAS_STORAGE", "ray_address": "RAY_ADDRESS"}
-_AT_LEAST_ONE = (1, 10**9)  # other integers
-_LIMITS = {
+_LIMITS: dict[str, tuple[float, float | None]] = {  # other numbers are at least 1
     "trials": (1, MAX_TRIALS),
-    "trial": (0, MAX_TRIALS),
+    "trial": (0, None),
     "epochs": (1, MAX_EPOCHS),
     "seeds": (1, 1000),
     "simulate.seeds": (1, 10_000),
@@ -95,11 +95,7 @@ def command_of(
 
 def printing_command(function: Callable[..., None]) -> Callable[..., None]:
     """A command of a function that prints by itself."""
-
-    def command(**given: Any) -> None:
-        function(**given)
-
-    return _declare(command, function)
+    return _declare(lambda **given: function(**given), function)
 
 
 def say(*lines: str | Table) -> None:
@@ -147,7 +143,8 @@ def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect
     name, default, kind = parameter.name, parameter.default, parameter.annotation
     metavar = _METAVARS.get(f"{owner}.{name}", _METAVARS.get(name))
     is_number = {int, float} & {kind, *get_args(kind)}
-    low, high = _limits(name, owner) if is_number else (None, None)
+    limits = _LIMITS.get(f"{owner}.{name}", _LIMITS.get(name, (1, None)))
+    low, high = limits if is_number else (None, None)
     kind, parser = _READ.get(name, (Path if Path in get_args(kind) else kind, None))
     text = text[:1].upper() + text[1:]
     declared = (
@@ -164,10 +161,6 @@ def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect
         )
     )
     return inspect.Parameter(name, parameter.KEYWORD_ONLY, default=declared, annotation=kind)
-
-
-def _limits(name: str, owner: str = "") -> tuple[float, float]:
-    return _LIMITS.get(f"{owner}.{name}", _LIMITS.get(name, _AT_LEAST_ONE))
 
 
 def _explanations(docstring: str | None) -> dict[str, str]:
@@ -190,11 +183,10 @@ def _proxy_settings(text: str) -> dict[str, int]:
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
         if key not in known or not re.fullmatch(r"[0-9]{1,9}", value):
-            raise RunError(
-                f"--proxy {text}: {part!r} is not KEY=NUMBER with a KEY of {', '.join(known)}"
-            )
-        low, high = _limits(key)
-        if not low <= int(value) <= high:
+            keys = ", ".join(known)
+            raise RunError(f"--proxy {text}: {part!r} is not KEY=NUMBER with a KEY of {keys}")
+        low, high = _LIMITS.get(key, (1, None))
+        if not low <= int(value) <= (high or math.inf):
             raise RunError(f"--proxy {text}: {key}: {value} is not between {low} and {high}")
         settings[key] = int(value)
     return settings

@@ -1,20 +1,24 @@
-"""What the commands that train given networks with several seeds print: confirm, compare, fidelity."""
+"""What the commands print that train many networks, or simulate it: from confirm to simulate."""
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.cli import terminal
-from search.cli.command_of import Said
+from search.cli.command_of import Said, err
+from search.units import duration
 
 if TYPE_CHECKING:
     from search.retraining.compare import Comparison
     from search.retraining.confirm import Confirmation
     from search.retraining.fidelity import Fidelity
+    from search.simulation.table import NetworkTable
+    from search.simulation.virtual_clock import Simulation
 
 
 def confirm(result: "Confirmation", seeds: int) -> Said:
-    """Prints the networks by mean accuracy with 95 % intervals, and the test accuracy of the first."""
+    """Prints the networks by mean accuracy with 95 % intervals, and the test accuracy of the best."""
     from search.retraining.confirm import confirmation_document
 
     chosen = terminal.MISSING
@@ -64,3 +68,45 @@ def fidelity(result: "Fidelity") -> Said:
         str(result.folder / "fidelity.html"),
         *([] if result.is_complete else [terminal.MISSING]),
     ]
+
+
+def tabulate(result: "NetworkTable") -> Said:
+    """Prints the table's path and what is in it."""
+    seconds = float(result.trainings["seconds"].sum())
+    facts = {
+        "file": str(result.path),
+        "networks": result.trainings["fingerprint"].nunique(),
+        "trainings": len(result.trainings),
+        "seconds": round(seconds, 1),
+        "complete": result.is_complete,
+    }
+    line = (
+        f"{result.path}: {facts['networks']} networks, {facts['trainings']} trainings, "
+        f"{duration(seconds)} of training"
+    )
+    return facts, [line, *([] if result.is_complete else [terminal.MISSING])]
+
+
+def simulate(result: "Simulation", table: Path) -> Said:
+    """Prints medians over seeds of the hypervolume of accuracies without noise, and how soon it is reached.
+
+    Args:
+        table: a table of this study, written by `hgcnas tabulate`.
+        samplers: which to compare, with commas between.
+    """
+    quality = result.surrogate
+    if not quality.is_trusted:
+        err.print(
+            f"{table}: the surrogate's tau is {quality.tau:.2f} in cross-validation, below 0.7: "
+            "conclude nothing from this",
+            soft_wrap=True,
+        )
+    rows = json.loads(result.summary.to_json(orient="records"))  # null: never
+    line = (
+        f"{quality.networks} networks; the surrogate: tau {quality.tau:.2f}, residual "
+        f"{quality.residual:.4f}, noise of a seed {quality.noise:.4f}"
+    )
+    return (
+        {"surrogate": asdict(quality), "samplers": rows},
+        [line, terminal.simulation_table(result.summary), str(result.page)],
+    )

@@ -60,8 +60,7 @@ def run(
             f"study {file.name}: {file.budget.trials} trials by {file.sampler.kind} on "
             f"{file.data.dataset}, in a space of {prepared.space.space.size:,} points"
         )
-    printer = terminal.ProgressPrinter(err if as_json else out)
-    with printer.showing():
+    with terminal.ProgressPrinter(err if as_json else out).showing() as printer:
         outcome = run_study(
             prepared,
             folder,
@@ -90,10 +89,9 @@ def list_studies(
     rows, unreadable = api.list_studies(runs=runs, storage=storage)
     if as_json:
         print_json(rows)
-    elif rows:
-        say(terminal.runs_table(rows))
     else:
-        say(f"No studies in {runs}. `hgcnas run STUDY.toml` starts one.")
+        nothing = f"No studies in {runs}. `hgcnas run STUDY.toml` starts one."
+        say(terminal.runs_table(rows) if rows else nothing)
     if unreadable:
         raise RunError("\n".join(map(str, unreadable)))
 

@@ -4,7 +4,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from search.study.progress import progress_line, progress_lines
 from search.units import count_text, duration
 
 if TYPE_CHECKING:
-    from hgcnet.latency import Latency
     from search.retraining.compare import Comparison
     from search.retraining.fidelity import Fidelity
     from search.retraining.retraining_loop import RetrainingProgress
@@ -52,14 +51,12 @@ class ProgressPrinter:
         self._held_back = ""  # the last line, if it was not printed
 
     @contextmanager
-    def showing(self) -> Iterator[None]:
+    def showing(self) -> Iterator["ProgressPrinter"]:
         """While there is progress."""
-        if is_live(self._console):
-            with Live(console=self._console, refresh_per_second=4, transient=True) as self._live:
-                yield
-            return
+        live = Live(console=self._console, refresh_per_second=4, transient=True)
         try:
-            yield
+            with live if is_live(self._console) else nullcontext() as self._live:
+                yield self
         finally:
             if self._held_back:
                 self._print(self._held_back)
@@ -114,19 +111,16 @@ def status_lines(summary: dict[str, Any]) -> Iterator[str]:
     left, is_over = summary["seconds_left"], summary["trained"] >= summary["budget"]
     text = "unknown" if left is None else f"about {duration(left)}"
     yield f"time used {duration(summary['seconds_used'])}" + ("" if is_over else f", left {text}")
-    if summary["driver"]:
-        yield f"driven by {summary['driver']}"
-    elif is_over:
-        yield "its budget is used; `hgcnas run STUDY.toml --trials N` goes on"
-    else:
-        yield "no driver is running; `hgcnas run STUDY.toml` goes on"
+    goes_on = "no driver is running; `hgcnas run STUDY.toml` goes on"
+    if is_over:
+        goes_on = "its budget is used; `hgcnas run STUDY.toml --trials N` goes on"
+    yield f"driven by {summary['driver']}" if summary["driver"] else goes_on
 
 
 @contextmanager
 def showing_trainings(console: Console) -> Iterator[Callable[["RetrainingProgress"], None]]:
     """Shows how far many trainings are."""
-    printer = ProgressPrinter(console)
-    with printer.showing():
+    with ProgressPrinter(console).showing() as printer:
         yield printer.take_training
 
 
@@ -168,23 +162,14 @@ def showing_searches(
         yield lambda sampler, seed: progress.advance(task)
 
 
-def latency_lines(timed: "tuple[Latency, ...]") -> str:
-    """Median, spread and speed-up over the first of each form, one a line."""
-    return "\n".join(
-        f"{row.form:9} {1e3 * row.median:8.2f} ms (80 % of {row.passes} passes within "
-        f"{1e3 * row.low:.2f} to {1e3 * row.high:.2f}), {timed[0].median / row.median:.2f}x"
-        for row in timed
-    )
-
-
 def front_table(frame: pd.DataFrame) -> Table:
     """The finished trials on the front, and beside them those that people asked for.
 
     Where it is too wide for a terminal, only the architectures are broken.
     """
     finished = frame[frame["state"] == "finished"]
-    origin = finished["origin"].fillna("").astype(str)
-    shown = finished.assign(origin=origin)[finished["on_front"] | (origin != "")]
+    finished = finished.assign(origin=finished["origin"].fillna("").astype(str))
+    shown = finished[finished["on_front"] | (finished["origin"] != "")]
     has_estimates = finished["estimated_accuracy"].notna().any()
     columns: dict[str, Column] = {
         "trial": "{number}",
@@ -193,7 +178,7 @@ def front_table(frame: pd.DataFrame) -> Table:
         **_COSTS,
         "front": _star,
         "architecture": lambda row: (
-            row["architecture"] + (f"  ({row['origin']})" if row["origin"] else "")
+            row["architecture"] + (row["origin"] and f"  ({row['origin']})")
         ),
     }
     table = _table(columns, shown.sort_values("flops"))
@@ -310,8 +295,8 @@ def _cell(column: Column, row: Row) -> str:
 
 def _mean(row: Row) -> str:
     """With half of its interval, where there is one."""
-    half = "" if pd.isna(row["high"]) else f" ± {row['high'] - row['mean']:.4f}"
-    return f"{row['mean']:.4f}{half}"
+    half = row["high"] - row["mean"]
+    return f"{row['mean']:.4f}" + ("" if math.isnan(half) else f" ± {half:.4f}")
 
 
 def _star(row: Row) -> str:
