@@ -6,7 +6,7 @@
     trials = search.load_trials("quickstart")  # later, or from another notebook meanwhile
     file = search.export_architecture("quickstart", select="knee")
 
-The names below load at first use, so that `import search` needs neither torch nor Ray nor Optuna: a
+`help("search.api")` has the arguments that many share. The names below load at first use, so that `import search` needs neither torch nor Ray nor Optuna: a
 worker has the first alone.
 """
 
@@ -53,17 +53,11 @@ __all__ = [
     "write_report",
 ]
 
-_HOMES = {
-    "UserError": "hgcnet.errors",
-    "Progress": "search.study.progress",
-    "progress_line": "search.study.progress",
-}
-
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "search.api")), name)
+    return getattr(import_module("search.api"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,24 @@
-"""What notebooks and scripts call. A command of `hgcnas` is one of these functions, put into words.
+"""What notebooks and scripts call. Commands of `hgcnas` take their arguments and helps from here.
 
-Ray, torch and plotly take seconds to load: each function loads what it needs.
+Ray, torch and plotly take seconds to load: each function loads what it needs. Many functions have these:
+
+Args:
+    study: the study file.
+    run: a study's name, or its run folder.
+    runs: the folder of studies; each has a run folder in it, `runs/<its name>`.
+    storage: the database postgresql://USER:PASSWORD@HOST/DATABASE, instead of SQLite in the run folder; by default
+        what the environment has in HGCNAS_STORAGE.
+    ray_address: HOST:PORT of a Ray cluster to join, or auto; by default RAY_ADDRESS, else this machine
+        alone.
+    seeds: how many trainings of each network.
+    epochs: of each training; by default the study's.
+    train_images: images to train on; by default the study's.
+    resolution: of the images, in pixels; by default the study's.
+    observe: is called after every training with how far it is.
+
+Raises:
+    hgcnet.errors.UserError: what is asked for cannot be done; the message says what is wrong, and where.
+        Nothing was written, unless it is a file that cannot be written or a training that failed.
 """
 
 import os
@@ -13,20 +31,24 @@ import pandas as pd
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import RunError, StudyFileError, UserError
 from hgcnet.networks import find_network
+from search.data.data_config import DataConfig
+from search.data.datasets import DATASETS
 from search.export import export_trial
+from search.prepare import prepare
 from search.results.stored_study import StoredStudy, read_study
 from search.results.summary import summarise_study
-from search.study.progress import Progress
+from search.retraining.recipe import Recipe, with_options
+from search.study.progress import Progress, progress_line  # noqa: F401, as `search` gives it
 from search.study.run_folder import RunFolder, find_run, list_runs
 from search.study_file.reading import read_study_file
 from search.study_file.schema import SAMPLERS, StudyFile
+from search.training.proxy_config import ProxyConfig
 
 if TYPE_CHECKING:
     from search.retraining.compare import Comparison
     from search.retraining.confirm import Confirmation
     from search.retraining.fidelity import Fidelity
     from search.retraining.full_training import FullTraining
-    from search.retraining.recipe import Recipe
     from search.retraining.retraining_loop import RetrainingProgress
     from search.simulation.table import NetworkTable
     from search.simulation.virtual_clock import Simulation
@@ -47,9 +69,6 @@ def run_study(
 ) -> pd.DataFrame:
     """Starts the study of a study file, or continues it where it was left; `hgcnas run` as a function.
 
-        trials = search.run_study("studies/quickstart.toml")
-        trials[trials["on_front"]].sort_values("flops")
-
     It returns when the budget is used, with report.html, trials.csv, trials.parquet and best.toml (the
     architecture file of the most accurate network) in the run folder. Interrupting it (Ctrl-C, the
     notebook's stop button) stops it cleanly, and a second interrupt ends the process at once; the same
@@ -57,32 +76,23 @@ def run_study(
     initialised already is used as it is.
 
     Args:
-        study: the study file.
         trials: the budget of trials, instead of the file's.
         report: whether to write those four files.
-        runs: the folder that holds the run folders; the study is `runs/<its name>`.
-        storage: the URL of a PostgreSQL database in place of the run folder's SQLite; by default
-            what the environment has in HGCNAS_STORAGE.
-        ray_address: HOST:PORT of a Ray cluster to join; by default RAY_ADDRESS, else this machine.
         observe: is called with the study's state after every event. `search.progress_line` words it:
             `lambda progress: print(search.progress_line(progress), end="\\r")`.
 
     Returns:
         One row a trial, those of earlier runs included, as `load_trials`.
-
-    Raises:
-        hgcnet.errors.UserError: the study cannot be run as asked; nothing was written.
     """
-    from search.prepare import prepare
     from search.run import run, write_results
 
     file = _with_trials(read_study_file(study), trials)
-    folder, url = RunFolder(Path(runs) / file.name), _storage(storage)
+    folder, url = RunFolder(Path(runs) / file.name), _given(storage, "HGCNAS_STORAGE")
     run(
         prepare(file),
         folder,
         storage_url=url,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
     stored = read_study(folder, url)
@@ -96,12 +106,8 @@ def forecast_study(study: str | Path, *, trials: int | None = None) -> dict[str,
 
     Returns:
         what JSON can hold; `hours` and `seconds_per_trial` are None where there is no GPU to measure on.
-
-    Raises:
-        hgcnet.errors.UserError: the study cannot be run so.
     """
     from search.forecast import forecast
-    from search.prepare import prepare
 
     return forecast(prepare(_with_trials(read_study_file(study), trials)))
 
@@ -119,11 +125,6 @@ def load_trials(
     `groups` and `se` stage by stage ("7-7-6"), `seconds` of training, `failure` with its reason, and
     `curve`, the list of val_accuracy of every epoch.
 
-    Args:
-        run: a study's name, or its run folder.
-        runs: the folder in which a name is looked up.
-        storage: as in `run_study`.
-
     Raises:
         hgcnet.errors.RunError: there is no such study, or it cannot be read.
     """
@@ -133,11 +134,7 @@ def load_trials(
 def study_status(
     run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
 ) -> dict[str, Any]:
-    """Counts, best network, hypervolume, front and time of a study, as JSON can hold them.
-
-    Raises:
-        hgcnet.errors.RunError: as `load_trials`.
-    """
+    """Counts, best network, hypervolume, front and time of a study, as JSON can hold them."""
     return summarise_study(_read(run, runs, storage))
 
 
@@ -148,7 +145,7 @@ def list_studies(
     found, unreadable = [], []
     for folder in list_runs(Path(runs)):
         try:
-            found.append(summarise_study(read_study(folder, _storage(storage))))
+            found.append(summarise_study(read_study(folder, _given(storage, "HGCNAS_STORAGE"))))
         except UserError as error:
             unreadable.append(error)
     return found, unreadable
@@ -157,11 +154,7 @@ def list_studies(
 def write_report(
     run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
 ) -> tuple[Path, ...]:
-    """Writes report.html (one self-contained page), trials.csv and trials.parquet; returns their paths.
-
-    Raises:
-        hgcnet.errors.RunError: as `load_trials`, or they cannot be written.
-    """
+    """Writes report.html (one self-contained page), trials.csv and trials.parquet, to these paths."""
     from search.report.report_files import write_report_files
 
     return write_report_files(_read(run, runs, storage))
@@ -175,19 +168,16 @@ def export_architecture(
     runs: str | Path = "runs",
     storage: str | None = None,
 ) -> ArchitectureFile:
-    """The architecture of one finished trial, with its task and where it came from.
+    """Exports the network of one finished trial: its architecture, its task and where it came from.
 
         file = search.export_architecture("quickstart", select="knee")
         model = hgcnet.HGCNet(file.architecture, file.task)  # fresh weights
         hgcnet.write_architecture("net.toml", file)  # hgcnet.load("net.toml") rebuilds it
 
     Args:
-        run: a study's name, or its run folder.
         trial: the number of a finished trial; `select` is then not looked at.
-        select: which network of the front: "best", the most accurate; "knee"; or "max-flops=60e6" or
-            "max-params=1e6", the most accurate within.
-        runs: the folder in which a name is looked up.
-        storage: as in `run_study`.
+        select: a rule for the front: best, the most accurate; knee, where more cost begins to buy little;
+            max-flops=60e6 or max-params=1e6, the most accurate within so many.
 
     Raises:
         hgcnet.errors.RunError: there is no such study or trial, or nothing meets the rule.
@@ -199,13 +189,10 @@ def export_architecture(
 def enqueue(
     run: str | Path, network: str, *, runs: str | Path = "runs", storage: str | None = None
 ) -> ArchitectureFile:
-    """Asks a study, running or not, to train this network next; returns it.
+    """Asks a study, running or not, to train this network next.
 
     Args:
-        run: a study's name, or its run folder.
         network: an architecture file or a preset's name.
-        runs: the folder in which a name is looked up.
-        storage: as in `run_study`.
 
     Raises:
         hgcnet.errors.UserError: it lies outside the study's space, or the study has it already.
@@ -242,18 +229,22 @@ def train(
     """Trains one network in full, by the paper's recipe, and writes it as model folders.
 
     SGD with Nesterov momentum, a cosine from the learning rate to 0, crops and mirroring. The test images
-    are read once, at the end. The same call continues after an interruption, from the last epoch.
+    are read once, at the end. Rerun it to resume from the last epoch.
 
     Args:
         network: an architecture file, a preset's name, or a model folder.
-        dataset: "digits", "cifar10", "cifar100", "image_folder" or "npz".
+        dataset: one of digits, cifar10, cifar100, image_folder and npz.
         output: the folder of the models; by default models/NETWORK-DATASET.
         root: the folder (or .npz file) of the data set.
+        epochs: of each training.
         seeds: how many trainings, each a model with its seed.
         seed: the number that those seeds come from.
+        batch_size: images of one step.
+        learning_rate: at the start; it falls to 0 by a cosine.
+        weight_decay: of all weights.
         resolution: of the images, in pixels; by default the architecture file's.
         train_images: how many to train on; by default all.
-        hold_out: whether the validation images are kept out of the training.
+        hold_out: keep the validation images out of the training, and measure their accuracy each epoch.
         device: "auto" is a GPU, if there is one.
         observe: is called after every epoch with the repetition, the epoch and the seconds so far.
 
@@ -261,35 +252,28 @@ def train(
         hgcnet.errors.UserError: the network, the data or the device are not to be had, a folder cannot be
             written, or the training diverged.
     """
-    from search.data.data_config import DataConfig
-    from search.data.datasets import DATASETS
     from search.retraining.full_training import train_in_full
-    from search.retraining.recipe import Recipe
-    from search.training.proxy_config import ProxyConfig
 
     file = find_network(network)
     if dataset not in DATASETS:
         raise UserError(f"--dataset {dataset}: is not one of {', '.join(DATASETS)}")
-    recipe = Recipe(
-        data=DataConfig(
-            dataset=dataset,  # type: ignore[arg-type]
-            root=root,
-            resolution=resolution or file.task.resolution,
-        ),
-        proxy=ProxyConfig(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            train_images=train_images,
-        ),
-        hold_out=hold_out,
+    data = DataConfig(
+        dataset=dataset,  # type: ignore[arg-type]
+        root=root,
+        resolution=resolution or file.task.resolution,
+    )
+    proxy = ProxyConfig(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        train_images=train_images,
     )
     name = Path(network).stem
     return train_in_full(
         name,
         file,
-        recipe,
+        Recipe(data=data, proxy=proxy, hold_out=hold_out),
         Path(output) if output else Path("models") / f"{name}-{dataset}",
         seeds=seeds,
         seed=seed,
@@ -314,20 +298,10 @@ def confirm(
     """Trains the front of a study again, longer and with fresh seeds, beside the paper's networks.
 
     The network with the best mean validation accuracy is then tested on the test images, and its models
-    are kept in the run folder. Nothing is written to the study. The same call continues.
+    are kept in the run folder. Nothing is written to the study. Rerun it to resume.
 
     Args:
-        run: a study's name, or its run folder.
-        epochs: of each training; like `train_images` and `resolution` by default the study's.
-        seeds: how many trainings of each network.
-        select: a rule of `export_architecture`: that network alone, not the whole front.
-        runs: the folder in which a name is looked up.
-        storage: as in `run_study`.
-        ray_address: as in `run_study`.
-        observe: is called after every training.
-
-    Raises:
-        hgcnet.errors.UserError: nothing can be confirmed, or it cannot be trained.
+        select: a rule for the front, as max-flops=60e6: that network alone.
     """
     from search.retraining.confirm import confirm_front
 
@@ -338,7 +312,7 @@ def confirm(
         seeds=seeds,
         select=select,
         workers=stored.file.workers,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
 
@@ -359,22 +333,12 @@ def compare(
     """Trains the networks of a study file's `start_with` with paired seeds, and compares them.
 
     Nothing is searched. Writes trainings.csv and compare.html, with the learning curves, into the run
-    folder. The same call continues.
+    folder. Rerun it to resume.
 
     Args:
-        study: the study file.
-        seeds: how many trainings of each network.
         against: the network that the others are compared with; by default the first.
-        epochs: of each training; like `train_images` and `resolution` by default the study's.
-        test: compares on the test images: only where the networks were fixed beforehand.
-        runs: the folder that holds the run folders.
-        ray_address: as in `run_study`.
-        observe: is called after every training.
-
-    Raises:
-        hgcnet.errors.UserError: the networks, the data or the workers are not to be had.
+        test: compare on the test images: only where the networks were fixed beforehand.
     """
-    from search.prepare import prepare
     from search.report.pages import write_comparison
     from search.retraining.compare import compare_networks
 
@@ -391,7 +355,7 @@ def compare(
         seeds=seeds,
         against=against or next(iter(prepared.start_with)),
         on_test=test,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
     write_comparison(comparison, f"hgcnas: {file.name}, {comparison.recipe}")
@@ -412,28 +376,20 @@ def measure_fidelity(
 ) -> "Fidelity":
     """Measures which cheap score of a network best predicts a longer training, and at what cost.
 
-    Draws networks evenly over log FLOPs, and trains each by every proxy and by a longer recipe. Writes
-    fidelity.json, scores.csv and fidelity.html into the run folder. The same call continues.
+    Draws networks evenly over log FLOPs (log params, where FLOPs are no objective), and trains each by
+    every proxy and by a longer recipe. Writes fidelity.json, scores.csv and fidelity.html, with the plot,
+    into the run folder. Rerun it to resume.
 
     Args:
-        study: the study file.
-        networks: how many to draw from its space.
+        networks: how many to draw from the space.
         proxies: settings of proxies to judge beside the study's, as {"epochs": 4, "resolution": 12}; by
             default four like it.
         reference_epochs: of the longer training; by default three times the proxy's.
         reference_images: of the longer training; by default the proxy's.
         reference_seeds: longer trainings of each network; their mean counts.
-        runs: the folder that holds the run folders.
-        ray_address: as in `run_study`.
-        observe: is called after every training.
-
-    Raises:
-        hgcnet.errors.UserError: the data or the workers are not to be had.
     """
-    from search.prepare import prepare
     from search.report.pages import write_fidelity
     from search.retraining.fidelity import default_proxies, train_and_correlate
-    from search.retraining.recipe import with_options
 
     file = read_study_file(study)
     base, folder = _recipe(file), Path(runs) / file.name / "fidelity"
@@ -446,7 +402,7 @@ def measure_fidelity(
         with_options(base, epochs=epochs, train_images=reference_images),
         networks=networks,
         repetitions=reference_seeds,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
     write_fidelity(fidelity, f"hgcnas: {file.name}")
@@ -466,23 +422,14 @@ def tabulate(
 ) -> "NetworkTable":
     """Trains many networks of a space and writes their curves as a table, for `simulate`.
 
-    A tenth of them are trained a second time with another seed, so that the noise is known. The same call
-    continues.
+    A tenth of them are trained again with another seed, so that the noise is known. Rerun it to resume.
 
     Args:
-        study: the study file.
         output: the table's file; by default table.parquet in the run folder.
         networks: how many to draw uniformly from the space.
         near_front: how many more, next to the front of those.
-        without_ray: trains in this process, one after another.
-        runs: the folder that holds the run folders.
-        ray_address: as in `run_study`.
-        observe: is called after every training.
-
-    Raises:
-        hgcnet.errors.UserError: the data or the workers are not to be had, or it cannot be written.
+        without_ray: train in this process, one after another.
     """
-    from search.prepare import prepare
     from search.simulation.table import NetworkTable, write_table
     from search.simulation.tabulation import train_table
 
@@ -493,7 +440,7 @@ def tabulate(
         folder / "table",
         uniform=networks,
         near_front=near_front,
-        ray_address=_ray(ray_address),
+        ray_address=_given(ray_address, "RAY_ADDRESS"),
         without_ray=without_ray,
         observe=observe or (lambda progress: None),
     )
@@ -518,17 +465,12 @@ def simulate(
     The samplers and the early stopping are those of studies. Writes simulate.html into the run folder.
 
     Args:
-        study: the study file.
         table: a table of this study, as `tabulate` writes it.
         samplers: which to compare.
         workers: how many trainings run at once.
         seeds: how many searches by each sampler.
         trials: of each search; by default the study's budget.
-        runs: the folder that holds the run folders.
         observe: is called with the sampler and the seed of every search that is done.
-
-    Raises:
-        hgcnet.errors.UserError: a sampler is unknown, or the table cannot be used.
     """
     from search.report.pages import write_simulation
     from search.simulation.virtual_clock import simulate_samplers
@@ -552,24 +494,18 @@ def simulate(
 
 
 def _read(run: str | Path, runs: str | Path, storage: str | None) -> StoredStudy:
-    return read_study(find_run(str(run), Path(runs)), _storage(storage))
+    return read_study(find_run(str(run), Path(runs)), _given(storage, "HGCNAS_STORAGE"))
 
 
 def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:
     return file if trials is None else file.with_trials(trials)
 
 
-def _recipe(file: StudyFile, **given: int | None) -> "Recipe":
+def _recipe(file: StudyFile, **given: int | None) -> Recipe:
     """The study's proxy, with the settings that are given."""
-    from search.retraining.recipe import Recipe, with_options
-
     return with_options(Recipe(data=file.data, proxy=file.proxy), **given)
 
 
-def _storage(given: str | None) -> str | None:
+def _given(value: str | None, variable: str) -> str | None:
     """As the command line has it: the environment's, if none is given."""
-    return given or os.environ.get("HGCNAS_STORAGE")
-
-
-def _ray(given: str | None) -> str | None:
-    return given or os.environ.get("RAY_ADDRESS")
+    return value or os.environ.get(variable)

@@ -14,19 +14,14 @@ from search.training.proxy_training import ProxyTraining
 
 
 def forecast(prepared: PreparedStudy) -> dict[str, Any]:
-    """What a study would be: its space, data and expected time, as JSON can hold them.
-
-    `hours` and `seconds_per_trial` are None where there is no GPU to measure on.
-    """
+    """As `search.forecast_study` returns it."""
     file, space = prepared.file, prepared.space.space
     low, high = space.flops_range()
     gpus = torch.cuda.device_count()
     seconds = hours = at_once = None
     if file.workers.gpus <= gpus:
-        if file.workers.gpus:
-            at_once = int(gpus / file.workers.gpus)
-        else:
-            at_once = max(1, (os.cpu_count() or 1) // file.workers.cpus)
+        on_cpus = max(1, (os.cpu_count() or 1) // file.workers.cpus)
+        at_once = int(gpus / file.workers.gpus) if file.workers.gpus else on_cpus
         seconds = seconds_per_trial(prepared)
         hours = seconds * file.budget.trials / at_once / 3600
     return {
@@ -58,18 +53,16 @@ def seconds_per_trial(prepared: PreparedStudy) -> float:
     task = prepared.space.space.task
     drawn = [prepared.space.space.sample(rng) for _ in range(31)]
     architectures = sorted((a for a in drawn if a is not None), key=lambda a: count(a, task).flops)
-    sizes = {
-        "train_images": file.proxy.train_images or prepared.data.train_images,
-        "val_images": file.proxy.val_images or prepared.data.val_images,
-    }
+    train_images = file.proxy.train_images or prepared.data.train_images
+    val_images = file.proxy.val_images or prepared.data.val_images
     # Four steps and about as many images to validate; the first step of two epochs is warm-up.
     few = max(4 * file.proxy.batch_size, prepared.data.num_classes)
-    timed = {key: min(size, few) for key, size in sizes.items()}
+    timed_train, timed_val = min(train_images, few), min(val_images, few)
     splits = load_splits(
         file.data,
         resolution=file.proxy.resolution or file.data.resolution,
-        train_images=timed["train_images"],
-        val_images=timed["val_images"],
+        train_images=timed_train,
+        val_images=timed_val,
     )
     threads = torch.get_num_threads()
     torch.set_num_threads(file.workers.cpus)
@@ -84,6 +77,5 @@ def seconds_per_trial(prepared: PreparedStudy) -> float:
     seconds = training.run_epoch().seconds
     torch.set_num_threads(threads)
     # Validation costs about a third of training, forward only.
-    work = {key: size * (1 if key == "train_images" else 1 / 3) for key, size in sizes.items()}
-    done = {key: size * (1 if key == "train_images" else 1 / 3) for key, size in timed.items()}
-    return seconds * sum(work.values()) / sum(done.values()) * file.proxy.epochs
+    times = (train_images + val_images / 3) / (timed_train + timed_val / 3)
+    return seconds * times * file.proxy.epochs

@@ -9,14 +9,16 @@ from typing import Annotated
 import typer
 
 from hgcnet.errors import UserError
-from search.cli import network_commands, retraining_commands, simulation_commands, study_commands
-from search.cli.arguments import complain
+from search import api
+from search.cli import network_commands, retraining_commands, study_commands
+from search.cli.command_of import command_of, complain, printing_command
+from search.cli.terminal import showing_epochs, showing_searches, showing_trainings
 
 app = typer.Typer(
     name="hgcnas",
     help="Searches for the HGCNets with the best accuracy for their FLOPs.\n\n"
-    "A study file (TOML) declares the search space. `hgcnas run` trains short proxies of its network_commands "
-    "and keeps every result in runs/NAME; the same command continues a study that was interrupted.",
+    "A study file (TOML) declares the search space. `hgcnas run` trains short proxies of its networks and "
+    "keeps every result in runs/NAME; the same command continues a study that was interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,49 +36,45 @@ def _options(
 
 # In this order they stand in --help.
 COMMANDS: dict[str, Callable[..., None]] = {
-    "run": study_commands.run,
-    "list": study_commands.list_studies,
-    "status": study_commands.status,
-    "report": study_commands.report,
-    "dashboard": study_commands.dashboard,
-    "export": study_commands.export,
-    "enqueue": study_commands.enqueue,
-    "confirm": retraining_commands.confirm,
-    "compare": retraining_commands.compare,
-    "fidelity": retraining_commands.fidelity,
-    "tabulate": simulation_commands.tabulate,
-    "simulate": simulation_commands.simulate,
-    "train": network_commands.train,
-    "describe": network_commands.describe,
-    "export-onnx": network_commands.export_graph,
+    "run": printing_command(study_commands.run),
+    "list": printing_command(study_commands.list_studies),
+    "status": command_of(study_commands.status),
+    "report": command_of(api.write_report, study_commands.report),
+    "dashboard": printing_command(study_commands.dashboard),
+    "export": command_of(api.export_architecture, study_commands.export),
+    "enqueue": command_of(api.enqueue, study_commands.enqueue),
+    "confirm": command_of(api.confirm, retraining_commands.confirm, showing_trainings),
+    "compare": command_of(api.compare, retraining_commands.compare, showing_trainings),
+    "fidelity": command_of(api.measure_fidelity, retraining_commands.fidelity, showing_trainings),
+    "tabulate": command_of(api.tabulate, retraining_commands.tabulate, showing_trainings),
+    "simulate": command_of(api.simulate, retraining_commands.simulate, showing_searches),
+    "train": command_of(api.train, network_commands.train, showing_epochs),
+    "describe": command_of(network_commands.describe),
+    "export-onnx": command_of(network_commands.export_graph),
 }
 for name, command in COMMANDS.items():
     app.command(name=name)(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The console command: exit code 2 for a error of the user's, 1 for a failure."""
+    """The console command: exit code 2 for an error of the user's, 1 for a failure."""
     try:
         code = app(arguments, standalone_mode=False) or 0
     except UserError as error:
         complain(str(error))
         code = 2
-    except typer.Abort:
-        code = 130
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         code = 130
     except typer.Exit as error:
         code = error.exit_code
     except Exception as error:  # the last line of defence: a traceback helps only those who ask
-        if hasattr(error, "format_message"):  # a wrong command line
-            complain(error.format_message())
-            code = 2
-        else:
-            complain(
-                f"{type(error).__name__}: {error} (a fault of hgcnas, not of yours; "
-                "`hgcnas --debug COMMAND ...` shows where)"
-            )
-            code = 1
+        of_a_wrong_line = getattr(error, "format_message", None)
+        code = 2 if of_a_wrong_line else 1
+        fault = (
+            f"{type(error).__name__}: {error} (a fault of hgcnas, not of yours; "
+            "`hgcnas --debug COMMAND ...` shows where)"
+        )
+        complain(of_a_wrong_line() if of_a_wrong_line else fault)
         if os.environ.get("HGCNAS_DEBUG"):
             traceback.print_exc()
     sys.exit(code)

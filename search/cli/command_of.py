@@ -1,0 +1,199 @@
+"""Commands made of typed functions: arguments from the signature, helps from the docstring.
+
+What a signature cannot say (limits, short spellings, the environment) stands in the tables below, by the
+name of the parameter, or by FUNCTION.PARAMETER where a function has it otherwise.
+"""
+
+import inspect
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, get_args
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hgcnet.errors import RunError
+from search import api
+from search.study_file.schema import MAX_EPOCHS, MAX_RESOLUTION, MAX_TRIALS, MIN_RESOLUTION
+
+out = Console(highlight=False, markup=False)
+err = Console(highlight=False, markup=False, stderr=True)
+
+# What --json prints, and the lines and tables that people read.
+Said = tuple[Any, list[str | Table]]
+
+_METAVARS = {
+    "study": "STUDY.toml",
+    "run": "RUN",
+    "network": "ARCH.toml|PRESET|FOLDER",
+    "enqueue.network": "ARCH.toml|PRESET",
+}
+_SPELLINGS = {
+    "output": "-o --output",
+    "open_page": "--open",
+    "proxies": "--proxy",
+    "as_json": "--json",
+}
+_ENVIRONMENT = {"storage": "HGCNAS_STORAGE", "ray_address": "RAY_ADDRESS"}
+_LIMITS: dict[str, tuple[float, float | None]] = {  # other numbers are at least 1
+    "trials": (1, MAX_TRIALS),
+    "trial": (0, None),
+    "epochs": (1, MAX_EPOCHS),
+    "seeds": (1, 1000),
+    "simulate.seeds": (1, 10_000),
+    "seed": (0, 2**32 - 1),
+    "learning_rate": (1e-9, 1e3),
+    "weight_decay": (0, 1e3),
+    "resolution": (MIN_RESOLUTION, MAX_RESOLUTION),
+    "networks": (3, 1_000_000),
+    "measure_fidelity.networks": (3, 10_000),
+    "near_front": (0, 1_000_000),
+    "reference_seeds": (1, 100),
+    "workers": (1, 100_000),
+    "port": (0, 65535),
+}
+_LAST = ["runs", "storage", "ray_address", "as_json"]  # in --help
+_FILLED_IN = ("observe", "result")  # by the command itself
+_JSON = "print one JSON document and nothing else."
+
+
+def command_of(
+    function: Callable[..., Any],
+    words: Callable[..., Said] | None = None,
+    showing: Callable[..., AbstractContextManager[Any]] | None = None,
+) -> Callable[..., None]:
+    """A command that calls a function and prints its result, also as JSON.
+
+    Args:
+        function: its parameters are arguments and options of the command.
+        words: makes of the function's `result` what is printed. It is given those options that it names,
+            and adds those that the function does not have. Without it the function returns what is printed.
+        showing: a context manager with the function's `observe`, which shows how far it is on `console`. It
+            is given those options that it names.
+    """
+
+    def command(as_json: bool = False, **given: Any) -> None:
+        with ExitStack() as stack:
+            if showing is not None:
+                given["console"] = err if as_json else out
+                given["observe"] = stack.enter_context(_call(showing, given))
+            result = _call(function, given)
+        document, lines = result if words is None else _call(words, given | {"result": result})
+        if as_json:
+            print_json(document)
+        else:
+            say(*lines)
+
+    return _declare(command, function, *([] if words is None else [words]))
+
+
+def printing_command(function: Callable[..., None]) -> Callable[..., None]:
+    """A command of a function that prints by itself."""
+    return _declare(lambda **given: function(**given), function)
+
+
+def say(*lines: str | Table) -> None:
+    """Prints for people. Lines are as long as they are, tables as wide as the terminal."""
+    for line in lines:
+        out.print(line, soft_wrap=isinstance(line, str))
+
+
+def print_json(document: Any) -> None:
+    """One document on one line."""
+    print(json.dumps(document, default=str, allow_nan=False))
+
+
+def complain(text: str) -> None:
+    """An error or a failure, to stderr."""
+    for line in text.splitlines():
+        print(f"hgcnas: {line}", file=sys.stderr)
+
+
+def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    """Calls a function with those of the values that it has a parameter for."""
+    names = inspect.signature(function).parameters
+    return function(**{name: value for name, value in given.items() if name in names})
+
+
+def _declare(command: Callable[..., None], *functions: Callable[..., Any]) -> Callable[..., None]:
+    """Gives a command the parameters of functions beside its own, and their docstrings as its help."""
+    parameters: dict[str, inspect.Parameter] = {}
+    explained = _explanations(api.__doc__) | {"as_json": _JSON}
+    for function in (*functions, command):
+        explained |= _explanations(inspect.getdoc(function))
+        for name, parameter in inspect.signature(function).parameters.items():
+            if name not in _FILLED_IN and parameter.kind is not parameter.VAR_KEYWORD:
+                parameters.setdefault(name, parameter)
+    names = sorted(parameters, key=lambda name: _LAST.index(name) if name in _LAST else -1)
+    owner = functions[0].__name__
+    declared = [_declaration(parameters[name], owner, explained.get(name, "")) for name in names]
+    command.__signature__ = inspect.Signature(declared)  # type: ignore[attr-defined]
+    command.__doc__ = "\n\n".join(map(_description, functions))
+    return command
+
+
+def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect.Parameter:
+    """A parameter in typer's form: an argument if it has a metavar, else an option."""
+    name, default, kind = parameter.name, parameter.default, parameter.annotation
+    metavar = _METAVARS.get(f"{owner}.{name}", _METAVARS.get(name))
+    is_number = {int, float} & {kind, *get_args(kind)}
+    limits = _LIMITS.get(f"{owner}.{name}", _LIMITS.get(name, (1, None)))
+    low, high = limits if is_number else (None, None)
+    kind, parser = _READ.get(name, (Path if Path in get_args(kind) else kind, None))
+    text = text[:1].upper() + text[1:]
+    declared = (
+        typer.Argument(metavar=metavar, help=text)
+        if metavar
+        else typer.Option(
+            ... if default is parameter.empty else default,
+            *_SPELLINGS.get(name, f"--{name.replace('_', '-')}").split(),
+            help=text,
+            min=low,
+            max=high,
+            envvar=_ENVIRONMENT.get(name),
+            parser=parser,
+        )
+    )
+    return inspect.Parameter(name, parameter.KEYWORD_ONLY, default=declared, annotation=kind)
+
+
+def _explanations(docstring: str | None) -> dict[str, str]:
+    """The `Args:` of a docstring by name."""
+    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", docstring or "", re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def _description(function: Callable[..., Any]) -> str:
+    """What a docstring says before its examples and sections, each paragraph in one line."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    is_prose = re.compile(r"(?! |(Args|Returns|Raises):)").match
+    return "\n\n".join(" ".join(text.split()) for text in paragraphs if is_prose(text))
+
+
+def _proxy_settings(text: str) -> dict[str, int]:
+    """ "epochs=4,resolution=12" -> the settings by name."""
+    known = ("epochs", "resolution", "train_images", "batch_size")
+    settings: dict[str, int] = {}
+    for part in text.split(","):
+        key, _, value = part.strip().partition("=")
+        if key not in known or not re.fullmatch(r"[0-9]{1,9}", value):
+            keys = ", ".join(known)
+            raise RunError(f"--proxy {text}: {part!r} is not KEY=NUMBER with a KEY of {keys}")
+        low, high = _LIMITS.get(key, (1, None))
+        if not low <= int(value) <= (high or math.inf):
+            raise RunError(f"--proxy {text}: {key}: {value} is not between {low} and {high}")
+        settings[key] = int(value)
+    return settings
+
+
+# What a command line has as text: the type that typer is told, and how one text is read.
+_READ: dict[str, tuple[Any, Callable[[str], Any]]] = {
+    "samplers": (str, lambda text: [name.strip() for name in text.split(",")]),
+    "proxies": (list[str], _proxy_settings),
+}
