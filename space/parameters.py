@@ -10,6 +10,9 @@ from typing import Generic, TypeVar
 
 NUM_STAGES = 3
 
+# These belong to the whole network: they have no value for each stage.
+NETWORK_WIDE = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
+
 Value = int | float | str
 T = TypeVar("T", bound=Value)
 
@@ -97,7 +100,7 @@ class Axis:
 def build_axes(parameters: Parameters) -> tuple[Axis, ...]:
     """The axes of a space, fixed ones included, in a stable order."""
     axes: list[Axis] = []
-    for name in ("operator", "stem_channels", "bottleneck", "compression", "se_reduction"):
+    for name in NETWORK_WIDE:
         axes += _axes(name, getattr(parameters, name))
     axes += _axes("depth", parameters.depth) + _axes("groups", parameters.groups)
     if isinstance(parameters.growth, Growth):
