@@ -337,7 +337,6 @@ def confirm(
         _recipe(stored.file, epochs=epochs, train_images=train_images, resolution=resolution),
         seeds=seeds,
         select=select,
-        workers=stored.file.workers,
         ray_address=_ray(ray_address),
         observe=observe or (lambda progress: None),
     )

@@ -20,7 +20,6 @@ from search.retraining.confirmations import CONFIRMATION
 from search.retraining.recipe import Recipe
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
-from search.study_file.schema import Workers
 from search.versions import versions
 
 
@@ -76,7 +75,6 @@ def confirm_front(
     *,
     seeds: int,
     select: str | None,
-    workers: Workers,
     ray_address: str | None = None,
     observe: Callable[[RetrainingProgress], None] = lambda progress: None,
 ) -> Confirmation:
@@ -88,42 +86,32 @@ def confirm_front(
     Raises:
         UserError: nothing can be confirmed, or it cannot be trained.
     """
+    file = stored.file
     networks, trials = networks_to_confirm(stored, select)
-    wanted = repeated(networks, seeds, stored.file.seed)
+    wanted = repeated(networks, seeds, file.seed)
     trainings = TrainingFolder(stored.folder.path / "confirm" / recipe.name, recipe)
     with locked_folder(trainings.folder):
-        outcome = retrain(
-            wanted,
-            trainings,
-            workers,
-            str(stored.folder.study_file),
-            ray_address=ray_address,
-            observe=observe,
-            keep_states=True,
+        loop = retrain(
+            wanted, trainings, file, ray_address=ray_address, observe=observe, keep_states=True
         )
         frame = trainings.frame(wanted, stored.space.space.task)
-        table = _with_proxy(summarise_networks(frame, stored.file.costs), trials, stored)
+        table = _with_proxy(summarise_networks(frame, file.costs), trials, stored)
         chosen, tested = None, tuple[TestedModel, ...]()
-        if outcome.is_complete:
-            chosen = _choose(table, stored.file.costs)
-            provenance = {
-                "study": stored.file.name,
-                "trial": trials[chosen],
-                "versions": versions(),
-            }
+        if loop.is_complete:
+            chosen = _choose(table, file.costs)
+            provenance = {"study": file.name, "trial": trials[chosen], "versions": versions()}
             of_chosen = [training for training in wanted if training.name == chosen]
-            tested = evaluate_on_test(trainings, of_chosen, provenance, workers.gpus)
+            tested = evaluate_on_test(trainings, of_chosen, provenance, file.workers.gpus)
         result = Confirmation(
             recipe=recipe.text,
             networks=table,
             chosen=chosen,
             tested=tested,
-            is_complete=outcome.is_complete,
+            is_complete=loop.is_complete,
         )
+        text = json.dumps(confirmation_document(result))
         with writing(trainings.folder):
-            replace_file(
-                trainings.folder / CONFIRMATION, json.dumps(confirmation_document(result)).encode()
-            )
+            replace_file(trainings.folder / CONFIRMATION, text.encode())
     return result
 
 
