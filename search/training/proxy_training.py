@@ -14,10 +14,10 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.model import HGCNet
 from search.data.splits import ImageSet, Splits
 from search.training.augment import Crops, crop_batch, crop_padding, draw_crops, pad_images
+from search.training.checkpoints import unreadable_state
 from search.training.cuda_graph import CudaGraph
 from search.training.precision import autocast
 from search.training.proxy_config import Precision, ProxyConfig
-from search.training.saved_state import unreadable_state
 
 _EVALUATION_BATCH = 250
 
