@@ -125,22 +125,21 @@ def _read(path: str, declared: Any, check: Check, errors: list[str]) -> Any:
 def _read_choice(
     path: str, declared: dict[str, Any], check: Check, errors: list[str]
 ) -> Choice[Any] | None:
+    values = declared.get("choice")
     if "choice" not in declared:
         or_range = ", or low and high" if check is positive_integer else ""
         errors.append(f"{path}: needs choice = [...]{or_range}")
-        return None
-    values = declared["choice"]
-    if not isinstance(values, list) or not values:
+    elif not isinstance(values, list) or not values:
         errors.append(f"{path}.choice: {shown(values)} is not a list of at least one value")
-        return None
-    if len(values) > MAX_VALUES:
+    elif len(values) > MAX_VALUES:
         errors.append(f"{path}.choice: {len(values)} values are more than {MAX_VALUES}")
-        return None
-    _check_each(f"{path}.choice", values, check, errors)
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            errors.append(f"{path}.choice[{index}]: {shown(value)} is there twice")
-    return Choice(choice=tuple(values), per_stage=declared.get("per_stage", False))
+    else:
+        _check_each(f"{path}.choice", values, check, errors)
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                errors.append(f"{path}.choice[{index}]: {shown(value)} is there twice")
+        return Choice(choice=tuple(values), per_stage=declared.get("per_stage", False))
+    return None
 
 
 def _read_range(

@@ -123,7 +123,7 @@ class SearchSpace:
 
     def flops_range(self) -> tuple[int, int]:
         """Fewest FLOPs of the feasible, most FLOPs of all architectures."""
-        return self._least("flops"), self._most("flops")
+        return self._extremes("flops")
 
     def cost_range(self, metric: str) -> tuple[int, float]:
         """From where to where "flops" or "num_params" count for the hypervolume.
@@ -131,8 +131,9 @@ class SearchSpace:
         That is from the fewest of a feasible architecture to the limit, or, where there is none, to the
         most of all architectures.
         """
+        least, most = self._extremes(metric)
         limit: float | None = getattr(self.limits, metric)
-        return self._least(metric), self._most(metric) if limit is None else limit
+        return least, most if limit is None else limit
 
     def feasible_share(self, rng: np.random.Generator, draws: int = 100_000) -> float:
         """Share of the points that meet the limits: exact if enumerable, else estimated."""
@@ -198,14 +199,11 @@ class SearchSpace:
         corners = _product(self._corner(self._positions))
         return corners[self._admitted(corners)]
 
-    def _least(self, metric: str) -> int:
-        """The smallest cost of the feasible architectures."""
-        return int(self.costs_of(self._cheap_points(), (metric,)).min())
-
-    def _most(self, metric: str) -> int:
-        """The largest cost of all architectures."""
-        corners = _product(self._corner(self._positions, dear=True))
-        return int(self.costs_of(corners, (metric,)).max())
+    def _extremes(self, metric: str) -> tuple[int, int]:
+        """The smallest cost of the feasible and the largest of all architectures."""
+        dear = _product(self._corner(self._positions, dear=True))
+        least, most = (self.costs_of(points, (metric,)) for points in (self._cheap_points(), dear))
+        return int(least.min()), int(most.max())
 
     @cached_property
     def _positions(self) -> list[Ints]:

@@ -44,7 +44,10 @@ def open_image_folder(root: Path, part: Part) -> Source:
     files: list[Path] = []
     labels: list[int] = []
     for folder in class_folders:
-        images = _image_files(folder)
+        # In an order that does not depend on the file system.
+        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not images:
+            raise DataError(f"{one_line(folder)}: has no images ({', '.join(sorted(SUFFIXES))})")
         files += images
         labels += [names.index(folder.name)] * len(images)
     return Source(
@@ -61,14 +64,6 @@ def _folders(parent: Path) -> list[Path]:
     if not folders:
         raise DataError(f"{parent}: has no class folders; {_WANTED}")
     return folders
-
-
-def _image_files(folder: Path) -> list[Path]:
-    """Every image below a class's folder, in an order that does not depend on the file system."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(f"{one_line(folder)}: has no images ({', '.join(sorted(SUFFIXES))})")
-    return files
 
 
 def _decode_all(files: Sequence[Path], indices: Ints, resolution: int) -> Images:

@@ -46,17 +46,6 @@ def summarise_networks(frame: pd.DataFrame, costs: Sequence[str]) -> pd.DataFram
     return summary
 
 
-def difference_between(
-    frame: pd.DataFrame, ours: str, theirs: str, column: str = "val_accuracy"
-) -> PairedDifference | None:
-    """Ours less theirs, over the seeds that both were trained with; None where there are none."""
-    columns = [
-        frame[frame["name"] == name].set_index("repetition")[column] for name in (ours, theirs)
-    ]
-    pairs = pd.concat(columns, axis=1, join="inner").to_numpy()
-    return paired_difference(pairs[:, 0], pairs[:, 1]) if len(pairs) else None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """What trainings with paired seeds say of given networks."""
@@ -115,11 +104,13 @@ def compare_networks(
     column: Literal["val_accuracy", "test_accuracy"] = (
         "test_accuracy" if "test_accuracy" in frame else "val_accuracy"
     )
-    found = {
-        name: difference_between(frame, name, against, column)
-        for name in summary["name"]
-        if name != against
-    }
+    accuracies = frame.pivot(index="repetition", columns="name", values=column)
+    differences = {}
+    for name in summary["name"][summary["name"] != against]:
+        # Over the seeds that both were trained with.
+        pairs = accuracies.reindex(columns=[name, against]).dropna().to_numpy("float64")
+        if len(pairs):
+            differences[name] = paired_difference(pairs[:, 0], pairs[:, 1])
     return Comparison(
         folder=trainings.folder,
         recipe=recipe.text,
@@ -127,7 +118,7 @@ def compare_networks(
         networks=summary,
         against=against,
         compared_on=column,
-        differences={name: value for name, value in found.items() if value is not None},
+        differences=differences,
         is_complete=loop.is_complete,
     )
 

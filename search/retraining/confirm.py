@@ -1,7 +1,7 @@
 """The front of a study trained again, longer and with fresh seeds, beside the paper's networks."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ import pandas as pd
 
 from hgcnet.architecture import Architecture
 from hgcnet.atomic_write import replace_file, writing
-from hgcnet.complexity import count
 from hgcnet.presets import PRESETS
 from search.pareto import choose
 from search.results.stored_study import StoredStudy
@@ -58,8 +57,7 @@ def networks_to_confirm(
         architecture = stored.architecture(number)
         networks[names.get(architecture.fingerprint, f"trial {number}")] = architecture
     for name, network in PRESETS.items():
-        cost = count(network, stored.space.space.task)
-        if stored.file.limits.admit(cost.flops, cost.num_params):
+        if stored.space.space.is_feasible(network):
             networks[name] = network
     trials = {
         name: int(finished[network.fingerprint])
@@ -98,7 +96,10 @@ def confirm_front(
         table = _with_proxy(summarise_networks(frame, file.costs), trials, stored)
         chosen, tested = None, tuple[TestedModel, ...]()
         if loop.is_complete:
-            chosen = _choose(table, file.costs)
+            # The most accurate network of the study; of equal ones the cheapest.
+            accuracy = np.where(table["trial"].notna(), table["mean"], np.nan)
+            row = choose(accuracy, known_costs(table), file.costs, "best")
+            chosen = str(table["name"].iloc[row])
             provenance = {"study": file.name, "trial": trials[chosen], "versions": versions()}
             of_chosen = [training for training in wanted if training.name == chosen]
             tested = evaluate_on_test(trainings, of_chosen, provenance, file.workers.gpus)
@@ -139,9 +140,3 @@ def _with_proxy(
         values.rank(ascending=False, method="min") for values in (judged, means)
     )
     return table
-
-
-def _choose(table: pd.DataFrame, costs: Sequence[str]) -> str:
-    """The most accurate network of the study; of equal ones the cheapest."""
-    accuracy = np.where(table["trial"].notna(), table["mean"], np.nan)
-    return str(table["name"].iloc[choose(accuracy, known_costs(table), costs, "best")])

@@ -81,8 +81,8 @@ def default_proxies(base: Recipe) -> tuple[Recipe, ...]:
     """The study's own proxy, and what costs half of it, or the same otherwise spent."""
     epochs, images = base.proxy.epochs, base.proxy.train_images
     half = max(1, epochs // 2)
-    varied = [base, with_options(base, epochs=half)]
-    varied.append(with_options(base, resolution=max(8, base.resolution * 3 // 4)))
+    smaller = max(8, base.resolution * 3 // 4)
+    varied = [base, with_options(base, epochs=half), with_options(base, resolution=smaller)]
     if images is not None:
         varied.append(with_options(base, train_images=images // 2))
         varied.append(with_options(base, train_images=images // 2, epochs=2 * epochs))

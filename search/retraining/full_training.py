@@ -67,7 +67,10 @@ def train_in_full(
         UserError: the data or the device are not to be had, the folder cannot be written or holds
             another network, or a training diverged.
     """
-    where = _device(device)
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
+    where = torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
     trainings = TrainingFolder(folder, recipe)
     if trainings.fingerprints - {file.architecture.fingerprint}:
         raise RunError(f"{folder}: holds models of another network; name another folder by -o")
@@ -88,13 +91,6 @@ def train_in_full(
         models=tuple(models),
         mean_test_accuracy=mean_interval([model.test_accuracy for model in models]),
     )
-
-
-def _device(asked: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    has_gpu = torch.cuda.is_available()
-    if asked == "cuda" and not has_gpu:
-        raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
-    return torch.device("cuda" if asked == "auto" and has_gpu else asked.replace("auto", "cpu"))
 
 
 def _train_one_seed(
