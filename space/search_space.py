@@ -54,7 +54,14 @@ class SearchSpace:
         self.limits = limits
         self.task = task
         if not self._has_feasible(self._positions):
-            self._refuse()
+            corners = _product(self._corner(self._positions))
+            flops, num_params = self.costs_of(corners, ("flops", "num_params")).min(axis=0)
+            bounds = asdict(limits).items()
+            text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds if v is not None)
+            raise SpaceError(
+                f"limits: no architecture of the space meets {text}: the fewest FLOPs of one are "
+                f"{flops:,}, the fewest parameters {num_params:,}"
+            )
 
     @property
     def free_axes(self) -> tuple[Axis, ...]:
@@ -270,16 +277,6 @@ class SearchSpace:
             best = np.argmax(cost) if dear else np.argmin(cost)
             box.append(choices[best : best + 1])
         return box
-
-    def _refuse(self) -> None:
-        corners = _product(self._corner(self._positions))
-        flops, num_params = self.costs_of(corners, ("flops", "num_params")).min(axis=0)
-        bounds = asdict(self.limits).items()
-        text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds if v is not None)
-        raise SpaceError(
-            f"limits: no architecture of the space meets {text}: the fewest FLOPs of one are "
-            f"{flops:,}, the fewest parameters {num_params:,}"
-        )
 
 
 def _size(box: Sequence[Ints]) -> int:

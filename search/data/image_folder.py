@@ -68,13 +68,12 @@ def _folders(parent: Path) -> list[Path]:
 
 def _decode_all(files: Sequence[Path], indices: Ints, resolution: int) -> Images:
     images = np.empty((len(indices), 3, resolution, resolution), dtype=np.uint8)
-
-    def decode(row: int) -> None:
-        images[row] = resize_area(_decode(files[indices[row]])[None], resolution)[0]
-
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(decode, range(len(indices))):
-            pass  # the result is read so that an error in a thread is raised here
+        decoded = pool.map(
+            lambda index: resize_area(_decode(files[index])[None], resolution), indices
+        )
+        for row, image in enumerate(decoded):
+            images[row] = image[0]
     return images
 
 

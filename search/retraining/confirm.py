@@ -56,9 +56,8 @@ def networks_to_confirm(
     for number in numbers:
         architecture = stored.architecture(number)
         networks[names.get(architecture.fingerprint, f"trial {number}")] = architecture
-    for name, network in PRESETS.items():
-        if stored.space.space.is_feasible(network):
-            networks[name] = network
+    space = stored.space.space
+    networks |= {name: network for name, network in PRESETS.items() if space.is_feasible(network)}
     trials = {
         name: int(finished[network.fingerprint])
         for name, network in networks.items()

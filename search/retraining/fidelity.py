@@ -24,6 +24,7 @@ from search.retraining.training_folder import (
     Training,
     TrainingFolder,
     locked_folder,
+    network_cells,
     plan_trainings,
 )
 from search.training.scores import SCORES
@@ -115,15 +116,8 @@ def train_and_correlate(
     file, space = prepared.file, prepared.space.space
     cost = shown_cost(file.costs)
     sample = spread_networks(space, networks, file.seed, cost)
-    counts = [count(network, space.task) for network in sample]
-    scores = pd.DataFrame(
-        {
-            "architecture": [str(network) for network in sample],
-            "flops": [found.flops for found in counts],
-            "num_params": [found.num_params for found in counts],
-        },
-        index=pd.Index([network.fingerprint for network in sample], name="fingerprint"),
-    )
+    cells = [network_cells(network, space.task) for network in sample]
+    scores = pd.DataFrame(cells).set_index("fingerprint")
     seconds: dict[str, float] = {}
     for name, score in SCORES.items():
         begin = time.perf_counter()

@@ -134,16 +134,27 @@ class TrainingFolder:
 
     def frame(self, trainings: Sequence[Training], task: Task) -> pd.DataFrame:
         """The finished ones among some trainings, a row each, in their order."""
+        rows = [
+            {"name": training.name}
+            | network_cells(training.architecture, task)
+            | {"repetition": training.repetition}
+            | self.row(training)
+            for training in filter(self.has, trainings)
+        ]
         columns = ["name", "architecture", "fingerprint", "flops", "num_params", "repetition"]
-        rows = []
-        for training in filter(self.has, trainings):
-            network = training.architecture
-            cost = count(network, task)
-            cells = (training.name, str(network), network.fingerprint, cost.flops, cost.num_params)
-            known = zip(columns, (*cells, training.repetition), strict=True)
-            rows.append(dict(known) | self.row(training))
         measured = ["seed", "val_accuracy", "epochs", "seconds", "curve"]
         return pd.DataFrame(rows, columns=columns + measured)
+
+
+def network_cells(network: Architecture, task: Task) -> dict[str, Any]:
+    """What a row of a table says of a network."""
+    cost = count(network, task)
+    return {
+        "architecture": str(network),
+        "fingerprint": network.fingerprint,
+        "flops": cost.flops,
+        "num_params": cost.num_params,
+    }
 
 
 @contextmanager
