@@ -3,8 +3,9 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, astuple, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,6 +26,7 @@ MAX_NESTING = 20
 
 Operator = Literal["hgc", "sgc"]
 SEPlacement = Literal["none", "last", "all"]
+Check = Callable[[Any], str | None]  # what is wrong with a value, or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,47 +111,24 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
             f"{source}: is not an architecture file: it has no [architecture] table"
         )
     errors: list[str] = []
-    if document.get("format") != FORMAT:
-        given = shown(document.get("format"))
-        errors.append(f"format: {given} is not {FORMAT}, the format read here")
-    table = _table(document, "architecture", errors)
-    _check_keys(document, {"format", "architecture", "task", "provenance"}, "", errors)
-    _check_keys(table, {f.name for f in fields(Architecture)}, "architecture.", errors)
-    task = _table(document, "task", errors) if "task" in document else {}
-    _check_keys(task, {f.name for f in fields(Task)}, "task.", errors)
-
-    _check_member(table, "operator", get_args(Operator), "architecture.", errors)
-    for key in ("stem_channels", "bottleneck", "se_reduction"):
-        _check_positive(table, key, "architecture.", errors)
-    compression = table.get("compression", 0.5)
-    if isinstance(compression, bool) or not isinstance(compression, int | float):
-        errors.append(f"architecture.compression: {shown(compression)} is not a number")
-    elif not 0 < compression <= 1:
-        errors.append(f"architecture.compression: {shown(compression)} is not in (0, 1]")
-    for key in task:
-        most = MAX_CLASSES if key == "num_classes" else MAX_VALUE
-        _check_positive(task, key, "task.", errors, most)
-
-    stages = table.get("stages")
-    if not isinstance(stages, list) or not stages:
-        if isinstance(document.get("architecture"), dict):
-            errors.append("architecture.stages: must be a list of at least one stage")
-        stages = []
+    _check_table({"format": None, **document}, _DOCUMENT, "", errors)
+    table, task, provenance = (
+        given if isinstance(given := document.get(key), dict) else {}
+        for key in ("architecture", "task", "provenance")
+    )
+    _check_table(task, _TASK, "task.", errors)
+    if table is document["architecture"]:
+        _check_table({"stages": None, **table}, _ARCHITECTURE, "architecture.", errors)
+    stages = table["stages"] if isinstance(table.get("stages"), list) else []
     for index, stage in enumerate(stages):
         where = f"architecture.stages[{index}]"
-        if not isinstance(stage, dict):
-            errors.append(f"{where}: {shown(stage)} is not a table")
+        if (error := _table(stage)) is not None:
+            errors.append(f"{where}: {error}")
             continue
-        _check_keys(stage, {f.name for f in fields(Stage)}, f"{where}.", errors)
-        for key in ("depth", "growth", "groups"):
-            if key not in stage:
-                errors.append(f"{where}.{key}: is missing")
-            _check_positive(stage, key, f"{where}.", errors)
-        _check_member(stage, "se", get_args(SEPlacement), f"{where}.", errors)
+        needed = ("depth", "growth", "groups")
+        errors += [f"{where}.{key}: is missing" for key in needed if key not in stage]
+        _check_table(stage, _STAGE, f"{where}.", errors)
 
-    provenance = document.get("provenance", {})
-    if not isinstance(provenance, dict):
-        errors.append(f"provenance: {shown(provenance)} is not a table")
     if errors:
         raise ArchitectureError(join_errors(source, errors))
     values = {**table, "stages": tuple(Stage(**stage) for stage in stages)}
@@ -247,35 +226,63 @@ def architecture_document(file: ArchitectureFile) -> dict[str, Any]:
     return document | ({"provenance": dict(file.provenance)} if file.provenance else {})
 
 
-def _table(document: Mapping[str, Any], key: str, errors: list[str]) -> dict[str, Any]:
-    table = document.get(key)
-    if isinstance(table, dict):
-        return table
-    errors.append(
-        f"{key}: " + ("is missing" if table is None else f"{shown(table)} is not a table")
-    )
-    return {}
-
-
-def _check_keys(table: Mapping[str, Any], known: set[str], prefix: str, errors: list[str]) -> None:
-    for key in table:
-        if key not in known:
-            names = ", ".join(sorted(known))
-            errors.append(f"{prefix}{shown_key(key)}: unknown key; known are {names}")
-
-
-def _check_positive(
-    table: Mapping[str, Any], key: str, prefix: str, errors: list[str], most: int = MAX_VALUE
-) -> None:
-    value = table.get(key, 1)
+def positive_integer(value: Any, most: int = MAX_VALUE) -> str | None:
+    """What is wrong with a value that must be an integer from 1 to `most`; None if nothing is."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        errors.append(f"{prefix}{shown_key(key)}: {shown(value)} is not a positive integer")
-    elif value > most:
-        errors.append(f"{prefix}{shown_key(key)}: {shown(value)} is more than {most}")
+        return f"{shown(value)} is not a positive integer"
+    return f"{shown(value)} is more than {most}" if value > most else None
 
 
-def _check_member(
-    table: Mapping[str, Any], key: str, known: tuple[str, ...], prefix: str, errors: list[str]
+def one_of(known: tuple[str, ...]) -> Check:
+    """A check that a value is one of these."""
+
+    def check(value: Any) -> str | None:
+        return None if value in known else f"{shown(value)} is not one of {', '.join(known)}"
+
+    return check
+
+
+def _format(value: Any) -> str | None:
+    return None if value == FORMAT else f"{shown(value)} is not {FORMAT}, the format read here"
+
+
+def _table(value: Any) -> str | None:
+    return None if isinstance(value, dict) else f"{shown(value)} is not a table"
+
+
+def _stages(value: Any) -> str | None:
+    is_list = isinstance(value, list) and value
+    return None if is_list else "must be a list of at least one stage"
+
+
+def _compression(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"{shown(value)} is not a number"
+    return None if 0 < value <= 1 else f"{shown(value)} is not in (0, 1]"
+
+
+def _check_table(
+    table: Mapping[str, Any], checks: Mapping[str, Check], prefix: str, errors: list[str]
 ) -> None:
-    if key in table and table[key] not in known:
-        errors.append(f"{prefix}{key}: {shown(table[key])} is not one of {', '.join(known)}")
+    for key, value in table.items():
+        if key not in checks:
+            names = ", ".join(sorted(checks))
+            errors.append(f"{prefix}{shown_key(key)}: unknown key; known are {names}")
+        elif (error := checks[key](value)) is not None:
+            errors.append(f"{prefix}{key}: {error}")
+
+
+_DOCUMENT = {"format": _format, "architecture": _table, "task": _table, "provenance": _table}
+_ARCHITECTURE: Mapping[str, Check] = {
+    "operator": one_of(get_args(Operator)),
+    "compression": _compression,
+    "stages": _stages,
+} | dict.fromkeys(("stem_channels", "bottleneck", "se_reduction"), positive_integer)
+_TASK: Mapping[str, Check] = {
+    "in_channels": positive_integer,
+    "num_classes": partial(positive_integer, most=MAX_CLASSES),
+    "resolution": positive_integer,
+}
+_STAGE: Mapping[str, Check] = {
+    "se": one_of(get_args(SEPlacement)),
+} | dict.fromkeys(("depth", "growth", "groups"), positive_integer)

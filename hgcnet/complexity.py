@@ -92,17 +92,16 @@ def count_many(arrays: ArchitectureArrays, task: Task) -> tuple[Ints, Ints]:
 def _layers(architecture: Architecture, task: Task) -> Iterator[Layer]:
     side = task.resolution
     channels = architecture.stem_channels
-    yield _conv(
-        "stem", "conv3x3", task.in_channels, channels, side, 9 * task.in_channels * channels
-    )
+    weights = 9 * task.in_channels * channels
+    yield _layer("stem", "conv3x3", task.in_channels, channels, side, weights)
     for s, stage in enumerate(build_structure(architecture)):
         for m, module in enumerate(stage.modules):
             yield from _module_layers(f"stages.{s}.{m}", module, side)
             channels = module.out_channels
         if stage.transition_channels is not None:
-            width = stage.transition_channels
-            yield _batch_norm(f"transitions.{s}.norm", channels, side)
-            yield _conv(f"transitions.{s}.conv", "conv1x1", channels, width, side, channels * width)
+            width, name = stage.transition_channels, f"transitions.{s}"
+            yield _batch_norm(f"{name}.norm", channels, side)
+            yield _layer(f"{name}.conv", "conv1x1", channels, width, side, channels * width)
             channels, side = width, max(1, side // 2)
     yield _batch_norm("norm", channels, side)
     yield _linear("classifier", "linear", channels, task.num_classes)
@@ -113,17 +112,35 @@ def _module_layers(name: str, module: ModuleShape, side: int) -> Iterator[Layer]
     weights = grouped_params(channels, mid, module.groups, module.operator)
     kind = f"{module.operator}1x1 G={module.groups}" if module.groups > 1 else "conv1x1"
     yield _batch_norm(f"{name}.norm1", channels, side)
-    yield _conv(f"{name}.grouped", kind, channels, mid, side, weights)
+    yield _layer(f"{name}.grouped", kind, channels, mid, side, weights)
     yield _batch_norm(f"{name}.norm2", mid, side)
-    yield _conv(f"{name}.depthwise", "depthwise3x3", mid, mid, side, 9 * mid)
+    yield _layer(f"{name}.depthwise", "depthwise3x3", mid, mid, side, 9 * mid)
     yield _batch_norm(f"{name}.norm3", mid, side)
     if module.se_channels:
         yield _linear(f"{name}.se.reduce", "se linear", mid, module.se_channels)
         yield _linear(f"{name}.se.expand", "se linear", module.se_channels, mid)
-    yield _conv(f"{name}.project", "conv1x1", mid, module.growth, side, mid * module.growth)
+    yield _layer(f"{name}.project", "conv1x1", mid, module.growth, side, mid * module.growth)
 
 
-def _conv(name: str, kind: str, inputs: int, outputs: int, side: int, weights: int) -> Layer:
+def _linear(name: str, kind: str, inputs: int, outputs: int) -> Layer:
+    return _layer(name, kind, inputs, outputs, 1, inputs * outputs, biases=outputs)
+
+
+def _batch_norm(name: str, channels: int, side: int) -> Layer:
+    return _layer(name, "batch norm", channels, channels, side, 0, of_norm=2 * channels)
+
+
+def _layer(
+    name: str,
+    kind: str,
+    inputs: int,
+    outputs: int,
+    side: int,
+    weights: int,
+    *,
+    biases: int = 0,
+    of_norm: int = 0,
+) -> Layer:
     return Layer(
         name=name,
         kind=kind,
@@ -131,32 +148,6 @@ def _conv(name: str, kind: str, inputs: int, outputs: int, side: int, weights: i
         out_channels=outputs,
         resolution=side,
         flops=weights * side**2,
-        num_params=weights,
-        num_params_total=weights,
-    )
-
-
-def _linear(name: str, kind: str, inputs: int, outputs: int) -> Layer:
-    return Layer(
-        name=name,
-        kind=kind,
-        in_channels=inputs,
-        out_channels=outputs,
-        resolution=1,
-        flops=inputs * outputs,
-        num_params=(inputs + 1) * outputs,
-        num_params_total=(inputs + 1) * outputs,
-    )
-
-
-def _batch_norm(name: str, channels: int, side: int) -> Layer:
-    return Layer(
-        name=name,
-        kind="batch norm",
-        in_channels=channels,
-        out_channels=channels,
-        resolution=side,
-        flops=0,
-        num_params=0,
-        num_params_total=2 * channels,
+        num_params=weights + biases,
+        num_params_total=weights + biases + of_norm,
     )

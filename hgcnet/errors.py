@@ -1,13 +1,5 @@
 """Errors that a person can mend. The command line prints them in one line and exits with 2.
 
-UserError
-├── ArchitectureError   an architecture file or preset name that cannot be used
-├── StudyFileError      a study file with one or more errors
-├── SpaceError          a search space in which nothing meets the limits, or an architecture outside it
-├── DataError           a data set that is absent, unreadable or too small
-├── RunError            a run folder, storage or study in the wrong state for what was asked
-└── MissingPackageError something was asked for that needs a package which is not installed
-
 Files that people are given may hold anything, and their messages are read in a terminal: what comes
 from a file enters a message by way of `shown`, `shown_key` or `one_line`.
 """

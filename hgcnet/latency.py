@@ -6,8 +6,6 @@ A column for people, not an objective: it speaks of this machine, this torch and
 import platform
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,12 +52,14 @@ def measure_latency(
     forms: dict[str, nn.Module] = {"reference": network, "fused": network.fused()}
     shape = (1, task.in_channels, task.resolution, task.resolution)
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
-    timings: dict[str, list[float]] = {form: [] for form in forms}
-    with torch.inference_mode(), _threads(threads):
-        _time_in_turns(forms, images, timings, passes=2, seconds=seconds / 10)
-        for timing in timings.values():
-            timing.clear()
-        _time_in_turns(forms, images, timings, passes=8, seconds=seconds)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            _time_in_turns(forms, images, passes=2, seconds=seconds / 10)
+            timings = _time_in_turns(forms, images, passes=8, seconds=seconds)
+    finally:
+        torch.set_num_threads(before)
     return tuple(_summarise(form, timing) for form, timing in timings.items())
 
 
@@ -77,13 +77,9 @@ def hardware_name(device: torch.device | None = None) -> str:
 
 
 def _time_in_turns(
-    forms: dict[str, nn.Module],
-    images: torch.Tensor,
-    timings: dict[str, list[float]],
-    *,
-    passes: int,
-    seconds: float,
-) -> None:
+    forms: dict[str, nn.Module], images: torch.Tensor, *, passes: int, seconds: float
+) -> dict[str, list[float]]:
+    timings: dict[str, list[float]] = {form: [] for form in forms}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or min(map(len, timings.values())) < passes:
         for form, network in forms.items():
@@ -92,6 +88,7 @@ def _time_in_turns(
             if images.is_cuda:
                 torch.cuda.synchronize(images.device)
             timings[form].append(time.perf_counter() - start)
+    return timings
 
 
 def _summarise(form: str, timing: list[float]) -> Latency:
@@ -103,13 +100,3 @@ def _summarise(form: str, timing: list[float]) -> Latency:
         high=deciles[-1],
         passes=len(timing),
     )
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -41,12 +41,9 @@ class ModelRecord:
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) uint8 -> the float32 images that the network was trained on."""
-
-        def per_channel(values: tuple[float, ...]) -> Tensor:
-            values_255 = 255 * torch.tensor(values, dtype=torch.float32, device=pixels.device)
-            return values_255[:, None, None]
-
-        return (pixels.float() - per_channel(self.mean)).div_(per_channel(self.std))
+        statistics = torch.tensor((self.mean, self.std), dtype=torch.float32, device=pixels.device)
+        mean, std = (255 * statistics)[:, :, None, None].unbind()
+        return (pixels.float() - mean).div_(std)
 
 
 def save_model(
@@ -78,11 +75,9 @@ def save_model(
     mean, std = [float(value) for value in mean], [float(value) for value in std]
     if wrong := _normalisation_error(mean, std, task.in_channels):
         raise ValueError(wrong)
-    counts = asdict(count(architecture, task))
-    known = {"fingerprint": architecture.fingerprint, **counts}
-    file = ArchitectureFile(
-        architecture=architecture, task=task, provenance={**(provenance or {}), **known}
-    )
+    known = {"fingerprint": architecture.fingerprint, **asdict(count(architecture, task))}
+    found = {**(provenance or {}), **known}
+    file = ArchitectureFile(architecture=architecture, task=task, provenance=found)
     weights = _weights_to_bytes(model)
     document = {"format": FORMAT, "mean": mean, "std": std, "metrics": dict(metrics)}
     json.dumps(document, allow_nan=False)  # before anything is written
@@ -91,10 +86,7 @@ def save_model(
         (folder / _METRICS).unlink(missing_ok=True)
         write_architecture(folder / _ARCHITECTURE, file)
         replace_file(folder / _WEIGHTS, weights)
-        document["sha256"] = {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in (_ARCHITECTURE, _WEIGHTS)
-        }
+        document["sha256"] = {name: _sha256(folder / name) for name in (_ARCHITECTURE, _WEIGHTS)}
         text = json.dumps(document, indent=2, allow_nan=False) + "\n"
         replace_file(folder / _METRICS, text.encode())
 
@@ -124,8 +116,10 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
             f"the network of {_ARCHITECTURE}"
         )
     network = HGCNet(record.file.architecture, record.file.task, form=form)
-    expected = {name: _signature(tensor) for name, tensor in network.state_dict().items()}
-    found = {name: _signature(tensor) for name, tensor in tensors.items()}
+    expected, found = (
+        {name: f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}" for name, t in of.items()}
+        for of in (network.state_dict(), tensors)
+    )
     for name in sorted(expected.keys() | found.keys()):
         wanted, given = expected.get(name, "nothing"), found.get(name, "nothing")
         if wanted != given:
@@ -153,7 +147,7 @@ def read_record(folder: str | Path) -> ModelRecord:
     path = folder / _METRICS
     document = _read_json(path)
     for name in (_ARCHITECTURE, _WEIGHTS):
-        if hashlib.sha256(_read_bytes(folder / name)).hexdigest() != document["sha256"].get(name):
+        if _sha256(folder / name) != document["sha256"].get(name):
             raise ArchitectureError(
                 f"{folder / name}: is not the file that {_METRICS} was written for: it is cut short, "
                 "was changed, or comes from another folder; copy the whole folder again"
@@ -165,24 +159,25 @@ def read_record(folder: str | Path) -> ModelRecord:
     return ModelRecord(file=file, metrics=document["metrics"], mean=tuple(mean), std=tuple(std))
 
 
-def _weights_to_bytes(model: HGCNet) -> bytes:
+def _safetensors() -> Any:
     try:
-        from safetensors.torch import save
+        import safetensors.torch
     except ImportError as error:
         raise MissingPackageError("a model folder", "safetensors") from error
+    return safetensors.torch
+
+
+def _weights_to_bytes(model: HGCNet) -> bytes:
     tensors = {
         name: (tensor.float() if tensor.is_floating_point() else tensor).cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
-    content: bytes = save(tensors, {"fingerprint": model.architecture.fingerprint})
+    content: bytes = _safetensors().save(tensors, {"fingerprint": model.architecture.fingerprint})
     return content
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        from safetensors.torch import load as parse
-    except ImportError as error:
-        raise MissingPackageError("a model folder", "safetensors") from error
+    parse = _safetensors().load
     try:
         tensors: dict[str, Tensor] = parse(_read_bytes(path))
     except Exception as error:  # SafetensorError, and what torch raises about a dtype or a shape
@@ -212,6 +207,10 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
 
 
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(_read_bytes(path)).hexdigest()
+
+
 def _normalisation_error(mean: list[Any], std: list[Any], channels: int) -> str | None:
     for name, values in (("mean", mean), ("std", std)):
         numbers = [v for v in values if isinstance(v, int | float) and abs(v) <= _GREATEST]
@@ -220,7 +219,3 @@ def _normalisation_error(mean: list[Any], std: list[Any], channels: int) -> str 
     if min(std) <= 0:
         return f"std: {shown(std)} is not above 0"
     return None
-
-
-def _signature(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

@@ -7,7 +7,7 @@ of the paper's figure, and each has the name of its layer.
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -100,8 +100,8 @@ def build_onnx(model: HGCNet, form: GraphForm, resolution: int) -> "onnx.ModelPr
     x = graph.conv("stem", "images", network.stem)
     for s, stage in enumerate(network.stages):
         if s > 0:
-            transition = network.transitions[s - 1]
-            x = _TRANSITIONS[type(transition)](graph, f"transitions.{s - 1}", x, transition, side)
+            transition = cast(Transition | FusedTransition, network.transitions[s - 1])
+            x = _transition(graph, f"transitions.{s - 1}", x, transition, side)
             side = max(1, side // 2)
         for m, module in enumerate(stage.children()):
             x = _module(graph, f"stages.{s}.{m}", x, cast(HGCModule | FusedModule, module))
@@ -139,7 +139,7 @@ def count_onnx(model: "onnx.ModelProto") -> GraphCounts:
         value.name: math.prod(size.dim_value for size in value.type.tensor_type.shape.dim[2:])
         for value in (*graph.value_info, *graph.input, *graph.output)
     }
-    flops = num_params = 0
+    flops = 0
     used: set[str] = set()
     for node in graph.node:
         if node.op_type in ("Conv", "Gemm", "MatMul"):
@@ -163,13 +163,12 @@ class _Graph:
         return name
 
     def weight(self, name: str, values: Tensor) -> str:
-        array = np.ascontiguousarray(values.detach().float().cpu().numpy())
-        self.tensors[name] = self._onnx.numpy_helper.from_array(array, name)
-        return name
+        return self._keep(name, np.ascontiguousarray(values.detach().float().cpu().numpy()))
 
     def integers(self, *values: int) -> str:
-        name = "integers_" + "_".join(map(str, values))
-        array = np.array(values, np.int64)
+        return self._keep("integers_" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def _keep(self, name: str, array: Any) -> str:
         self.tensors[name] = self._onnx.numpy_helper.from_array(array, name)
         return name
 
@@ -183,31 +182,16 @@ class _Graph:
         inputs = [x, self.weight(f"{name}.weight", weight)]
         if bias is not None:
             inputs.append(self.weight(f"{name}.bias", bias))
-        return self.add(
-            "Conv",
-            name,
-            *inputs,
-            group=groups,
-            kernel_shape=[side, side],
-            pads=[side // 2] * 4,
-        )
+        shape, pads = [side, side], [side // 2] * 4
+        return self.add("Conv", name, *inputs, group=groups, kernel_shape=shape, pads=pads)
 
     def linear(self, name: str, x: str, layer: nn.Linear, output: str | None = None) -> str:
-        weight = self.weight(f"{name}.weight", layer.weight)
-        return self.add(
-            "Gemm", output or name, x, weight, self.weight(f"{name}.bias", layer.bias), transB=1
-        )
+        tensors = [self.weight(f"{name}.{key}", getattr(layer, key)) for key in ("weight", "bias")]
+        return self.add("Gemm", output or name, x, *tensors, transB=1)
 
     def norm(self, name: str, x: str, layer: nn.BatchNorm2d) -> str:
-        assert layer.running_mean is not None
-        assert layer.running_var is not None
-        values = {
-            "weight": layer.weight,
-            "bias": layer.bias,
-            "running_mean": layer.running_mean,
-            "running_var": layer.running_var,
-        }
-        tensors = [self.weight(f"{name}.{key}", value) for key, value in values.items()]
+        keys = ("weight", "bias", "running_mean", "running_var")
+        tensors = [self.weight(f"{name}.{key}", getattr(layer, key)) for key in keys]
         return self.add("BatchNormalization", name, x, *tensors, epsilon=layer.eps)
 
     def norm_relu(self, name: str, x: str, layer: nn.BatchNorm2d) -> str:
@@ -260,37 +244,28 @@ def _grouped(graph: _Graph, name: str, x: str, layer: nn.Module) -> str:
 
 
 def _squeeze_excite(graph: _Graph, name: str, x: str, layer: SqueezeExcite) -> str:
-    means = graph.add(
-        "Flatten", f"{name}.flatten", graph.add("GlobalAveragePool", f"{name}.pool", x)
-    )
+    pooled = graph.add("GlobalAveragePool", f"{name}.pool", x)
+    means = graph.add("Flatten", f"{name}.flatten", pooled)
     hidden = graph.add("Relu", f"{name}.relu", graph.linear(f"{name}.reduce", means, layer.reduce))
-    gate = graph.add(
-        "Sigmoid", f"{name}.gate", graph.linear(f"{name}.expand", hidden, layer.expand)
-    )
+    gate = graph.linear(f"{name}.expand", hidden, layer.expand)
+    gate = graph.add("Sigmoid", f"{name}.gate", gate)
     gate = graph.add("Unsqueeze", f"{name}.pixels", gate, graph.integers(2, 3))
     return graph.add("Mul", name, x, gate)
 
 
-def _transition(graph: _Graph, name: str, x: str, layer: Transition, side: int) -> str:
-    x = graph.conv(f"{name}.conv", graph.norm_relu(f"{name}.norm", x, layer.norm), layer.conv)
-    return _halve(graph, name, x, side)
-
-
-def _fused_transition(graph: _Graph, name: str, x: str, layer: FusedTransition, side: int) -> str:
-    x = _halve(graph, f"{name}.pool", graph.norm_relu(f"{name}.norm", x, layer.norm), side)
-    return graph.conv(f"{name}.conv", x, layer.conv)
+def _transition(
+    graph: _Graph, name: str, x: str, layer: Transition | FusedTransition, side: int
+) -> str:
+    x = graph.norm_relu(f"{name}.norm", x, layer.norm)
+    if isinstance(layer, FusedTransition):
+        return graph.conv(f"{name}.conv", _halve(graph, f"{name}.pool", x, side), layer.conv)
+    return _halve(graph, name, graph.conv(f"{name}.conv", x, layer.conv), side)
 
 
 def _halve(graph: _Graph, name: str, x: str, side: int) -> str:
     if side == 1:
         return x
     return graph.add("AveragePool", name, x, kernel_shape=[2, 2], strides=[2, 2])
-
-
-_TRANSITIONS: dict[type, Callable[..., str]] = {
-    Transition: _transition,
-    FusedTransition: _fused_transition,
-}
 
 
 def _import_onnx() -> Any:

@@ -5,7 +5,7 @@ and the vectorised counts call the same two rounding functions on arrays.
 """
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hgcnet.architecture import Architecture
 
 
+N = TypeVar("N", int, Ints)
 _SLACK = 1 - 1e-12  # so that 0.1 * 30 = 3.0000000000000004 channels are 3, not 4
 
 
@@ -77,11 +78,7 @@ class StructureArrays:
         return np.concatenate([getattr(self, f.name) for f in fields(self)], axis=1)
 
 
-@overload
-def bottleneck_width(bottleneck: int, growth: int, groups: int) -> int: ...
-@overload
-def bottleneck_width(bottleneck: Ints, growth: Ints, groups: Ints) -> Ints: ...
-def bottleneck_width(bottleneck: int | Ints, growth: int | Ints, groups: int | Ints) -> int | Ints:
+def bottleneck_width(bottleneck: N, growth: N, groups: N) -> N:
     """Output channels O of the grouped 1x1: bottleneck * growth, rounded up to a multiple of groups."""
     return -(-bottleneck * growth // groups) * groups
 

@@ -311,7 +311,6 @@ def confirm(
         _recipe(stored.file, epochs=epochs, train_images=train_images, resolution=resolution),
         seeds=seeds,
         select=select,
-        workers=stored.file.workers,
         ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )

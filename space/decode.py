@@ -7,6 +7,7 @@ canonical point is the one whose positions are smallest.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from hgcnet.architecture import Architecture, Stage
 from hgcnet.arrays import Ints
 from hgcnet.errors import SpaceError
 from hgcnet.structure import ArchitectureArrays, build_structure
-from space.parameters import NUM_STAGES, SCHEDULES, Axis, Value
+from space.parameters import NETWORK_WIDE, NUM_STAGES, SCHEDULES, Axis, Value
 
-_SE_CODES = {"none": 0, "last": 1, "all": 2}
-_SCHEDULE_CODES = {name: code for code, name in enumerate(SCHEDULES)}
+# The numbers of texts in arrays. They grow with what a text costs.
+_CODES = {"sgc": 0, "hgc": 1, "none": 0, "last": 1, "all": 2}
+_CODES |= {name: code for code, name in enumerate(SCHEDULES)}
 _MULTIPLIERS = np.array(list(SCHEDULES.values()))
 
 
@@ -26,23 +28,16 @@ def decode(axes: Sequence[Axis], params: Mapping[str, Value]) -> Architecture:
     """The architecture of one value for each axis; fixed axes may be left out."""
     values: dict[str, Any] = {axis.name: axis.values[0] for axis in axes if axis.is_fixed}
     values |= params
-    growths = [_growth(values, s) for s in range(NUM_STAGES)]
-    return Architecture(
-        operator=values["operator"],
-        stem_channels=values["stem_channels"],
-        bottleneck=values["bottleneck"],
-        compression=values["compression"],
-        se_reduction=values["se_reduction"],
-        stages=tuple(
-            Stage(
-                depth=_of_stage(values, "depth", s),
-                growth=growths[s],
-                groups=_of_stage(values, "groups", s),
-                se=_of_stage(values, "se", s),
-            )
-            for s in range(NUM_STAGES)
-        ),
+    stages = tuple(
+        Stage(
+            depth=_of_stage(values, "depth", s),
+            growth=_growth(values, s),
+            groups=_of_stage(values, "groups", s),
+            se=_of_stage(values, "se", s),
+        )
+        for s in range(NUM_STAGES)
     )
+    return Architecture(**{name: values[name] for name in NETWORK_WIDE}, stages=stages)
 
 
 def encode(axes: Sequence[Axis], architecture: Architecture) -> dict[str, Value]:
@@ -77,13 +72,12 @@ def encode(axes: Sequence[Axis], architecture: Architecture) -> dict[str, Value]
 def to_arrays(axes: Sequence[Axis], points: Ints) -> ArchitectureArrays:
     """The architectures of points of shape (N, number of axes)."""
     columns = {
-        axis.name: np.array([_code(axis.name, value) for value in axis.values])[points[:, a]]
+        axis.name: np.array([_number(value) for value in axis.values])[points[:, a]]
         for a, axis in enumerate(axes)
     }
 
     def per_stage(name: str) -> Any:  # (N, S)
-        keys = [name] * NUM_STAGES if name in columns else _stage_names(name)
-        return np.stack([columns[key] for key in keys], axis=1)
+        return np.stack([_of_stage(columns, name, s) for s in range(NUM_STAGES)], axis=1)
 
     if "growth_base" in columns:
         growth = columns["growth_base"][:, None] * _MULTIPLIERS[columns["growth_schedule"]]
@@ -102,19 +96,13 @@ def to_arrays(axes: Sequence[Axis], points: Ints) -> ArchitectureArrays:
     )
 
 
-def _code(name: str, value: Value) -> int | float:
-    """The number that stands for a value in arrays."""
-    if name == "operator":
-        return int(value == "hgc")
-    if name == "growth_schedule":
-        return _SCHEDULE_CODES[str(value)]
-    if isinstance(value, str):
-        return _SE_CODES[value]
-    return value
+def cost_order(axis: Axis, value: Value) -> float:
+    """A number that grows with what a value of an axis costs."""
+    return -_number(value) if axis.name == "se_reduction" else _number(value)
 
 
-def _stage_names(name: str) -> list[str]:
-    return [f"{name}_{s}" for s in range(NUM_STAGES)]
+def _number(value: Value) -> int | float:
+    return _CODES[value] if isinstance(value, str) else value
 
 
 def _of_stage(values: Mapping[str, Any], name: str, stage: int) -> Any:
@@ -123,8 +111,7 @@ def _of_stage(values: Mapping[str, Any], name: str, stage: int) -> Any:
 
 def _growth(values: Mapping[str, Any], stage: int) -> int:
     if "growth_base" in values:
-        multiplier = SCHEDULES[values["growth_schedule"]][stage]
-        return int(values["growth_base"]) * multiplier
+        return int(values["growth_base"]) * SCHEDULES[values["growth_schedule"]][stage]
     return int(_of_stage(values, "growth", stage))
 
 
@@ -141,13 +128,12 @@ def _with_value(architecture: Architecture, name: str, value: Any) -> Architectu
 
 
 def _encode_schedule(axes: Sequence[Axis], architecture: Architecture) -> dict[str, Value]:
-    by_name = {axis.name: axis for axis in axes}
+    values = {axis.name: axis.values for axis in axes}
     growths = tuple(stage.growth for stage in architecture.stages)
-    for base in by_name["growth_base"].values:
-        for schedule in by_name["growth_schedule"].values:
-            multipliers = SCHEDULES[str(schedule)]
-            if growths == tuple(int(base) * multiplier for multiplier in multipliers):
-                return {"growth_base": base, "growth_schedule": schedule}
+    for base, schedule in product(values["growth_base"], values["growth_schedule"]):
+        params = {"growth_base": base, "growth_schedule": schedule}
+        if growths == tuple(_growth(params, s) for s in range(NUM_STAGES)):
+            return params
     text = "-".join(map(str, growths))
     raise SpaceError(f"growth {text} is not in the space: no base and schedule of it give that")
 

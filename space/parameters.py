@@ -10,6 +10,9 @@ from typing import Generic, TypeVar
 
 NUM_STAGES = 3
 
+# These belong to the whole network: they have no value for each stage.
+NETWORK_WIDE = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
+
 Value = int | float | str
 T = TypeVar("T", bound=Value)
 
@@ -96,16 +99,14 @@ class Axis:
 
 def build_axes(parameters: Parameters) -> tuple[Axis, ...]:
     """The axes of a space, fixed ones included, in a stable order."""
-    axes: list[Axis] = []
-    for name in ("operator", "stem_channels", "bottleneck", "compression", "se_reduction"):
-        axes += _axes(name, getattr(parameters, name))
-    axes += _axes("depth", parameters.depth) + _axes("groups", parameters.groups)
-    if isinstance(parameters.growth, Growth):
-        axes += _axes("growth_base", parameters.growth.base)
-        axes += _axes("growth_schedule", parameters.growth.schedule)
+    declared = {name: getattr(parameters, name) for name in (*NETWORK_WIDE, "depth", "groups")}
+    growth = parameters.growth
+    if isinstance(growth, Growth):
+        declared |= {"growth_base": growth.base, "growth_schedule": growth.schedule}
     else:
-        axes += _axes("growth", parameters.growth)
-    return tuple(axes + _axes("se", parameters.se))
+        declared["growth"] = growth
+    declared["se"] = parameters.se
+    return tuple(axis for name, value in declared.items() for axis in _axes(name, value))
 
 
 def _axes(name: str, declared: Declaration) -> list[Axis]:

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 
 from hgcnet.architecture import Architecture, Task
-from hgcnet.arrays import Ints
+from hgcnet.arrays import Bools, Ints
 from hgcnet.complexity import count, count_many
 from hgcnet.errors import SpaceError
 from hgcnet.structure import ArchitectureArrays, build_structures
-from space.decode import decode, encode, to_arrays
+from space.decode import cost_order, decode, encode, to_arrays
 from space.parameters import Axis, Parameters, Value, build_axes
 
 ENUMERABLE = 200_000  # points that are listed rather than drawn
@@ -31,23 +32,14 @@ class Limits:
     flops: float | None = None
     num_params: float | None = None
 
-    def admit(self, flops: int, num_params: int) -> bool:
-        """Whether a network of these counts may be trained."""
-        return flops <= self._flops and num_params <= self._num_params
-
-    def admit_many(
-        self, flops: Ints, num_params: Ints
-    ) -> np.ndarray[tuple[int], np.dtype[np.bool]]:
-        """The same for arrays of shape (N,)."""
-        return (flops <= self._flops) & (num_params <= self._num_params)
-
-    @property
-    def _flops(self) -> float:
-        return math.inf if self.flops is None else self.flops
-
-    @property
-    def _num_params(self) -> float:
-        return math.inf if self.num_params is None else self.num_params
+    @overload
+    def admit(self, flops: int, num_params: int) -> bool: ...
+    @overload
+    def admit(self, flops: Ints, num_params: Ints) -> Bools: ...
+    def admit(self, flops: int | Ints, num_params: int | Ints) -> bool | Bools:
+        """Whether networks of these counts may be trained; of one, or for arrays of shape (N,)."""
+        most = [math.inf if most is None else most for most in (self.flops, self.num_params)]
+        return (flops <= most[0]) & (num_params <= most[1])
 
 
 class SearchSpace:
@@ -62,7 +54,14 @@ class SearchSpace:
         self.limits = limits
         self.task = task
         if not self._has_feasible(self._positions):
-            self._refuse()
+            corners = _product(self._corner(self._positions))
+            flops, num_params = self.costs_of(corners, ("flops", "num_params")).min(axis=0)
+            bounds = asdict(limits).items()
+            text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds if v is not None)
+            raise SpaceError(
+                f"limits: no architecture of the space meets {text}: the fewest FLOPs of one are "
+                f"{flops:,}, the fewest parameters {num_params:,}"
+            )
 
     @property
     def free_axes(self) -> tuple[Axis, ...]:
@@ -72,7 +71,7 @@ class SearchSpace:
     @property
     def size(self) -> int:
         """Number of points, those over a limit and second spellings included."""
-        return math.prod(len(axis.values) for axis in self.axes)
+        return _size(self._positions)
 
     def decode(self, params: Mapping[str, Value]) -> Architecture:
         """The architecture of one value for each free axis."""
@@ -86,11 +85,10 @@ class SearchSpace:
         """
         params = encode(self.axes, architecture)
         cost = count(architecture, self.task)
-        for name, bound in (("flops", self.limits.flops), ("num_params", self.limits.num_params)):
-            if bound is not None and getattr(cost, name) > bound:
-                raise SpaceError(
-                    f"{name} {getattr(cost, name):,} is over the limit of {bound:,.0f}"
-                )
+        for name in ("flops", "num_params"):
+            given, bound = getattr(cost, name), getattr(self.limits, name)
+            if bound is not None and given > bound:
+                raise SpaceError(f"{name} {given:,} is over the limit of {bound:,.0f}")
         return {axis.name: params[axis.name] for axis in self.free_axes}
 
     def is_feasible(self, architecture: Architecture) -> bool:
@@ -127,14 +125,12 @@ class SearchSpace:
 
     def cheapest(self) -> Architecture:
         """The feasible architecture of the fewest FLOPs."""
-        corners = _product(self._cheap_corner(self._positions))
-        flops, num_params = count_many(to_arrays(self.axes, corners), self.task)
-        admitted = self.limits.admit_many(flops, num_params)
-        return self.architecture_at(corners[np.argmin(np.where(admitted, flops, np.inf))])
+        corners = self._cheap_points()
+        return self.architecture_at(corners[np.argmin(self.costs_of(corners, ("flops",)))])
 
     def flops_range(self) -> tuple[int, int]:
         """Fewest FLOPs of the feasible, most FLOPs of all architectures."""
-        return self._least("flops"), self._most("flops")
+        return self._extremes("flops")
 
     def cost_range(self, metric: str) -> tuple[int, float]:
         """From where to where "flops" or "num_params" count for the hypervolume.
@@ -142,16 +138,14 @@ class SearchSpace:
         That is from the fewest of a feasible architecture to the limit, or, where there is none, to the
         most of all architectures.
         """
+        least, most = self._extremes(metric)
         limit: float | None = getattr(self.limits, metric)
-        return self._least(metric), self._most(metric) if limit is None else limit
+        return least, most if limit is None else limit
 
     def feasible_share(self, rng: np.random.Generator, draws: int = 100_000) -> float:
         """Share of the points that meet the limits: exact if enumerable, else estimated."""
-        points = (
-            _product(self._positions)
-            if self.size <= ENUMERABLE
-            else _draw(rng, self._positions, draws)
-        )
+        is_small, box = self.size <= ENUMERABLE, self._positions
+        points = _product(box) if is_small else _draw(rng, box, draws)
         return float(self._admitted(points).mean())
 
     def num_networks(self) -> int | None:
@@ -165,9 +159,8 @@ class SearchSpace:
         if _size(self._box) <= ENUMERABLE:
             return self._listed[rng.permutation(len(self._listed))[:number]]
         found, missing = [], number
-        for _ in range(_MAX_DRAWS // _BATCH):
-            points = _draw(rng, self._box, _BATCH)
-            found.append(points[self._admitted(points)][:missing])
+        for points in self._draws(rng):
+            found.append(points[:missing])
             missing -= len(found[-1])
             if missing == 0:
                 break
@@ -208,22 +201,29 @@ class SearchSpace:
         counts = {"flops": flops, "num_params": num_params}
         return np.column_stack([counts[metric] for metric in metrics])
 
-    def _least(self, metric: str) -> int:
-        """The smallest cost of the feasible architectures."""
-        corners = _product(self._cheap_corner(self._positions))
-        costs = self.costs_of(corners, (metric,))[self._admitted(corners)]
-        return int(costs.min())
+    def _cheap_points(self) -> Ints:
+        """Feasible points (N, axes), among them the cheapest ones."""
+        corners = _product(self._corner(self._positions))
+        return corners[self._admitted(corners)]
 
-    def _most(self, metric: str) -> int:
-        """The largest cost of all architectures."""
-        return int(self.costs_of(_product(self._dear_corner()), (metric,)).max())
+    def _extremes(self, metric: str) -> tuple[int, int]:
+        """The smallest cost of the feasible and the largest of all architectures."""
+        dear = _product(self._corner(self._positions, dear=True))
+        least, most = (self.costs_of(points, (metric,)) for points in (self._cheap_points(), dear))
+        return int(least.min()), int(most.max())
 
     @cached_property
     def _positions(self) -> list[Ints]:
         return [np.arange(len(axis.values)) for axis in self.axes]
 
-    def _admitted(self, points: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool]]:
-        return self.limits.admit_many(*count_many(to_arrays(self.axes, points), self.task))
+    def _admitted(self, points: Ints) -> Bools:
+        return self.limits.admit(*count_many(self.arrays_of(points), self.task))
+
+    def _draws(self, rng: np.random.Generator) -> Iterator[Ints]:
+        """Batches of independent uniform draws, those over a limit left out."""
+        for _ in range(_MAX_DRAWS // _BATCH):
+            points = _draw(rng, self._box, _BATCH)
+            yield points[self._admitted(points)]
 
     def _candidates(self, rng: np.random.Generator) -> Iterator[Architecture]:
         """Feasible networks: all of them in random order, or independent draws."""
@@ -231,9 +231,8 @@ class SearchSpace:
             for row in rng.permutation(len(self._listed)):
                 yield self.architecture_at(self._listed[row])
             return
-        for _ in range(_MAX_DRAWS // _BATCH):
-            points = _draw(rng, self._box, _BATCH)
-            for point in points[self._admitted(points)]:
+        for points in self._draws(rng):
+            for point in points:
                 architecture = self.architecture_at(point)
                 # A second spelling is drawn again, or networks with many spellings come more often.
                 if self.decode(encode(self.axes, architecture)) == architecture:
@@ -244,7 +243,7 @@ class SearchSpace:
         """All feasible points, one for each network."""
         points = _product(self._box)
         points = points[self._admitted(points)]
-        structures = build_structures(to_arrays(self.axes, points)).as_rows()
+        structures = build_structures(self.arrays_of(points)).as_rows()
         _, first = np.unique(structures, axis=0, return_index=True)
         return points[np.sort(first)]
 
@@ -255,7 +254,7 @@ class SearchSpace:
         Tight limits leave a small box, from which uniform draws are as good and seldom rejected.
         """
         num_values = sum(len(positions) for positions in self._positions)
-        if _size(self._cheap_corner(self._positions)) * num_values > _MAX_CORNERS:
+        if _size(self._corner(self._positions)) * num_values > _MAX_CORNERS:
             return self._positions
         box = list(self._positions)
         for a, positions in enumerate(self._positions):
@@ -264,45 +263,20 @@ class SearchSpace:
         return box
 
     def _has_feasible(self, positions: list[Ints]) -> bool:
-        return bool(self._admitted(_product(self._cheap_corner(positions))).any())
+        return bool(self._admitted(_product(self._corner(positions))).any())
 
-    def _cheap_corner(self, positions: list[Ints]) -> list[Ints]:
-        """A box that holds the cheapest point: only growth and groups, whose widths are rounded to
-        multiples of them, can cost less with a larger value."""
-        return self._corner(positions, cheap=True)
-
-    def _dear_corner(self) -> list[Ints]:
-        return self._corner(self._positions, cheap=False)
-
-    def _corner(self, positions: list[Ints], *, cheap: bool) -> list[Ints]:
+    def _corner(self, positions: list[Ints], *, dear: bool = False) -> list[Ints]:
+        """A box that holds the cheapest point (or the dearest): only growth and groups, whose widths
+        are rounded to multiples of them, can cost less with a larger value."""
         box = []
         for axis, choices in zip(self.axes, positions, strict=True):
             if axis.name.startswith(("groups", "growth")) and axis.name not in _GROWS:
                 box.append(choices)
                 continue
-            cost = np.array([_cost_order(axis, axis.values[p]) for p in choices])
-            best = np.argmin(cost) if cheap else np.argmax(cost)
+            cost = [cost_order(axis, axis.values[p]) for p in choices]
+            best = np.argmax(cost) if dear else np.argmin(cost)
             box.append(choices[best : best + 1])
         return box
-
-    def _refuse(self) -> None:
-        corners = _product(self._cheap_corner(self._positions))
-        flops, num_params = count_many(to_arrays(self.axes, corners), self.task)
-        bounds = {"flops": self.limits.flops, "num_params": self.limits.num_params}
-        text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds.items() if v is not None)
-        raise SpaceError(
-            f"limits: no architecture of the space meets {text}: the fewest FLOPs of one are "
-            f"{flops.min():,}, the fewest parameters {num_params.min():,}"
-        )
-
-
-def _cost_order(axis: Axis, value: Value) -> float:
-    """A number that grows with what a value costs."""
-    if axis.name == "se_reduction":
-        return -float(value)
-    if isinstance(value, str):
-        return ("sgc", "hgc", "none", "last", "all").index(value)
-    return value
 
 
 def _size(box: Sequence[Ints]) -> int:

@@ -1,8 +1,8 @@
 """The data sets by name: each opens one of its parts as a Source."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,31 +22,14 @@ def open_digits(root: Path, part: Part) -> Source:
     return array_source(grey[:, None], digits.target.astype(np.int64), names, has_test=False)
 
 
-def open_cifar10(root: Path, part: Part) -> Source:
-    """CIFAR-10 (Krizhevsky 2009) from ROOT/cifar-10-batches-py, downloaded if it is not there."""
-    from torchvision.datasets import CIFAR10
+def _open_cifar(name: str, root: Path, part: Part) -> Source:
+    """CIFAR-10 or -100 (Krizhevsky 2009) from ROOT/cifar-10-batches-py or ROOT/cifar-100-python.
 
-    return _open_cifar(CIFAR10, root, part)
+    It is downloaded if it is not there.
+    """
+    import torchvision.datasets
 
-
-def open_cifar100(root: Path, part: Part) -> Source:
-    """CIFAR-100 (Krizhevsky 2009) from ROOT/cifar-100-python, downloaded if it is not there."""
-    from torchvision.datasets import CIFAR100
-
-    return _open_cifar(CIFAR100, root, part)
-
-
-DATASETS: Mapping[str, Callable[[Path, Part], Source]] = {
-    "digits": open_digits,
-    "cifar10": open_cifar10,
-    "cifar100": open_cifar100,
-    "image_folder": open_image_folder,
-    "npz": open_npz,
-}
-
-
-def _open_cifar(kind: Any, root: Path, part: Part) -> Source:
-    is_train = part == "train"
+    kind, is_train = getattr(torchvision.datasets, name), part == "train"
     try:
         data = kind(root, train=is_train, download=False)  # checks the files' MD5
     except RuntimeError:
@@ -60,3 +43,12 @@ def _open_cifar(kind: Any, root: Path, part: Part) -> Source:
             ) from error
     images = data.data.transpose(0, 3, 1, 2)
     return array_source(images, np.array(data.targets), tuple(data.classes), has_test=True)
+
+
+DATASETS: Mapping[str, Callable[[Path, Part], Source]] = {
+    "digits": open_digits,
+    "cifar10": partial(_open_cifar, "CIFAR10"),
+    "cifar100": partial(_open_cifar, "CIFAR100"),
+    "image_folder": open_image_folder,
+    "npz": open_npz,
+}

@@ -44,7 +44,10 @@ def open_image_folder(root: Path, part: Part) -> Source:
     files: list[Path] = []
     labels: list[int] = []
     for folder in class_folders:
-        images = _image_files(folder)
+        # In an order that does not depend on the file system.
+        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not images:
+            raise DataError(f"{one_line(folder)}: has no images ({', '.join(sorted(SUFFIXES))})")
         files += images
         labels += [names.index(folder.name)] * len(images)
     return Source(
@@ -63,23 +66,14 @@ def _folders(parent: Path) -> list[Path]:
     return folders
 
 
-def _image_files(folder: Path) -> list[Path]:
-    """Every image below a class's folder, in an order that does not depend on the file system."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(f"{one_line(folder)}: has no images ({', '.join(sorted(SUFFIXES))})")
-    return files
-
-
 def _decode_all(files: Sequence[Path], indices: Ints, resolution: int) -> Images:
     images = np.empty((len(indices), 3, resolution, resolution), dtype=np.uint8)
-
-    def decode(row: int) -> None:
-        images[row] = resize_area(_decode(files[indices[row]])[None], resolution)[0]
-
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(decode, range(len(indices))):
-            pass  # the result is read so that an error in a thread is raised here
+        decoded = pool.map(
+            lambda index: resize_area(_decode(files[index])[None], resolution), indices
+        )
+        for row, image in enumerate(decoded):
+            images[row] = image[0]
     return images
 
 

@@ -104,33 +104,30 @@ def _read_part(
         raise DataError(
             f"{path}: {images_key} or {labels_key} cannot be read: {one_line(error)}"
         ) from error
-    for key, array in ((images_key, images), (labels_key, labels)):
-        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of a member that is none
-            raise DataError(f"{path}: {key}: is not an array")
-    if images.dtype != np.uint8:
-        raise DataError(
-            f"{path}: {images_key}: dtype {images.dtype} is not uint8 (values 0 to 255)"
-        )
-    if images.ndim not in (3, 4) or 0 in images.shape:
-        raise DataError(
-            f"{path}: {images_key}: shape {images.shape} is not (N, H, W) or (N, H, W, C)"
-        )
-    if images.ndim == 4 and images.shape[3] > min(images.shape[1:3]):
-        raise DataError(
-            f"{path}: {images_key}: shape {images.shape} has more channels than rows or columns; "
-            "channels come last: (N, H, W, C)"
-        )
-    if labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise DataError(
-            f"{path}: {labels_key}: {labels.dtype} of shape {labels.shape} are not integers (N,)"
-        )
-    if len(images) != len(labels):
-        raise DataError(
-            f"{path}: {images_key} has {len(images)} images, but {labels_key} has {len(labels)} labels"
-        )
-    if labels.min() < 0:
-        raise DataError(f"{path}: {labels_key}: {labels.min()} is negative; labels start at 0")
-    if labels.max() > np.iinfo(np.int64).max:
-        raise DataError(f"{path}: {labels_key}: {labels.max()} is no number of a class")
+    if (wrong := _error_of(images, labels, images_key, labels_key)) is not None:
+        raise DataError(f"{path}: {wrong}")
     images = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
     return images, labels.astype(np.int64)
+
+
+def _error_of(images: Any, labels: Any, images_key: str, labels_key: str) -> str | None:
+    """What is wrong with the two members of an archive; None if nothing is."""
+    for key, array in ((images_key, images), (labels_key, labels)):
+        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of a member that is none
+            return f"{key}: is not an array"
+    if images.dtype != np.uint8:
+        return f"{images_key}: dtype {images.dtype} is not uint8 (values 0 to 255)"
+    if images.ndim not in (3, 4) or 0 in images.shape:
+        return f"{images_key}: shape {images.shape} is not (N, H, W) or (N, H, W, C)"
+    if images.ndim == 4 and images.shape[3] > min(images.shape[1:3]):
+        more = f"shape {images.shape} has more channels than rows or columns"
+        return f"{images_key}: {more}; channels come last: (N, H, W, C)"
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        return f"{labels_key}: {labels.dtype} of shape {labels.shape} are not integers (N,)"
+    if len(images) != len(labels):
+        return f"{images_key} has {len(images)} images, but {labels_key} has {len(labels)} labels"
+    if labels.min() < 0:
+        return f"{labels_key}: {labels.min()} is negative; labels start at 0"
+    if labels.max() > np.iinfo(np.int64).max:
+        return f"{labels_key}: {labels.max()} is no number of a class"
+    return None

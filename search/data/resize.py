@@ -15,8 +15,10 @@ def resize_area(images: Images, resolution: int) -> Images:
     The largest centred square is kept; then each new pixel is the mean of the area that it covers,
     which neither aliases when shrinking nor invents values when enlarging.
     """
-    squares = _centre_squares(images)
-    side = squares.shape[-1]
+    height, width = images.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    squares = images[..., top : top + side, left : left + side]
     if side == resolution:
         return np.ascontiguousarray(squares)
     weights = _area_weights(side, resolution).astype(np.float32)
@@ -25,13 +27,6 @@ def resize_area(images: Images, resolution: int) -> Images:
         chunk = squares[start : start + _CHUNK].astype(np.float32)
         resized[start : start + _CHUNK] = np.rint(weights @ (chunk @ weights.T))
     return resized
-
-
-def _centre_squares(images: Images) -> Images:
-    height, width = images.shape[-2:]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return images[..., top : top + side, left : left + side]
 
 
 def _area_weights(old: int, new: int) -> Floats:

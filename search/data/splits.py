@@ -73,10 +73,9 @@ def load_splits(
     Raises:
         DataError: the data set is absent, malformed, or smaller than what is asked for.
     """
-    source, development, _ = _open(config)
-    train, validation = _split(source, development)
+    source, train, validation, _ = _open(config)
     if not hold_out:
-        train, validation, val_images = development, development[:0], None
+        train, validation, val_images = np.union1d(train, validation), validation[:0], None
     train = _subset(config, source, train, train_images, "train_images", "training")
     validation = _subset(config, source, validation, val_images, "val_images", "validation")
     train_set = _read(source, train, resolution)
@@ -98,7 +97,7 @@ def load_test(config: DataConfig, *, resolution: int) -> ImageSet:
     Raises:
         DataError: as `load_splits`.
     """
-    source, _, test = _open(config)
+    source, _, _, test = _open(config)
     if source.has_test:
         source = _open_part(config, "test")
         test = np.arange(len(source.labels))
@@ -111,8 +110,7 @@ def summarise_data(config: DataConfig) -> DataSummary:
     Raises:
         DataError: as `load_splits`, but for images that cannot be decoded.
     """
-    source, development, _ = _open(config)
-    train, validation = _split(source, development)
+    source, train, validation, _ = _open(config)
     return DataSummary(
         num_classes=len(source.class_names),
         in_channels=source.in_channels,
@@ -133,25 +131,24 @@ def _open_part(config: DataConfig, part: Part) -> Source:
         return DATASETS[config.dataset](root, part)
 
 
-def _open(config: DataConfig) -> tuple[Source, Ints, Ints]:
-    """The source of the training part, the indices for development in it, and those for the test."""
+def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
+    """The source of the training part; the training, validation and test images' indices in it.
+
+    There are none of the test where the data set brings its own.
+    """
     source = _open_part(config, "train")
     check_class_sizes(_name(config), source)
-    total = len(source.labels)
-    if source.has_test:
-        return source, np.arange(total), np.arange(0)
-    size = max(round(TEST_SHARE * total), len(source.class_names))
-    test = stratified_sample(source.labels, size, seed=_TEST_SEED)
-    return source, complement(test, total), test
-
-
-def _split(source: Source, development: Ints) -> tuple[Ints, Ints]:
-    """Indices of the training and of the validation images."""
+    labels, classes = source.labels, len(source.class_names)
+    test = np.arange(0)
+    if not source.has_test:
+        size = max(round(TEST_SHARE * len(labels)), classes)
+        test = stratified_sample(labels, size, seed=_TEST_SEED)
+    development = complement(test, len(labels))
     total = len(development)
     share = VALIDATION_SHARE if total >= LARGE else VALIDATION_SHARE_OF_SMALL
-    size = max(round(share * total), len(source.class_names))
-    chosen = stratified_sample(source.labels[development], size, seed=_VALIDATION_SEED)
-    return development[complement(chosen, total)], development[chosen]
+    size = max(round(share * total), classes)
+    chosen = stratified_sample(labels[development], size, seed=_VALIDATION_SEED)
+    return source, development[complement(chosen, total)], development[chosen], test
 
 
 def _subset(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +11,8 @@ import torch
 
 from hgcnet.atomic_write import writing
 from hgcnet.errors import RunError
-from hgcnet.model import HGCNet
-from hgcnet.model_folder import read_record
-from search.data.splits import Splits
+from hgcnet.model_folder import read_record, save_model
+from search.data.splits import load_test
 from search.pareto import non_dominated
 from search.prepare import PreparedStudy
 from search.results.trials import write_csv
@@ -22,8 +20,7 @@ from search.retraining.recipe import Recipe
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.statistics import PairedDifference, mean_interval, paired_difference
 from search.retraining.training_folder import Training, TrainingFolder, locked_folder, repeated
-from search.training.finished import load_test_images, save_tested
-from search.training.proxy_training import Evaluation, ProxyTraining
+from search.training.proxy_training import ProxyTraining, evaluate, to_device
 from search.versions import versions
 
 NETWORK = ["name", "architecture", "fingerprint", "flops", "num_params"]
@@ -39,33 +36,14 @@ def summarise_networks(frame: pd.DataFrame, costs: Sequence[str]) -> pd.DataFram
     for key, group in frame.groupby(NETWORK, sort=False):
         accuracy = group["val_accuracy"].to_numpy()
         interval = mean_interval(accuracy)
-        rows.append(
-            dict(zip(NETWORK, key, strict=True))
-            | {
-                "mean": interval.mean,
-                "low": interval.low,
-                "high": interval.high,
-                "spread": float(accuracy.std(ddof=1)) if len(accuracy) > 1 else np.nan,
-                "seeds": len(accuracy),
-                "seconds": float(group["seconds"].mean()),
-            }
-        )
+        spread = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else np.nan
+        counted = (spread, len(accuracy), float(group["seconds"].mean()))
+        rows.append((*key, interval.mean, interval.low, interval.high, *counted))
     columns = [*NETWORK, "mean", "low", "high", "spread", "seeds", "seconds"]
     summary = pd.DataFrame(rows, columns=columns)
     losses = np.column_stack([-summary["mean"], summary[list(costs)]])
     summary["on_front"] = non_dominated(losses)
     return summary
-
-
-def difference_between(
-    frame: pd.DataFrame, ours: str, theirs: str, column: str = "val_accuracy"
-) -> PairedDifference | None:
-    """Ours less theirs, over the seeds that both were trained with; None where there are none."""
-    columns = [
-        frame[frame["name"] == name].set_index("repetition")[column] for name in (ours, theirs)
-    ]
-    pairs = pd.concat(columns, axis=1, join="inner").to_numpy()
-    return paired_difference(pairs[:, 0], pairs[:, 1]) if len(pairs) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +52,9 @@ class Comparison:
 
     folder: Path
     recipe: str
-    trainings: (
-        pd.DataFrame
-    )  # as `TrainingFolder.frame` gives them; on the test split: test_accuracy
-    networks: pd.DataFrame  # as `summarise_networks` gives them; on the test split: test_accuracy
+    # As `TrainingFolder.frame` and `summarise_networks` give them; on the test split: test_accuracy.
+    trainings: pd.DataFrame
+    networks: pd.DataFrame
     against: str  # the network that the others are compared with
     compared_on: Literal["val_accuracy", "test_accuracy"]
     differences: Mapping[str, PairedDifference]  # of the others, less `against`
@@ -111,18 +88,12 @@ def compare_networks(
     wanted = repeated(networks, seeds, file.seed)
     trainings = TrainingFolder(folder / recipe.name, recipe)
     with locked_folder(trainings.folder):
-        outcome = retrain(
-            wanted,
-            trainings,
-            file.workers,
-            file.source,
-            ray_address=ray_address,
-            observe=observe,
-            keep_states=on_test,
+        loop = retrain(
+            wanted, trainings, file, ray_address=ray_address, observe=observe, keep_states=on_test
         )
         frame = trainings.frame(wanted, prepared.space.space.task)
         summary = summarise_networks(frame, file.costs)
-        if on_test and outcome.is_complete:
+        if on_test and loop.is_complete:
             provenance = {"study": file.name, "versions": versions()}
             tested = evaluate_on_test(trainings, wanted, provenance, file.workers.gpus)
             frame["test_accuracy"] = [one.test_accuracy for one in tested]
@@ -133,11 +104,13 @@ def compare_networks(
     column: Literal["val_accuracy", "test_accuracy"] = (
         "test_accuracy" if "test_accuracy" in frame else "val_accuracy"
     )
-    found = {
-        name: difference_between(frame, name, against, column)
-        for name in summary["name"]
-        if name != against
-    }
+    accuracies = frame.pivot(index="repetition", columns="name", values=column)
+    differences = {}
+    for name in summary["name"][summary["name"] != against]:
+        # Over the seeds that both were trained with.
+        pairs = accuracies.reindex(columns=[name, against]).dropna().to_numpy("float64")
+        if len(pairs):
+            differences[name] = paired_difference(pairs[:, 0], pairs[:, 1])
     return Comparison(
         folder=trainings.folder,
         recipe=recipe.text,
@@ -145,8 +118,8 @@ def compare_networks(
         networks=summary,
         against=against,
         compared_on=column,
-        differences={name: value for name, value in found.items() if value is not None},
-        is_complete=outcome.is_complete,
+        differences=differences,
+        is_complete=loop.is_complete,
     )
 
 
@@ -172,41 +145,35 @@ def evaluate_on_test(
     recipe = trainings.recipe
     device = torch.device("cuda" if gpus else "cpu")
     splits = recipe.load()
-    test = load_test_images(recipe.data, splits, resolution=recipe.resolution, device=device)
+    test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
     tested = []
     for training in filter(trainings.has, wanted):
+        row = trainings.row(training)
         # (A trial is named "trial 7", a preset as itself.)
         name = f"{training.name.replace(' ', '-')}-seed-{training.repetition}"
         folder = trainings.folder / "models" / name
-        if not _is_of(folder, trainings.row(training)["seed"]):
-            model = _trained_model(training, trainings, splits, device)
-            if model is None:  # its state was deleted since
+        if not _is_of(folder, training.seed):
+            if (checkpoint := trainings.states.load(training.key)) is None:  # it was deleted since
                 continue
-            metrics = partial(_metrics, trainings, training)
-            save_tested(folder, model, test, splits, metrics, provenance)
+            trained = ProxyTraining(
+                training.architecture, splits, recipe.proxy, seed=training.seed, device=device
+            )
+            trained.load_state(checkpoint.state)
+            accuracy = evaluate(trained.model, test).accuracy
+            metrics = row | recipe.document() | {"test_accuracy": accuracy}
+            save_model(
+                folder,
+                trained.model,
+                metrics=metrics,
+                mean=splits.mean,
+                std=splits.std,
+                provenance=provenance,
+            )
         accuracy = read_record(folder).metrics["test_accuracy"]
         tested.append(
             TestedModel(folder=folder, repetition=training.repetition, test_accuracy=accuracy)
         )
     return tuple(tested)
-
-
-def _trained_model(
-    training: Training, trainings: TrainingFolder, splits: Splits, device: torch.device
-) -> HGCNet | None:
-    """The network of a finished training, from its state; None where there is no state."""
-    checkpoint = trainings.states.load(training.key)
-    if checkpoint is None:
-        return None
-    network, proxy = training.architecture, trainings.recipe.proxy
-    trained = ProxyTraining(network, splits, proxy, seed=training.seed, device=device)
-    trained.load_state(checkpoint.state)
-    return trained.model
-
-
-def _metrics(trainings: TrainingFolder, training: Training, tested: Evaluation) -> dict[str, Any]:
-    known = trainings.row(training) | trainings.recipe.document()
-    return known | {"test_accuracy": tested.accuracy}
 
 
 def _is_of(folder: Path, seed: int) -> bool:

@@ -1,7 +1,7 @@
 """The front of a study trained again, longer and with fresh seeds, beside the paper's networks."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ import pandas as pd
 
 from hgcnet.architecture import Architecture
 from hgcnet.atomic_write import replace_file, writing
-from hgcnet.complexity import count
 from hgcnet.presets import PRESETS
 from search.pareto import choose
 from search.results.stored_study import StoredStudy
@@ -20,7 +19,6 @@ from search.retraining.confirmations import CONFIRMATION
 from search.retraining.recipe import Recipe
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
-from search.study_file.schema import Workers
 from search.versions import versions
 
 
@@ -58,10 +56,8 @@ def networks_to_confirm(
     for number in numbers:
         architecture = stored.architecture(number)
         networks[names.get(architecture.fingerprint, f"trial {number}")] = architecture
-    for name, network in PRESETS.items():
-        cost = count(network, stored.space.space.task)
-        if stored.file.limits.admit(cost.flops, cost.num_params):
-            networks[name] = network
+    space = stored.space.space
+    networks |= {name: network for name, network in PRESETS.items() if space.is_feasible(network)}
     trials = {
         name: int(finished[network.fingerprint])
         for name, network in networks.items()
@@ -76,7 +72,6 @@ def confirm_front(
     *,
     seeds: int,
     select: str | None,
-    workers: Workers,
     ray_address: str | None = None,
     observe: Callable[[RetrainingProgress], None] = lambda progress: None,
 ) -> Confirmation:
@@ -88,42 +83,35 @@ def confirm_front(
     Raises:
         UserError: nothing can be confirmed, or it cannot be trained.
     """
+    file = stored.file
     networks, trials = networks_to_confirm(stored, select)
-    wanted = repeated(networks, seeds, stored.file.seed)
+    wanted = repeated(networks, seeds, file.seed)
     trainings = TrainingFolder(stored.folder.path / "confirm" / recipe.name, recipe)
     with locked_folder(trainings.folder):
-        outcome = retrain(
-            wanted,
-            trainings,
-            workers,
-            str(stored.folder.study_file),
-            ray_address=ray_address,
-            observe=observe,
-            keep_states=True,
+        loop = retrain(
+            wanted, trainings, file, ray_address=ray_address, observe=observe, keep_states=True
         )
         frame = trainings.frame(wanted, stored.space.space.task)
-        table = _with_proxy(summarise_networks(frame, stored.file.costs), trials, stored)
+        table = _with_proxy(summarise_networks(frame, file.costs), trials, stored)
         chosen, tested = None, tuple[TestedModel, ...]()
-        if outcome.is_complete:
-            chosen = _choose(table, stored.file.costs)
-            provenance = {
-                "study": stored.file.name,
-                "trial": trials[chosen],
-                "versions": versions(),
-            }
+        if loop.is_complete:
+            # The most accurate network of the study; of equal ones the cheapest.
+            accuracy = np.where(table["trial"].notna(), table["mean"], np.nan)
+            row = choose(accuracy, known_costs(table), file.costs, "best")
+            chosen = str(table["name"].iloc[row])
+            provenance = {"study": file.name, "trial": trials[chosen], "versions": versions()}
             of_chosen = [training for training in wanted if training.name == chosen]
-            tested = evaluate_on_test(trainings, of_chosen, provenance, workers.gpus)
+            tested = evaluate_on_test(trainings, of_chosen, provenance, file.workers.gpus)
         result = Confirmation(
             recipe=recipe.text,
             networks=table,
             chosen=chosen,
             tested=tested,
-            is_complete=outcome.is_complete,
+            is_complete=loop.is_complete,
         )
+        text = json.dumps(confirmation_document(result))
         with writing(trainings.folder):
-            replace_file(
-                trainings.folder / CONFIRMATION, json.dumps(confirmation_document(result)).encode()
-            )
+            replace_file(trainings.folder / CONFIRMATION, text.encode())
     return result
 
 
@@ -151,9 +139,3 @@ def _with_proxy(
         values.rank(ascending=False, method="min") for values in (judged, means)
     )
     return table
-
-
-def _choose(table: pd.DataFrame, costs: Sequence[str]) -> str:
-    """The most accurate network of the study; of equal ones the cheapest."""
-    accuracy = np.where(table["trial"].notna(), table["mean"], np.nan)
-    return str(table["name"].iloc[choose(accuracy, known_costs(table), costs, "best")])

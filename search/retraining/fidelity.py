@@ -24,10 +24,11 @@ from search.retraining.training_folder import (
     Training,
     TrainingFolder,
     locked_folder,
+    network_cells,
     plan_trainings,
 )
 from search.training.scores import SCORES
-from search.training.seeds import reference_seed, training_seed
+from search.training.seeds import reference_seed, table_seed
 from space.search_space import SearchSpace
 
 BAND = 1.5  # the factor within which two networks' costs are taken for alike
@@ -81,8 +82,8 @@ def default_proxies(base: Recipe) -> tuple[Recipe, ...]:
     """The study's own proxy, and what costs half of it, or the same otherwise spent."""
     epochs, images = base.proxy.epochs, base.proxy.train_images
     half = max(1, epochs // 2)
-    varied = [base, with_options(base, epochs=half)]
-    varied.append(with_options(base, resolution=max(8, base.resolution * 3 // 4)))
+    smaller = max(8, base.resolution * 3 // 4)
+    varied = [base, with_options(base, epochs=half), with_options(base, resolution=smaller)]
     if images is not None:
         varied.append(with_options(base, train_images=images // 2))
         varied.append(with_options(base, train_images=images // 2, epochs=2 * epochs))
@@ -115,14 +116,8 @@ def train_and_correlate(
     file, space = prepared.file, prepared.space.space
     cost = shown_cost(file.costs)
     sample = spread_networks(space, networks, file.seed, cost)
-    scores = pd.DataFrame(
-        {
-            "fingerprint": [network.fingerprint for network in sample],
-            "architecture": [str(network) for network in sample],
-            "flops": [count(network, space.task).flops for network in sample],
-            "num_params": [count(network, space.task).num_params for network in sample],
-        }
-    ).set_index("fingerprint")
+    cells = [network_cells(network, space.task) for network in sample]
+    scores = pd.DataFrame(cells).set_index("fingerprint")
     seconds: dict[str, float] = {}
     for name, score in SCORES.items():
         begin = time.perf_counter()
@@ -130,29 +125,26 @@ def train_and_correlate(
         seconds[name] = (time.perf_counter() - begin) / len(sample)
 
     named = [(str(network), network) for network in sample]
-    as_in_study = plan_trainings(
-        named, [0], lambda fingerprint, _: training_seed(file.seed, fingerprint)
-    )
+    as_in_study = plan_trainings(named, [0], partial(table_seed, file.seed))
     fresh = plan_trainings(named, range(repetitions), partial(reference_seed, file.seed))
     plan = [*((recipe, as_in_study) for recipe in proxies), (reference, fresh)]
     frames, is_complete = _train_all(plan, prepared, folder, ray_address, observe)
     for recipe, frame in zip(proxies, frames[:-1], strict=True):
         scores[recipe.text] = frame["val_accuracy"]
         seconds[recipe.text] = float(frame["seconds"].mean())
-    for epoch in _early_epochs(proxies[0].proxy.epochs):
-        name = f"epoch {epoch} of {proxies[0].text}"
+    whole, epochs = proxies[0].text, proxies[0].proxy.epochs
+    for epoch in (2**k for k in range(epochs.bit_length()) if 2**k < epochs):
+        name = f"epoch {epoch} of {whole}"  # where early stopping would look
         scores[name] = frames[0]["curve"].str[epoch - 1]
-        seconds[name] = seconds[proxies[0].text] * epoch / proxies[0].proxy.epochs
+        seconds[name] = seconds[whole] * epoch / epochs
     frame = frames[-1]
-    truth = frame.groupby("fingerprint")["val_accuracy"].mean()
-    scores["reference"] = truth
+    scores["reference"] = frame.groupby("fingerprint")["val_accuracy"].mean()
     correlations = [_correlate(name, scores, "reference", cost, seconds[name]) for name in seconds]
     if repetitions > 1:
         name = f"one seed of {reference.text}"
         scores[name] = frame[frame["repetition"] == 0]["val_accuracy"]
-        scores["others"] = (
-            frame[frame["repetition"] > 0].groupby("fingerprint")["val_accuracy"].mean()
-        )
+        others = frame[frame["repetition"] > 0]
+        scores["others"] = others.groupby("fingerprint")["val_accuracy"].mean()
         seconds[name] = float(frame["seconds"].mean())
         correlations.append(_correlate(name, scores, "others", cost, seconds[name]))
     result = Fidelity(
@@ -164,7 +156,10 @@ def train_and_correlate(
         seconds=seconds,
         is_complete=is_complete,
     )
-    _write(result, folder)
+    text = json.dumps(fidelity_document(result), indent=1) + "\n"
+    with writing(folder):
+        replace_file(folder / "fidelity.json", text.encode())
+        replace_file(folder / "scores.csv", result.networks.to_csv(index=False).encode())
     return result
 
 
@@ -187,39 +182,24 @@ def _train_all(
     observe: Callable[[RetrainingProgress], None],
 ) -> tuple[list[pd.DataFrame], bool]:
     """What is finished of each part, by fingerprint; and whether all of it is."""
-    from search.workers.ray_cluster import (
-        joined_ray,  # as in `search.retraining.retraining_loop.retrain`
-    )
+    from search.workers.ray_cluster import joined_ray  # as in `retrain`
 
-    file, frames, is_complete, is_stopped = prepared.file, [], True, False
-    with ExitStack() as stack:
-        stack.enter_context(locked_folder(folder))
+    frames, is_complete, is_stopped = [], True, False
+    with locked_folder(folder), ExitStack() as stack:
         for recipe, _ in plan:
             recipe.load()  # what is wrong with one of them is said before anything is trained
         for recipe, wanted in plan:
             trainings = TrainingFolder(folder / recipe.name, recipe)
-            if not all(map(trainings.has, wanted)):
-                if not is_stopped:
-                    stack.enter_context(joined_ray(ray_address))  # once for all parts
-                    outcome = retrain(
-                        wanted,
-                        trainings,
-                        file.workers,
-                        file.source,
-                        ray_address=ray_address,
-                        observe=observe,
-                    )
-                    is_stopped = outcome.was_stopped
-                is_complete &= all(map(trainings.has, wanted))
-            frames.append(
-                trainings.frame(wanted, prepared.space.space.task).set_index("fingerprint")
-            )
+            if not (is_stopped or all(map(trainings.has, wanted))):
+                stack.enter_context(joined_ray(ray_address))  # once for all parts
+                loop = retrain(
+                    wanted, trainings, prepared.file, ray_address=ray_address, observe=observe
+                )
+                is_stopped = loop.stop_requested
+            is_complete &= all(map(trainings.has, wanted))
+            frame = trainings.frame(wanted, prepared.space.space.task)
+            frames.append(frame.set_index("fingerprint"))
     return frames, is_complete
-
-
-def _early_epochs(epochs: int) -> tuple[int, ...]:
-    """1, 2, 4, ... below the last: where early stopping would look."""
-    return tuple(2**k for k in range(epochs.bit_length()) if 2**k < epochs)
 
 
 def _correlate(
@@ -233,10 +213,3 @@ def _correlate(
         tau=bootstrap_tau(score, true, size),
         tau_within=bootstrap_tau(score, true, size, BAND),
     )
-
-
-def _write(result: Fidelity, folder: Path) -> None:
-    text = json.dumps(fidelity_document(result), indent=1) + "\n"
-    with writing(folder):
-        replace_file(folder / "fidelity.json", text.encode())
-        replace_file(folder / "scores.csv", result.networks.to_csv(index=False).encode())

@@ -10,23 +10,27 @@ import torch
 
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import DataError, RunError
-from search.data.splits import Splits
+from hgcnet.model_folder import save_model
+from search.data.splits import load_test
+from search.retraining.compare import TestedModel
 from search.retraining.recipe import Recipe
 from search.retraining.statistics import Interval, mean_interval
 from search.retraining.training_folder import Training, TrainingFolder, locked_folder, repeated
-from search.training.finished import load_test_images, save_tested
-from search.training.proxy_training import Diverged, EpochResult, Evaluation, ProxyTraining
+from search.training.proxy_training import (
+    Diverged,
+    EpochResult,
+    ProxyTraining,
+    evaluate,
+    to_device,
+)
 from search.training.steps import TrainingSteps
 from search.versions import versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedModel:
+class TrainedModel(TestedModel):
     """One training of a network, from its first epoch to the test split."""
 
-    folder: Path  # the model folder
-    repetition: int
-    test_accuracy: float
     seconds: float  # of training and validation
 
 
@@ -63,21 +67,21 @@ def train_in_full(
         UserError: the data or the device are not to be had, the folder cannot be written or holds
             another network, or a training diverged.
     """
-    where = _device(device)
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
+    where = torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
     trainings = TrainingFolder(folder, recipe)
     if trainings.fingerprints - {file.architecture.fingerprint}:
         raise RunError(f"{folder}: holds models of another network; name another folder by -o")
-    provenance = {
-        **file.provenance,
-        "data_set": recipe.data.dataset,
-        "versions": versions(),
-    }
+    found = {"data_set": recipe.data.dataset, "versions": versions()}
+    provenance = {**file.provenance, **found}
     models = []
     with locked_folder(folder):
         for training in repeated({name: file.architecture}, seeds, seed):
             report = partial(observe, training.repetition)
             try:
-                models.append(train_one_seed(training, trainings, provenance, where, report))
+                models.append(_train_one_seed(training, trainings, provenance, where, report))
             except Diverged as error:
                 raise RunError(
                     f"seed {training.repetition}: {error}; a lower --learning-rate may help"
@@ -89,59 +93,52 @@ def train_in_full(
     )
 
 
-def _device(asked: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    has_gpu = torch.cuda.is_available()
-    if asked == "cuda" and not has_gpu:
-        raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
-    return torch.device("cuda" if asked == "auto" and has_gpu else asked.replace("auto", "cpu"))
-
-
-def train_one_seed(
+def _train_one_seed(
     training: Training,
     trainings: TrainingFolder,
     provenance: Mapping[str, Any],
     device: torch.device,
-    observe: Callable[[EpochResult, float], None] = lambda epoch, seconds: None,
+    observe: Callable[[EpochResult, float], None],
 ) -> TrainedModel:
     """Trains a network with one seed and writes it as a model folder, `seed-N`.
 
     The state after every epoch is kept until the end. The test split is read once all epochs are done.
-    What is trained already is only read back. Call it under `locked`.
-
-    Args:
-        provenance: for the architecture file in the model folder.
-        observe: is called after every epoch with the seconds of training so far.
-
-    Raises:
-        UserError: the data are not to be had, or a folder cannot be written.
-        Diverged: the loss is not finite.
+    What is trained already is only read back.
     """
     recipe, folder = trainings.recipe, trainings.folder / f"seed-{training.repetition}"
     if not (trainings.has(training) and (folder / "metrics.json").exists()):
-        splits = recipe.load()
-        run = _train(training, trainings, splits, device, observe)
+        splits, seed = recipe.load(), training.seed
+        create = partial(
+            ProxyTraining, training.architecture, splits, recipe.proxy, seed=seed, device=device
+        )
+        checkpoint = trainings.states.load(training.key)
+        state = checkpoint.state if checkpoint else None
+        steps = TrainingSteps(create, state, minutes=0, keep_last=True)
+        run = steps.training
+        for step in steps:
+            if step.state is not None:
+                trainings.states.save(training.key, step.state)
+            observe(step.result, run.seconds)
+        test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
+        tested = evaluate(run.model, test)
         curve = run.curve if recipe.hold_out else []
-        trained = {"seed": training.seed, "curve": curve, "seconds": run.seconds}
-
-        def measured(tested: Evaluation) -> dict[str, Any]:
-            return {
-                "test_accuracy": tested.accuracy,
-                "test_loss": tested.loss,
-                "train_losses": run.train_losses,
-                "device": str(device),
-                "threads": torch.get_num_threads(),
-            }
-
-        test = load_test_images(recipe.data, splits, resolution=recipe.resolution, device=device)
-        tested = save_tested(
+        measured = {
+            "test_accuracy": tested.accuracy,
+            "test_loss": tested.loss,
+            "train_losses": run.train_losses,
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+        }
+        trained = {"seed": seed, "curve": curve, "seconds": run.seconds}
+        save_model(
             folder,
             run.model,
-            test,
-            splits,
-            lambda tested: trained | measured(tested) | recipe.document(),
-            provenance,
+            metrics=trained | measured | recipe.document(),
+            mean=splits.mean,
+            std=splits.std,
+            provenance=provenance,
         )
-        trainings.add(training, curve, run.seconds, **measured(tested))
+        trainings.add(training, curve, run.seconds, **measured)
         trainings.states.drop(training.key)
     row = trainings.row(training)
     return TrainedModel(
@@ -150,23 +147,3 @@ def train_one_seed(
         test_accuracy=row["test_accuracy"],
         seconds=row["seconds"],
     )
-
-
-def _train(
-    training: Training,
-    trainings: TrainingFolder,
-    splits: Splits,
-    device: torch.device,
-    observe: Callable[[EpochResult, float], None],
-) -> ProxyTraining:
-    """The training with all of its epochs done."""
-    network, proxy, seed = training.architecture, trainings.recipe.proxy, training.seed
-    create = partial(ProxyTraining, network, splits, proxy, seed=seed, device=device)
-    checkpoint = trainings.states.load(training.key)
-    state = checkpoint.state if checkpoint else None
-    steps = TrainingSteps(create, state, minutes=0, keep_last=True)
-    for step in steps:
-        if step.state is not None:
-            trainings.states.save(training.key, step.state)
-        observe(step.result, steps.training.seconds)
-    return steps.training

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hgcnet.errors import RunError
 from search.retraining.training_folder import Training, TrainingFolder
-from search.study_file.schema import Workers
+from search.study_file.schema import StudyFile
 from search.workers.protocol import MAX_RETRIES, Proposal, Retry, Wait
 
 
@@ -19,14 +19,6 @@ class RetrainingProgress:
     wanted: int
     seconds_left: float  # NaN while none ended since this process began
     message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetrainingOutcome:
-    """How some trainings ended."""
-
-    is_complete: bool  # every one of them is finished
-    was_stopped: bool  # by Ctrl-C: nothing more is to be started
 
 
 class RetrainingLoop:
@@ -58,6 +50,11 @@ class RetrainingLoop:
     def has_work(self) -> bool:
         """Whether anything is left to train."""
         return bool(self._waiting or self._alone or self._running)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every training is finished."""
+        return not self.has_work and not self.failures
 
     def next(self) -> Proposal | Wait:
         """What to train next."""
@@ -155,20 +152,19 @@ class RetrainingLoop:
 def retrain(
     wanted: Sequence[Training],
     trainings: TrainingFolder,
-    workers: Workers,
-    source: str,
+    file: StudyFile,
     *,
     ray_address: str | None = None,
     without_ray: bool = False,
     observe: Callable[[RetrainingProgress], None] = lambda progress: None,
     keep_states: bool = False,
-) -> RetrainingOutcome:
-    """Trains what is not trained yet.
+) -> RetrainingLoop:
+    """Trains what is not trained yet; the loop says how that ended.
 
-    Call it under `locked`. What fails is left to the next call.
+    Call it under `locked_folder`. What fails is left to the next call.
 
     Args:
-        source: the study file, for messages.
+        file: has the workers.
         without_ray: trains in this process, one network after another.
         keep_states: keeps the trained networks, too.
 
@@ -178,8 +174,8 @@ def retrain(
     # Ray takes seconds to load; those who only read what was trained need none of it.
     loop = RetrainingLoop(wanted, trainings, observe, keep_states=keep_states)
     if not loop.has_work:
-        return RetrainingOutcome(is_complete=True, was_stopped=False)
-    recipe = trainings.recipe
+        return loop
+    recipe, workers = trainings.recipe, file.workers
     if without_ray:
         from search.workers.in_process import train_here
 
@@ -189,14 +185,12 @@ def retrain(
         from search.workers.ray_tune import run_trials
 
         with joined_ray(ray_address) as resources:
-            check_resources(resources, workers, source)
+            check_resources(resources, workers, file.source)
             run_trials(loop, recipe.load(), recipe.proxy, workers, keep_states=keep_states)
     if loop.failures and not any(map(trainings.has, wanted)):
         words, reason = next(iter(loop.failures.items()))
         raise RunError(f"all trainings failed; {words}: {reason}")
-    return RetrainingOutcome(
-        is_complete=not loop.has_work and not loop.failures, was_stopped=loop.stop_requested
-    )
+    return loop
 
 
 def _words(training: Training) -> str:

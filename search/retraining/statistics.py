@@ -38,23 +38,17 @@ class PairedDifference:
 def mean_interval(values: npt.ArrayLike) -> Interval:
     """The mean of independent values (n,), by Student's t."""
     values = np.asarray(values, dtype=np.float64)
-    mean = float(values.mean())
-    if len(values) < 2:
-        return Interval(mean=mean, low=float("nan"), high=float("nan"))
-    half = _quantile(len(values) - 1) * _standard_error(values)
+    mean, half = float(values.mean()), _standard_errors(values, (1 + CONFIDENCE) / 2)
     return Interval(mean=mean, low=mean - half, high=mean + half)
 
 
 def paired_difference(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> PairedDifference:
     """The mean of ours - theirs, (n,) each, the same seed at the same place."""
     differences = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
-    freedom = len(differences) - 1
-    visible = float("nan")
-    if freedom > 0:
-        quantiles = _quantile(freedom) + float(stats.t.ppf(POWER, freedom))
-        visible = quantiles * _standard_error(differences)
     return PairedDifference(
-        difference=mean_interval(differences), smallest_visible=visible, pairs=len(differences)
+        difference=mean_interval(differences),
+        smallest_visible=_standard_errors(differences, (1 + CONFIDENCE) / 2, POWER),
+        pairs=len(differences),
     )
 
 
@@ -67,7 +61,10 @@ def kendall_tau_within(
     of pairs that each side does not tie (Kendall 1945, with pairs left
     out); NaN where one side ties all.
     """
-    signs = [_signs(values) for values in (first, second)]
+    signs = [
+        np.sign(np.subtract.outer(values, values))
+        for values in (np.asarray(given, dtype=np.float64) for given in (first, second))
+    ]
     log_sizes = np.log(np.asarray(sizes, dtype=np.float64))
     # A little more than the factor, so that it is met in spite of rounding.
     near = np.abs(np.subtract.outer(log_sizes, log_sizes)) <= np.log(factor) + 1e-12
@@ -105,15 +102,10 @@ def bootstrap_tau(
     return Interval(mean=whole, low=float(low), high=float(high))
 
 
-def _signs(values: npt.ArrayLike) -> Floats:
-    values = np.asarray(values, dtype=np.float64)
-    signs: Floats = np.sign(np.subtract.outer(values, values))
-    return signs
-
-
-def _quantile(freedom: int) -> float:
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
-
-
-def _standard_error(values: Floats) -> float:
-    return float(values.std(ddof=1)) / float(np.sqrt(len(values)))
+def _standard_errors(values: Floats, *probabilities: float) -> float:
+    """The standard error of a mean, times the sum of quantiles of Student's t; NaN of one value."""
+    freedom = len(values) - 1
+    if freedom < 1:
+        return float("nan")
+    quantiles = sum(float(stats.t.ppf(probability, freedom)) for probability in probabilities)
+    return quantiles * (float(values.std(ddof=1)) / float(np.sqrt(len(values))))

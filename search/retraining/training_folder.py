@@ -1,4 +1,4 @@
-"""TrainingFolder that are wanted, the recipe that they share, and the folder in which they are kept.
+"""Trainings that are wanted, the recipe that they share, and the folder in which they are kept.
 
 FOLDER/recipe.json      what all of its trainings share
 FOLDER/trainings.json   every finished one, with its curve
@@ -49,12 +49,9 @@ def plan_trainings(
     networks = tuple(networks)
     return tuple(
         Training(
-            name=name,
-            architecture=network,
-            repetition=repetition,
-            seed=seed_of(network.fingerprint, repetition),
+            name=name, architecture=network, repetition=k, seed=seed_of(network.fingerprint, k)
         )
-        for repetition in repetitions
+        for k in repetitions
         for name, network in networks
     )
 
@@ -77,13 +74,14 @@ class TrainingFolder:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
         self.states = Checkpoints(folder / "states")
+        self._table = folder / "trainings.json"
         self._rows: dict[str, dict[str, Any]] = {}
-        path = folder / "recipe.json"
+        path, given = folder / "recipe.json", json.loads(_to_json(recipe.document()))
         try:
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
                 if not path.exists():
-                    replace_file(path, _to_json(recipe.document()))
+                    replace_file(path, _to_json(given))
                 stored = json.loads(path.read_bytes())
                 if self._table.exists():
                     self._rows = json.loads(self._table.read_bytes())
@@ -91,17 +89,12 @@ class TrainingFolder:
                 raise ValueError("it holds something else")
         except ValueError as error:
             raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
-        given = json.loads(_to_json(recipe.document()))
         if (difference := first_difference(stored, given)) is not None:
             key, old, new = difference
             raise RunError(
                 f"{folder}: its trainings have {key} = {old!r}, not {new!r}; give the old value, or "
                 "delete the folder"
             )
-
-    @property
-    def _table(self) -> Path:
-        return self.folder / "trainings.json"
 
     def has(self, training: Training) -> bool:
         """Whether it is finished."""
@@ -141,23 +134,27 @@ class TrainingFolder:
 
     def frame(self, trainings: Sequence[Training], task: Task) -> pd.DataFrame:
         """The finished ones among some trainings, a row each, in their order."""
-        rows = []
-        for training in filter(self.has, trainings):
-            cost = count(training.architecture, task)
-            rows.append(
-                {
-                    "name": training.name,
-                    "architecture": str(training.architecture),
-                    "fingerprint": training.architecture.fingerprint,
-                    "flops": cost.flops,
-                    "num_params": cost.num_params,
-                    "repetition": training.repetition,
-                    **self.row(training),
-                }
-            )
-        columns = ("name", "architecture", "fingerprint", "flops", "num_params", "repetition")
-        measured = ("seed", "val_accuracy", "epochs", "seconds", "curve")
-        return pd.DataFrame(rows, columns=[*columns, *measured])
+        rows = [
+            {"name": training.name}
+            | network_cells(training.architecture, task)
+            | {"repetition": training.repetition}
+            | self.row(training)
+            for training in filter(self.has, trainings)
+        ]
+        columns = ["name", "architecture", "fingerprint", "flops", "num_params", "repetition"]
+        measured = ["seed", "val_accuracy", "epochs", "seconds", "curve"]
+        return pd.DataFrame(rows, columns=columns + measured)
+
+
+def network_cells(network: Architecture, task: Task) -> dict[str, Any]:
+    """What a row of a table says of a network."""
+    cost = count(network, task)
+    return {
+        "architecture": str(network),
+        "fingerprint": network.fingerprint,
+        "flops": cost.flops,
+        "num_params": cost.num_params,
+    }
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from hgcnet.architecture import Architecture
 from hgcnet.arrays import Floats, Ints
 from search.estimation.features import TREND, features_of
 from search.retraining.statistics import kendall_tau_within
+from space.parameters import Axis
 from space.search_space import SearchSpace
 
 TRUSTED_TAU = 0.7  # below it no conclusion is drawn from a simulation
@@ -115,23 +116,19 @@ def cross_validate(table: pd.DataFrame, space: SearchSpace) -> Quality:
 
 def training_arrays(table: pd.DataFrame, space: SearchSpace) -> tuple[Floats, Floats]:
     """Features (n, F), and targets (n, E + 1): the curve and the log of an epoch's seconds."""
-    points = np.stack([_point(row, space) for row in table.to_dict("records")])
+    points = np.column_stack([_positions(table, axis) for axis in space.axes])
     curves = np.array(table["curve"].tolist(), dtype=np.float64)
     seconds = np.log(table["seconds"].to_numpy("float64") / curves.shape[1])
     return features_of(space, points), np.column_stack([curves, seconds])
 
 
-def _point(row: dict[str, object], space: SearchSpace) -> Ints:
-    """The point of a table's row, whose columns are named as Optuna's parameters."""
-    positions = [
-        0
-        if axis.is_fixed
-        else row[f"{axis.name}_index"]
-        if f"{axis.name}_index" in row
-        else axis.values.index(row[axis.name])
-        for axis in space.axes
-    ]
-    return np.array(positions, dtype=np.int64)
+def _positions(table: pd.DataFrame, axis: Axis) -> Ints:
+    """The positions (n,) of a table's rows on an axis; columns are named as Optuna's parameters."""
+    if axis.is_fixed:
+        return np.zeros(len(table), dtype=np.int64)
+    is_numbered = (index := f"{axis.name}_index") in table
+    column = table[index] if is_numbered else table[axis.name].map(axis.values.index)
+    return np.asarray(column, dtype=np.int64)
 
 
 def _noise_covariance(table: pd.DataFrame) -> Floats:

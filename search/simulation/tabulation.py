@@ -1,6 +1,6 @@
 """Trains networks of a space for a table: uniform draws, and neighbours of their front."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from search.retraining.training_folder import (
     plan_trainings,
 )
 from search.training.seeds import table_seed
-from space.search_space import SearchSpace
 
 UNIFORM, NEAR_FRONT = "uniform", "near the front"
 
@@ -49,49 +48,43 @@ def train_table(
     trainings = TrainingFolder(folder, recipe)
     rng = np.random.default_rng([file.seed, 1])
     origins: dict[str, str] = {}
+    wanted: list[Training] = []
 
-    def train(wanted: Sequence[Training]) -> bool:
+    def train(networks: Sequence[Architecture], repetition: int) -> bool:
+        named = [(str(network), network) for network in networks]
+        wanted.extend(plan_trainings(named, [repetition], partial(table_seed, file.seed)))
         return retrain(
             wanted,
             trainings,
-            file.workers,
-            file.source,
+            file,
             ray_address=ray_address,
             without_ray=without_ray,
             observe=observe,
         ).is_complete
-
-    def plan(networks: Sequence[Architecture], repetition: int) -> list[Training]:
-        named = [(str(network), network) for network in networks]
-        return list(plan_trainings(named, [repetition], partial(table_seed, file.seed)))
 
     with locked_folder(folder):
         drawn: list[Architecture] = []
         while len(drawn) < uniform and (network := space.sample(rng, origins)) is not None:
             drawn.append(network)
             origins[network.fingerprint] = UNIFORM
-        wanted = plan(drawn, 0)
-        is_complete = train(wanted)
+        is_complete = train(drawn, 0)
         if is_complete and near_front:
             front = _front(trainings.frame(wanted, space.task), drawn, file.costs)
-            found = []
-            for network in _neighbours(space, front, np.random.default_rng([file.seed, 2])):
-                if network.fingerprint not in origins:
-                    found.append(network)
-                    origins[network.fingerprint] = NEAR_FRONT
-                if len(found) == near_front:
-                    break
-            wanted += plan(found, 0)
-            is_complete = train(wanted)
+            # Networks that differ from one of these in one parameter, in random order; with repeats.
+            near = [neighbour for network in front for neighbour in space.neighbours(network)]
+            found: list[Architecture] = []
+            for index in np.random.default_rng([file.seed, 2]).permutation(len(near)):
+                if len(found) < near_front and near[index].fingerprint not in origins:
+                    found.append(near[index])
+                    origins[near[index].fingerprint] = NEAR_FRONT
+            is_complete = train(found, 0)
         if is_complete:
             again = rng.permutation(len(wanted))[: round(repeated_share * len(wanted))]
-            networks = [wanted[row].architecture for row in sorted(again)]
-            wanted += plan(networks, 1)
-            is_complete = train(wanted)
+            is_complete = train([wanted[row].architecture for row in sorted(again)], 1)
         frame = trainings.frame(wanted, space.task).drop(columns="name")
     frame.insert(0, "origin", frame["fingerprint"].map(origins))
-    parameters = {training.architecture.fingerprint: training.architecture for training in wanted}
-    values = [prepared.space.encode(parameters[f]) for f in frame["fingerprint"]]
+    networks = {training.architecture.fingerprint: training.architecture for training in wanted}
+    values = [prepared.space.encode(networks[f]) for f in frame["fingerprint"]]
     return pd.concat([frame, pd.DataFrame(values, index=frame.index)], axis=1), is_complete
 
 
@@ -101,12 +94,3 @@ def _front(
     losses = np.column_stack([-frame["val_accuracy"], frame[list(costs)]])
     of = {network.fingerprint: network for network in networks}
     return [of[key] for key in frame["fingerprint"][non_dominated(losses)]]
-
-
-def _neighbours(
-    space: SearchSpace, networks: Sequence[Architecture], rng: np.random.Generator
-) -> Iterator[Architecture]:
-    """Feasible networks that differ from one of these in one parameter, in random order; with repeats."""
-    found = [neighbour for network in networks for neighbour in space.neighbours(network)]
-    for index in rng.permutation(len(found)):
-        yield found[index]

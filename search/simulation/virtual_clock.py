@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import optuna
 import pandas as pd
 from optuna.storages import InMemoryStorage
 
+from hgcnet.architecture import Architecture
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
 from search.optuna_space import OptunaSpace
@@ -25,7 +27,7 @@ from search.study.search_loop import SearchLoop
 from search.study.writer import StudyWriter
 from search.study_file.differences import first_difference
 from search.study_file.schema import StudyFile
-from search.workers.protocol import Proposal, Wait
+from search.workers.protocol import Proposal
 from space.search_space import SearchSpace
 
 
@@ -95,73 +97,57 @@ def simulate_search(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     writer = StudyWriter(InMemoryStorage(), file, world.space)
     loop = SearchLoop(file, world.space, writer, {})
-    clock = _Clock(world, loop, workers, seed)
-    rows = clock.run()
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(_search(world, loop, workers, seed))
     frame.insert(0, "trained", np.arange(1, len(frame) + 1))
     costs = frame[list(file.costs)]
     frame["hypervolume"] = running_hypervolume(frame["accuracy"], costs, world.bounds)
     return frame
 
 
-class _Clock:
-    """Workers that take virtual seconds for every epoch."""
+def _search(
+    world: TabulatedSpace, loop: SearchLoop, workers: int, seed: int
+) -> list[dict[str, Any]]:
+    """Workers that take virtual seconds for every epoch, until the loop has nothing more to start."""
+    space, surrogate = world.space.space, world.surrogate
+    events: list[tuple[float, int, int]] = []  # (time, trial, finished epochs), a heap
+    running: dict[int, Architecture] = {}
+    rows: list[dict[str, Any]] = []
 
-    def __init__(self, world: TabulatedSpace, loop: SearchLoop, workers: int, seed: int) -> None:
-        self._world, self._loop, self._seed = world, loop, seed
-        self._idle = workers
-        self._events: list[tuple[float, int, int]] = []  # (time, trial, finished epochs), a heap
-        self._running: dict[int, Proposal] = {}
-        self._epochs = 0
-        self._rows: list[dict[str, Any]] = []
+    def start(now: float) -> None:
+        while len(running) < workers and isinstance(proposal := loop.next(), Proposal):
+            running[proposal.number] = proposal.architecture
+            _, seconds = surrogate.truth(proposal.architecture)
+            heapq.heappush(events, (now + seconds, proposal.number, 1))
 
-    def run(self) -> list[dict[str, Any]]:
-        """Until the loop has nothing more to start and nothing runs."""
-        self._start(0.0)
-        while self._events:
-            now, number, epoch = heapq.heappop(self._events)
-            self._epochs += 1
-            proposal = self._running[number]
-            curve = self._world.surrogate.curve(proposal.architecture, self._seed)
-            _, seconds = self._world.surrogate.truth(proposal.architecture)
-            if self._loop.on_epoch(number, epoch, float(curve[epoch - 1]), seconds):
-                heapq.heappush(self._events, (now + seconds, number, epoch + 1))
-                continue
-            self._end(now, proposal, float(curve[epoch - 1]), epoch)
-            self._start(now)
-        return self._rows
-
-    def _start(self, now: float) -> None:
-        while self._idle:
-            proposal = self._loop.next()
-            if isinstance(proposal, Wait):
-                return
-            self._idle -= 1
-            self._running[proposal.number] = proposal
-            _, seconds = self._world.surrogate.truth(proposal.architecture)
-            heapq.heappush(self._events, (now + seconds, proposal.number, 1))
-
-    def _end(self, now: float, proposal: Proposal, observed: float, epoch: int) -> None:
-        self._loop.on_end(proposal.number)
-        del self._running[proposal.number]
-        self._idle += 1
-        is_finished = epoch == self._world.file.proxy.epochs
-        space = self._world.space.space
-        truth = float(self._world.surrogate.truth(proposal.architecture)[0][-1])
-        cost = count(proposal.architecture, space.task)
-        self._rows.append(
+    start(0.0)
+    epochs = 0
+    while events:
+        now, number, epoch = heapq.heappop(events)
+        epochs += 1
+        network = running[number]
+        observed = float(surrogate.curve(network, seed)[epoch - 1])
+        truths, seconds = surrogate.truth(network)
+        if loop.on_epoch(number, epoch, observed, seconds):
+            heapq.heappush(events, (now + seconds, number, epoch + 1))
+            continue
+        loop.on_end(number)
+        del running[number]
+        truth, cost = float(truths[-1]), count(network, space.task)
+        rows.append(
             {
                 "seconds": now,
-                "epochs": self._epochs,
-                "number": proposal.number,
-                "point": space.point_of(proposal.architecture).tolist(),
+                "epochs": epochs,
+                "number": number,
+                "point": space.point_of(network).tolist(),
                 "flops": cost.flops,
                 "num_params": cost.num_params,
-                "accuracy": truth if is_finished else np.nan,
+                "accuracy": truth if epoch == world.file.proxy.epochs else np.nan,
                 "truth": truth,
                 "observed": observed,
             }
         )
+        start(now)
+    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,33 +205,18 @@ def simulate_searches(
         observe: is called after each search.
     """
     jobs = [(sampler, seed) for sampler in samplers for seed in range(seeds)]
-    frames = []
+    search = partial(
+        simulate_search, world, workers=workers, trials=trials, early_stopping=early_stopping
+    )
     # Started afresh: a fork would take along torch's and Arrow's threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
-        found = {
-            pool.submit(
-                simulate_search,
-                world,
-                sampler=sampler,
-                workers=workers,
-                trials=trials,
-                seed=seed,
-                early_stopping=early_stopping,
-            ): (sampler, seed)
-            for sampler, seed in jobs
-        }
+        found = {pool.submit(search, sampler=name, seed=seed): (name, seed) for name, seed in jobs}
         for future in as_completed(found):
-            sampler, seed = found[future]
-            frames.append(future.result().assign(sampler=sampler, seed=seed))
-            observe(sampler, seed)
-    order = {name: position for position, name in enumerate(samplers)}
-    whole = pd.concat(frames, ignore_index=True)
-    return whole.sort_values(
-        ["sampler", "seed", "trained"],
-        key=lambda column: column.map(order) if column.name == "sampler" else column,
-        ignore_index=True,
-    )
+            future.result()  # an error is raised at once
+            observe(*found[future])
+    frames = (future.result().assign(sampler=name, seed=s) for future, (name, s) in found.items())
+    return pd.concat(frames, ignore_index=True)
 
 
 def summarise_searches(frame: pd.DataFrame) -> pd.DataFrame:
@@ -260,17 +231,13 @@ def summarise_searches(frame: pd.DataFrame) -> pd.DataFrame:
     marks = [n for n in (10, 20, 50, 100, 200, 500, 1000) if n <= frame["trained"].max()]
     rows = []
     for sampler, group in frame.groupby("sampler", sort=False):
-        searches = [search for _, search in group.groupby("seed")]
-        needed = [trials_to_reach(search, goal) for search in searches]
+        needed = [trials_to_reach(search, goal) for _, search in group.groupby("seed")]
         at = group[group["trained"].isin(marks)].groupby("trained")["hypervolume"].median()
         rows.append(
             {"sampler": sampler}
             | {f"hypervolume_{mark}": float(at.get(mark, np.nan)) for mark in marks}
             | {"to_reach": float(np.median(needed)), "worst": max(needed), "goal": goal}
-            | {
-                "epochs": float(np.median([search["epochs"].iloc[-1] for search in searches])),
-                "seconds": float(np.median([search["seconds"].iloc[-1] for search in searches])),
-            }
+            | {name: float(last.loc[sampler, name].median()) for name in ("epochs", "seconds")}
         )
     return pd.DataFrame(rows)
 

@@ -1,11 +1,14 @@
-"""Half-done trainings in a run folder, from which a repeated trial goes on."""
+"""Half-done trainings in a run folder, from which a repeated trial goes on, and their saved states."""
 
-from collections.abc import Collection
+import io
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from hgcnet.atomic_write import replace_file, writing
-from search.training.saved_state import read_progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +55,27 @@ class Checkpoints:
     def drop(self, fingerprint: str) -> None:
         """Deletes the checkpoint of a network, if there is one."""
         (self.folder / fingerprint).unlink(missing_ok=True)
+
+
+def read_progress(state: bytes) -> tuple[list[float], float]:
+    """What a saved training had reached: the accuracy of every finished epoch, and their seconds.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    with unreadable_state():
+        values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        return [float(accuracy) for accuracy in values["curve"]], float(values["seconds"])
+
+
+@contextmanager
+def unreadable_state() -> Iterator[None]:
+    """Says in one way that a state is damaged.
+
+    Raises:
+        ValueError: in place of whatever reading it raised.
+    """
+    try:
+        yield
+    except Exception as error:  # torch's reader of damaged files raises whatever it runs into
+        raise ValueError(f"no state of a training: {error}") from error

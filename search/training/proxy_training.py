@@ -14,10 +14,10 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.model import HGCNet
 from search.data.splits import ImageSet, Splits
 from search.training.augment import Crops, crop_batch, crop_padding, draw_crops, pad_images
+from search.training.checkpoints import unreadable_state
 from search.training.cuda_graph import CudaGraph
 from search.training.precision import autocast
 from search.training.proxy_config import Precision, ProxyConfig
-from search.training.saved_state import unreadable_state
 
 _EVALUATION_BATCH = 250
 
@@ -66,18 +66,15 @@ def to_device(
     images: ImageSet, splits: Splits, device: torch.device, *, padding: int = 0
 ) -> DeviceImages:
     """Copies images to a device, to be normalised by the statistics of the training part."""
-
-    def per_row(values: tuple[float, ...]) -> Tensor:
-        width = images.images.shape[3]
-        return (255 * torch.tensor(values, dtype=torch.float32, device=device)).repeat(width)
-
+    statistics = 255 * torch.tensor((splits.mean, splits.std), dtype=torch.float32, device=device)
+    mean, std = (values.repeat(images.images.shape[3]) for values in statistics)
     # Arrays from Ray's object store are read-only, so they are copied before torch sees them.
     pixels = torch.tensor(images.images, device=device).permute(0, 2, 3, 1).contiguous()
     return DeviceImages(
         pixels=pad_images(pixels, padding),
         labels=torch.tensor(images.labels, device=device),
-        mean=per_row(splits.mean),
-        std=per_row(splits.std),
+        mean=mean,
+        std=std,
     )
 
 

@@ -12,16 +12,6 @@ from hgcnet.model import HGCNet
 Score = Callable[[Architecture, Task], float]
 
 
-def flops(architecture: Architecture, task: Task) -> float:
-    """The multiply-adds of one image, known in closed form."""
-    return float(count(architecture, task).flops)
-
-
-def num_params(architecture: Architecture, task: Task) -> float:
-    """Weights and biases, known in closed form."""
-    return float(count(architecture, task).num_params)
-
-
 def synflow(architecture: Architecture, task: Task) -> float:
     """The log of the synaptic flow, the sum of |weight * dR/dweight| (Tanaka et al. 2020, eq. 2).
 
@@ -44,4 +34,8 @@ def synflow(architecture: Architecture, task: Task) -> float:
     return math.log(flow)
 
 
-SCORES: dict[str, Score] = {"FLOPs": flops, "params": num_params, "synflow": synflow}
+SCORES: dict[str, Score] = {
+    "FLOPs": lambda architecture, task: float(count(architecture, task).flops),
+    "params": lambda architecture, task: float(count(architecture, task).num_params),
+    "synflow": synflow,
+}

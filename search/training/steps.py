@@ -35,7 +35,12 @@ class TrainingSteps:
         minutes: float,
         keep_last: bool = False,
     ) -> None:
-        self.training = _begin_or_continue(create, state)
+        self.training = create()
+        if state is not None:
+            try:
+                self.training.load_state(state)
+            except ValueError:  # it may be half loaded
+                self.training = create()
         self._seconds = 60 * minutes
         self._keep_last = keep_last
         self._saved_at = time.monotonic()
@@ -59,13 +64,3 @@ class TrainingSteps:
     def __iter__(self) -> Iterator[Step]:
         while not self.training.is_over:
             yield self.run_epoch()
-
-
-def _begin_or_continue(create: Callable[[], ProxyTraining], state: bytes | None) -> ProxyTraining:
-    training = create()
-    if state is not None:
-        try:
-            training.load_state(state)
-        except ValueError:  # it may be half loaded
-            training = create()
-    return training

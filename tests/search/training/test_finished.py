@@ -7,10 +7,9 @@ import torch
 import hgcnet
 from hgcnet.architecture import Architecture, Stage
 from search.data.data_config import DataConfig
-from search.data.splits import Splits
-from search.training.finished import load_test_images, save_tested
+from search.data.splits import Splits, load_test
 from search.training.proxy_config import ProxyConfig
-from search.training.proxy_training import ProxyTraining, evaluate
+from search.training.proxy_training import ProxyTraining, evaluate, to_device
 
 CPU = torch.device("cpu")
 NETWORK = Architecture(stem_channels=8, stages=(Stage(depth=1, growth=4, groups=2),))
@@ -23,15 +22,16 @@ def test_a_loaded_network_is_as_accurate_on_the_test_images_as_its_folder_says(
     training = ProxyTraining(NETWORK, digit_splits, config, seed=0, device=CPU)
     training.run_epoch()
     data = DataConfig(dataset="digits", resolution=8)
-    test = load_test_images(data, digit_splits, resolution=8, device=CPU)
+    test = to_device(load_test(data, resolution=8), digit_splits, CPU)
 
-    tested = save_tested(
+    tested = evaluate(training.model, test)
+    hgcnet.save_model(
         tmp_path / "model",
         training.model,
-        test,
-        digit_splits,
-        lambda tested: {"seed": 0, "test_accuracy": tested.accuracy, "test_loss": tested.loss},
-        {"study": "digits"},
+        metrics={"seed": 0, "test_accuracy": tested.accuracy, "test_loss": tested.loss},
+        mean=digit_splits.mean,
+        std=digit_splits.std,
+        provenance={"study": "digits"},
     )
 
     record = hgcnet.read_record(tmp_path / "model")

@@ -8,9 +8,9 @@ import torch
 from hgcnet.architecture import Architecture, Stage
 from search.data.data_config import DataConfig
 from search.data.splits import Splits, load_splits
+from search.training.checkpoints import read_progress
 from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
-from search.training.saved_state import read_progress
 from search.training.steps import Step, TrainingSteps
 
 NETWORK = Architecture(stem_channels=8, stages=(Stage(depth=1, growth=4, groups=2),))

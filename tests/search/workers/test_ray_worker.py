@@ -16,9 +16,9 @@ from hgcnet.architecture import Architecture, Stage
 from search.data.data_config import DataConfig
 from search.data.splits import Splits, load_splits
 from search.study_file.schema import Workers
+from search.training.checkpoints import read_progress
 from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
-from search.training.saved_state import read_progress
 from search.workers.ray_worker import (
     ACCURACY,
     CROWDED,
