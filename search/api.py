@@ -33,7 +33,6 @@ from hgcnet.errors import RunError, StudyFileError, UserError
 from hgcnet.networks import find_network
 from search.data.data_config import DataConfig
 from search.data.datasets import DATASETS
-from search.export import export_trial
 from search.prepare import prepare
 from search.results.stored_study import StoredStudy, read_study
 from search.results.summary import summarise_study
@@ -182,6 +181,8 @@ def export_architecture(
     Raises:
         hgcnet.errors.RunError: there is no such study or trial, or nothing meets the rule.
     """
+    from search.export import export_trial
+
     stored = _read(run, runs, storage)
     return export_trial(stored, stored.select(select) if trial is None else trial)
 

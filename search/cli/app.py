@@ -11,7 +11,8 @@ import typer
 from hgcnet.errors import UserError
 from search import api
 from search.cli import network_commands, retraining_commands, study_commands
-from search.cli.command_of import command_of, complain, printing_command
+from search.cli.command_of import command_of, printing_command
+from search.cli.printing import complain
 from search.cli.terminal import showing_epochs, showing_searches, showing_trainings
 
 app = typer.Typer(

@@ -5,28 +5,19 @@ name of the parameter, or by FUNCTION.PARAMETER where a function has it otherwis
 """
 
 import inspect
-import json
 import math
 import re
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, get_args
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from hgcnet.errors import RunError
 from search import api
+from search.cli.printing import Said, err, out, print_json, say
 from search.study_file.schema import MAX_EPOCHS, MAX_RESOLUTION, MAX_TRIALS, MIN_RESOLUTION
-
-out = Console(highlight=False, markup=False)
-err = Console(highlight=False, markup=False, stderr=True)
-
-# What --json prints, and the lines and tables that people read.
-Said = tuple[Any, list[str | Table]]
 
 _METAVARS = {
     "study": "STUDY.toml",
@@ -96,23 +87,6 @@ def command_of(
 def printing_command(function: Callable[..., None]) -> Callable[..., None]:
     """A command of a function that prints by itself."""
     return _declare(lambda **given: function(**given), function)
-
-
-def say(*lines: str | Table) -> None:
-    """Prints for people. Lines are as long as they are, tables as wide as the terminal."""
-    for line in lines:
-        out.print(line, soft_wrap=isinstance(line, str))
-
-
-def print_json(document: Any) -> None:
-    """One document on one line."""
-    print(json.dumps(document, default=str, allow_nan=False))
-
-
-def complain(text: str) -> None:
-    """An error or a failure, to stderr."""
-    for line in text.splitlines():
-        print(f"hgcnas: {line}", file=sys.stderr)
 
 
 def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:

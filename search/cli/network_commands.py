@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hgcnet.complexity import count, layer_table
 from hgcnet.networks import find_network, network_kind
 from search.cli import terminal
-from search.cli.command_of import Said
+from search.cli.printing import Said
 from search.units import count_text, duration
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.cli import terminal
-from search.cli.command_of import Said, err
+from search.cli.printing import Said, err
 from search.units import duration
 
 if TYPE_CHECKING:

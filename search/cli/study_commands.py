@@ -8,7 +8,7 @@ from hgcnet.architecture import ArchitectureFile, read_architecture, write_archi
 from hgcnet.errors import RunError
 from search import api
 from search.cli import terminal
-from search.cli.command_of import Said, err, out, print_json, say
+from search.cli.printing import Said, err, out, print_json, say
 from search.prepare import prepare
 from search.results.stored_study import StoredStudy, read_study
 from search.results.summary import summarise_study

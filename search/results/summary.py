@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from search.pareto import normalised_hypervolume
-from search.results.stored_study import StoredStudy
 from search.results.trials import costs_of, front
 from search.study.attributes import failed_for_good
 from search.units import duration
 
+if TYPE_CHECKING:
+    from search.results.stored_study import StoredStudy
 
-def summarise_study(stored: StoredStudy) -> dict[str, Any]:
+
+def summarise_study(stored: "StoredStudy") -> dict[str, Any]:
     """Counts, best network, hypervolume, front and time of a study, as JSON can hold them.
 
     `best_estimate` is None where there are no estimates. The hypervolume is that of what was measured.
@@ -56,7 +58,7 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def report_facts(stored: StoredStudy) -> dict[str, str]:
+def report_facts(stored: "StoredStudy") -> dict[str, str]:
     """The head of the report, by label."""
     summary, file = summarise_study(stored), stored.file
     limits = [f"{k} {v:,.0f}" for k, v in asdict(file.limits).items() if v is not None]
