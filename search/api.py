@@ -6,10 +6,9 @@ Args:
     study: the study file.
     run: a study's name, or its run folder.
     runs: the folder of studies; each has a run folder in it, `runs/<its name>`.
-    storage: the database postgresql://USER:PASSWORD@HOST/DATABASE, instead of SQLite in the run folder; by default
-        what the environment has in HGCNAS_STORAGE.
-    ray_address: HOST:PORT of a Ray cluster to join, or auto; by default RAY_ADDRESS, else this machine
-        alone.
+    storage: a database, postgresql://USER:PASSWORD@HOST/DATABASE, instead of SQLite in the run folder;
+        by default the environment's HGCNAS_STORAGE.
+    ray_address: HOST:PORT of a Ray cluster to join, or auto; by default RAY_ADDRESS, else this machine.
     seeds: how many trainings of each network.
     epochs: of each training; by default the study's.
     train_images: images to train on; by default the study's.
@@ -17,8 +16,8 @@ Args:
     observe: is called after every training with how far it is.
 
 Raises:
-    hgcnet.errors.UserError: what is asked for cannot be done; the message says what is wrong, and where.
-        Nothing was written, unless it is a file that cannot be written or a training that failed.
+    hgcnet.errors.UserError: it cannot be done as asked; the message says where, and what would be right.
+        Everything that can be checked is checked before anything is written.
 """
 
 import os

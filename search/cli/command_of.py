@@ -121,6 +121,8 @@ def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect
     low, high = limits if is_number else (None, None)
     kind, parser = _READ.get(name, (Path if Path in get_args(kind) else kind, None))
     text = text[:1].upper() + text[1:]
+    if parser is not None and default:
+        default = ",".join(default)
     declared = (
         typer.Argument(metavar=metavar, help=text)
         if metavar
@@ -159,7 +161,7 @@ def _proxy_settings(text: str) -> dict[str, int]:
         if key not in known or not re.fullmatch(r"[0-9]{1,9}", value):
             keys = ", ".join(known)
             raise RunError(f"--proxy {text}: {part!r} is not KEY=NUMBER with a KEY of {keys}")
-        low, high = _LIMITS.get(key, (1, None))
+        low, high = _LIMITS.get(key, (1, 10**9))
         if not low <= int(value) <= (high or math.inf):
             raise RunError(f"--proxy {text}: {key}: {value} is not between {low} and {high}")
         settings[key] = int(value)

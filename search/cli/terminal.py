@@ -269,9 +269,9 @@ def layers_table(layers: tuple[Layer, ...], total: Complexity) -> Table:
         "out": "{out_channels}",
         "size": "{resolution}x{resolution}",
         "FLOPs": _COSTS["FLOPs"],
-        "% FLOPs": lambda row: f"{100 * row['flops'] / total.flops:.1f}",
+        "%": lambda row: f"{100 * row['flops'] / total.flops:.1f}",
         "params": _COSTS["params"],
-        "% params": lambda row: f"{100 * row['num_params'] / total.num_params:.1f}",
+        "% ": lambda row: f"{100 * row['num_params'] / total.num_params:.1f}",
     }
     return _table(columns, pd.DataFrame(asdict(layer) for layer in layers if layer.num_params))
 
@@ -280,7 +280,8 @@ def _table(columns: Mapping[str, Column], rows: pd.DataFrame) -> Table:
     """Words stand on the left, numbers on the right."""
     table = Table(box=None)
     for heading in columns:
-        table.add_column(heading, justify="left" if heading in _WORDS else "right")
+        # (A space tells a heading from another that reads the same.)
+        table.add_column(heading.strip(), justify="left" if heading in _WORDS else "right")
     for row in rows.to_dict("records"):
         table.add_row(*(_cell(column, row) for column in columns.values()))
     return table
