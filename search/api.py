@@ -35,12 +35,12 @@ from search.data.datasets import DATASETS
 from search.prepare import prepare
 from search.results.stored_study import StoredStudy, read_study
 from search.results.summary import summarise_study
-from search.retraining.recipe import Recipe, with_options
 from search.study.progress import Progress, progress_line  # noqa: F401, as `search` gives it
 from search.study.run_folder import RunFolder, find_run, list_runs
 from search.study_file.reading import read_study_file
 from search.study_file.schema import SAMPLERS, StudyFile
 from search.training.proxy_config import ProxyConfig
+from search.training.recipe import Recipe, with_options
 
 if TYPE_CHECKING:
     from search.retraining.compare import Comparison

@@ -13,13 +13,13 @@ from search.data.splits import Splits
 from search.export import export_trial
 from search.prepare import PreparedStudy
 from search.results.stored_study import StoredStudy
-from search.retraining.recipe import Recipe
 from search.study.progress import Progress
 from search.study.run_folder import RunFolder
 from search.study.search_loop import SearchLoop
 from search.study.storage import open_writer
 from search.study.writer import StudyWriter
 from search.training.checkpoints import Checkpoints
+from search.training.recipe import Recipe
 from search.versions import versions
 from search.workers.ray_cluster import check_resources, joined_ray
 from search.workers.ray_tune import run_trials

@@ -61,7 +61,8 @@ def keys(table: str) -> dict[str, Field[Any]]:
     return {
         field.name: field
         for field in fields(TABLES[table])
-        if not all(map(is_dataclass, parts_of(hints[field.name])))
+        # An objective may be a name alone.
+        if field.name == "objectives" or not all(map(is_dataclass, parts_of(hints[field.name])))
     }
 
 

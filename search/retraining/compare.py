@@ -16,11 +16,11 @@ from search.data.splits import load_test
 from search.pareto import non_dominated
 from search.prepare import PreparedStudy
 from search.results.trials import write_csv
-from search.retraining.recipe import Recipe
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.statistics import PairedDifference, mean_interval, paired_difference
 from search.retraining.training_folder import Training, TrainingFolder, locked_folder, repeated
 from search.training.proxy_training import ProxyTraining, evaluate, to_device
+from search.training.recipe import Recipe
 from search.versions import versions
 
 NETWORK = ["name", "architecture", "fingerprint", "flops", "num_params"]

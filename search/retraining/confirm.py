@@ -16,9 +16,9 @@ from search.results.stored_study import StoredStudy
 from search.results.trials import front, known_costs
 from search.retraining.compare import TestedModel, evaluate_on_test, summarise_networks
 from search.retraining.confirmations import CONFIRMATION
-from search.retraining.recipe import Recipe
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
+from search.training.recipe import Recipe
 from search.versions import versions
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hgcnet.errors import RunError
 from hgcnet.presets import PAPER_TEST_ERROR
-from search.retraining.recipe import Recipe
+from search.training.recipe import Recipe
 
 CONFIRMATION = "confirm.json"  # in the folder of a recipe
 

@@ -17,7 +17,6 @@ from hgcnet.atomic_write import replace_file, writing
 from hgcnet.complexity import count
 from search.prepare import PreparedStudy
 from search.results.trials import shown_cost
-from search.retraining.recipe import Recipe, with_options
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.statistics import Interval, bootstrap_tau
 from search.retraining.training_folder import (
@@ -27,6 +26,7 @@ from search.retraining.training_folder import (
     network_cells,
     plan_trainings,
 )
+from search.training.recipe import Recipe, with_options
 from search.training.scores import SCORES
 from search.training.seeds import reference_seed, table_seed
 from space.search_space import SearchSpace

@@ -13,7 +13,6 @@ from hgcnet.errors import DataError, RunError
 from hgcnet.model_folder import save_model
 from search.data.splits import load_test
 from search.retraining.compare import TestedModel
-from search.retraining.recipe import Recipe
 from search.retraining.statistics import Interval, mean_interval
 from search.retraining.training_folder import Training, TrainingFolder, locked_folder, repeated
 from search.training.proxy_training import (
@@ -23,6 +22,7 @@ from search.training.proxy_training import (
     evaluate,
     to_device,
 )
+from search.training.recipe import Recipe
 from search.training.steps import TrainingSteps
 from search.versions import versions
 

@@ -19,9 +19,9 @@ from hgcnet.atomic_write import replace_file, writing
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
 from search.file_lock import hold_lock
-from search.retraining.recipe import Recipe
 from search.study_file.differences import first_difference
 from search.training.checkpoints import Checkpoints
+from search.training.recipe import Recipe
 from search.training.seeds import paired_seeds
 
 

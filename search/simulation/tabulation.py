@@ -10,7 +10,6 @@ import pandas as pd
 from hgcnet.architecture import Architecture
 from search.pareto import non_dominated
 from search.prepare import PreparedStudy
-from search.retraining.recipe import Recipe
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.training_folder import (
     Training,
@@ -18,6 +17,7 @@ from search.retraining.training_folder import (
     locked_folder,
     plan_trainings,
 )
+from search.training.recipe import Recipe
 from search.training.seeds import table_seed
 
 UNIFORM, NEAR_FRONT = "uniform", "near the front"

@@ -12,13 +12,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
+from hgcnet.errors import RunError
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.samplers.create import create_sampler
 from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
 from search.study.attributes import INTERRUPTED, RETRY, UNPLANNED, may_retry
 from search.study.postgres_lock import own_name
-from search.study_file.differences import check_same_study
+from search.study_file.differences import first_difference
+from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile, direction_of
 from search.training.seeds import sampler_seed, training_seed
 from search.workers.protocol import Proposal, Retry
@@ -212,8 +214,27 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
             study.set_metric_names(list(file.metrics))
         study.set_user_attr("task", asdict(task))
     else:
-        check_same_study(json.loads(stored), file)
+        _check_same_study(json.loads(stored), file)
     study.set_user_attr("driver", own_name())  # who wrote last; see search.study.storage
     if stored != given:  # last: then all is there
         study.set_user_attr("study_file", given)
     return study
+
+
+def _check_same_study(stored: dict[str, Any], file: StudyFile) -> None:
+    """Only the budget and the workers of a started study may change.
+
+    The stored document may be of an earlier version; it is parsed, so that both are in one form.
+
+    Raises:
+        RunError: names the first key that differs.
+    """
+    started = parse_study_file(stored, f"the study {file.name!r} as it was started")
+    if difference := first_difference(started.document, file.document):
+        key, *values = difference
+        old, new = ("nothing" if value is None else repr(value) for value in values)
+        raise RunError(
+            f"{file.source}: {key}: {new} given, but the study {file.name!r} was started "
+            f"with {old}; only [budget] and [workers] may change. Change it back, or give "
+            "the new study another name"
+        )

@@ -12,8 +12,8 @@ from hgcnet.errors import RunError
 from search.data.data_config import DataConfig
 from search.retraining.compare import summarise_networks
 from search.retraining.confirmations import read_confirmations
-from search.retraining.recipe import Recipe
 from search.training.proxy_config import ProxyConfig
+from search.training.recipe import Recipe
 
 PAPERS = Recipe(
     data=DataConfig(dataset="cifar10", resolution=32), proxy=ProxyConfig(epochs=300, batch_size=128)

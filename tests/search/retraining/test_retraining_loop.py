@@ -8,11 +8,11 @@ import torch
 from hgcnet.architecture import Architecture, Stage, Task
 from hgcnet.errors import RunError
 from search.data.data_config import DataConfig
-from search.retraining.recipe import Recipe, with_options
 from search.retraining.retraining_loop import RetrainingLoop
 from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
 from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
+from search.training.recipe import Recipe, with_options
 from search.workers.protocol import Proposal, Retry, Wait
 
 EPOCHS = 3
