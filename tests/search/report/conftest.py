@@ -1,4 +1,4 @@
-"""A small study with a trial of every kind, as the frame of `search.results.trials.trials`."""
+"""A small study with a trial of every kind, as the frame of `search.results.trials`."""
 
 from datetime import datetime, timedelta
 
