@@ -20,6 +20,8 @@ from search.study_file.schema import Workers
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
     "RAY_USAGE_STATS_ENABLED": "0",
+    # No process for each CPU in advance: Tune's trials have an environment of their own and use none.
+    "RAY_prestart_worker_first_driver": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files that nobody reads, and memory
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is handled here
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the storage is the truth: nothing is restored
