@@ -1,13 +1,17 @@
 # make quickstart   the main job on an embedded data set, from nothing, in a few minutes
-# make test         all tests
-# make faults       studies are killed in many ways, and soaked; about half an hour (make test has a short form)
-# make check        what CI runs: lint, types, tests
+# make test         what is fast, and one test of each thing that needs Ray, PostgreSQL or a browser
+# make test-all     the same, then the long forms: studies are killed, soaked, interrupted; many cases
+# make check        lint, types, make test
+# make faults       kills in many ways and a long soak: half an hour
+# make coverage     what no test reaches; as long as make test-all
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes, for two cores. A file stays with one of them, for what its tests share.
+PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test faults check lint format clean
+.PHONY: quickstart test test-all faults coverage check lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/hgcnas run studies/quickstart.toml
@@ -19,12 +23,23 @@ quickstart: $(VENV)/installed
 	@echo "  $(BIN)/hgcnas run studies/quickstart.toml --trials 64  more trials of the same study"
 	@echo "  $(BIN)/hgcnas run studies/cifar10-cpu.toml             a real search, about an hour"
 
-# Two at once take a quarter less on two cores. A file stays with one process, for what its tests share.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python $(PYTEST)
+
+test-all: test
+	$(BIN)/python $(PYTEST) -m long
 
 faults: $(VENV)/installed
-	$(BIN)/python -m pytest tests/faults tests/test_hostile_input.py --rounds 31 --soak 2000 --mutations 2000
+	$(BIN)/python -m pytest -m long tests/faults --rounds 31 --soak 2000
+
+coverage: $(VENV)/installed
+	$(BIN)/coverage erase
+	$(BIN)/coverage run $(PYTEST) -m "long or not long"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	@for package in hgcnet space search; do \
+		echo "$$package: $$($(BIN)/coverage report --include "$$package/*" --format total) %"; \
+	done
 
 check: lint test
 

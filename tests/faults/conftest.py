@@ -1,16 +1,14 @@
-"""Options and fixtures of the fault tests: how often, where, on what storage."""
+"""Options and fixtures of the fault tests: how often, on what study."""
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from .postgres import Postgres, find_binaries
-from .studies import NETWORKS, TRIALS, Curves, Study, run_undisturbed
+from tests.parts.studies import NETWORKS, TRIALS, Curves, Study, run_undisturbed
 
-OPTIONS = {  # of the normal test run; `make faults` asks for more
+OPTIONS = {  # of `make test-all`; `make faults` asks for more
     "--rounds": (
         1,
         "how many studies are killed on SQLite, twice each; a third as many on PostgreSQL",
@@ -44,13 +42,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def only_in_make_faults(request: pytest.FixtureRequest) -> None:
-    """Skips in the normal run, which has no time for it."""
-    if option(request.config, "--rounds") == 1:
-        pytest.skip("left to `make faults`: it takes a minute")
-
-
-@pytest.fixture
 def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Takes a line with figures, to be shown after all tests."""
     figures = request.config.stash.setdefault(FIGURES, [])
@@ -60,14 +51,6 @@ def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
 @pytest.fixture
 def num_soaked(request: pytest.FixtureRequest) -> int:
     return option(request.config, "--soak")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A temporary one with a short path: Ray's sockets lie in it."""
-    path = Path(tempfile.mkdtemp(prefix="faults-", dir="/tmp"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)  # a dying process may still write
 
 
 @pytest.fixture
@@ -93,14 +76,3 @@ def reference() -> Curves:
         curves = run_undisturbed(Path(path))
     assert len(curves) == NETWORKS
     return curves
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A running PostgreSQL. Skips where none is installed."""
-    server = Postgres(find_binaries())
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()

@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from .processes import Family, wait_until
-
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(400)]
+from tests.parts.processes import Family, wait_until
 
 NO_PATH = {"PYTHONPATH": ""}
 
@@ -92,7 +90,7 @@ def test_a_study_outlives_the_death_of_one_of_two_nodes(
     cluster: Cluster, create_study: Any, reference: Any, note: Callable[[str], None]
 ) -> None:
     study = create_study(**cluster.environment)
-    driver = study.start("--ray-address", cluster.address)
+    driver = study.run("--ray-address", cluster.address)
     wait_until(
         lambda: (
             driver.has_ended or all(node.members("ray::ProxyTrainable") for node in cluster.nodes)
@@ -102,7 +100,7 @@ def test_a_study_outlives_the_death_of_one_of_two_nodes(
     study.wait_for(driver, 2)
     cluster.nodes[1].kill_everything()
     trained = study.trained_rows()
-    study.end(driver)
+    driver.succeed()
     study.check_ended(trained, reference)
     failures = [row.user_attrs.get("failure") for row in study.rows() if row.state.name == "FAIL"]
     note(f"{len(trained)} were trained when the node died; failed: {failures}")

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from .processes import Family, wait_until
-from .studies import Study, files_with
-
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(400)]
+from tests.parts.processes import Family, wait_until
+from tests.parts.studies import Study, files_with
 
 STARTUP_SECONDS = 8.0  # until the first training, about
 STRIKES: dict[str, Callable[[Family, random.Random], None]] = {
@@ -46,7 +44,7 @@ def test_a_study_survives_the_death_of_a_worker_of_its_driver_or_of_everything(
     url = server.create_database(f"round-{kill_round}") if server else None
     study = create_study(storage_url=url)
     rng = random.Random(kill_round)
-    driver, trained, struck = study.start(), {}, []
+    driver, trained, struck = study.run(), {}, []
     kinds = sorted(STRIKES)
     del kinds[kill_round % len(kinds)]  # so that each kind has its share of the rounds
     for kind in rng.sample(kinds, 1 if server else 2):
@@ -57,8 +55,8 @@ def test_a_study_survives_the_death_of_a_worker_of_its_driver_or_of_everything(
         trained |= study.trained_rows()
         struck.append(f"{kind} at {len(trained)}")
         if kind != "worker":
-            driver = study.start()
-    study.end(driver)
+            driver = study.run()
+    driver.succeed()
     study.check_ended(trained, reference)
     if server:
         assert files_with(server.secret, study.folder) == []

@@ -10,14 +10,8 @@ from typing import Any
 import pytest
 import tomli_w
 
-from .studies import Study
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.faults,
-    pytest.mark.timeout(400),
-    pytest.mark.usefixtures("only_in_make_faults"),
-]
+from tests.parts.processes import Processes
+from tests.parts.studies import Study
 
 
 @pytest.fixture
@@ -43,7 +37,7 @@ def test_a_study_whose_disk_is_full_stops_with_a_clear_line_and_goes_on_later(
     small_disk: Path, create_study: Callable[..., Study], reference: Any
 ) -> None:
     study = create_study()
-    driver = study.start()
+    driver = study.run()
     study.wait_for(driver, 2)
     trained = study.trained_rows()
     filling = small_disk / "filling"
@@ -52,7 +46,7 @@ def test_a_study_whose_disk_is_full_stops_with_a_clear_line_and_goes_on_later(
     assert "disk is full" in driver.errors
     assert "Traceback" not in driver.errors
     filling.unlink()
-    study.end(study.start())
+    study.run().succeed()
     study.check_ended(trained, reference)
 
 
@@ -65,7 +59,7 @@ def test_trainings_that_take_too_long_fail_for_good_and_too_many_of_them_stop_th
     document = tomllib.loads(patient)
     document["workers"]["trial_minutes"] = 1e-4
     path.write_text(tomli_w.dumps(document))
-    driver = study.start()
+    driver = study.run()
     assert driver.end() == 2
     assert "more than budget.max_failure_share allows" in driver.errors
     too_long = "it took longer than workers.trial_minutes"
@@ -73,7 +67,29 @@ def test_trainings_that_take_too_long_fail_for_good_and_too_many_of_them_stop_th
     assert len(failed) == 5
     assert not any("again" in row.user_attrs for row in failed)
     path.write_text(patient)  # the workers of a started study may change
-    study.end(study.start())
+    study.run().succeed()
     study.check_ended({}, reference)
     hopeless = {row.user_attrs["fingerprint"] for row in failed}
     assert not hopeless & {row.user_attrs["fingerprint"] for row in study.trained_rows().values()}
+
+
+def test_a_training_that_hangs_ends_its_process_in_time(processes: Processes) -> None:
+    """It has ten seconds. The first training ends before, which starts the second's clock anew."""
+    code = """
+import time
+from hgcnet.architecture import Architecture, Stage
+from search.study_file.schema import Workers
+from search.training.proxy_config import ProxyConfig
+from search.workers.ray_worker import ProxyTrainable
+
+network = Architecture(stem_channels=8, stages=(Stage(depth=1, growth=4, groups=2),))
+worker, config = object.__new__(ProxyTrainable), {"architecture": network, "seed": 7}
+worker.setup(config, splits=None, proxy=ProxyConfig(epochs=2), workers=Workers(trial_minutes=1 / 6))
+time.sleep(6)
+worker.reset_config(config)
+time.sleep(5)
+print("another trial", flush=True)
+time.sleep(10**6)
+"""
+    hanging = processes.python(code)
+    assert (hanging.end(), hanging.output) == (1, "another trial\n")

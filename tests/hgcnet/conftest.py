@@ -1,4 +1,4 @@
-"""One torch thread; seeded random architectures, and networks as if they had been trained."""
+"""Seeded random architectures, and networks as if they had been trained."""
 
 import random
 from collections.abc import Callable
@@ -9,8 +9,6 @@ from torch import nn
 
 from hgcnet.architecture import Architecture, Stage
 from hgcnet.model import HGCNet
-
-torch.set_num_threads(1)
 
 
 @pytest.fixture

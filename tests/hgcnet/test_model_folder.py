@@ -1,12 +1,10 @@
 """Model folders: whole or refused, and the same logits in another process to the last bit."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -69,32 +67,6 @@ def test_a_folder_holds_three_files_and_everything_that_was_given(
         torch.equal(loaded.state_dict()[name], tensor)
         for name, tensor in network.state_dict().items()
     )
-
-
-def test_another_process_reads_the_same_logits_bit_for_bit(
-    tmp_path: Path, folder: Path, network: HGCNet
-) -> None:
-    code = """if True:
-        import sys, numpy as np, torch, hgcnet
-        torch.set_num_threads(1)
-        images, network = torch.from_numpy(np.load("images.npy")), hgcnet.load(sys.argv[1])
-        with torch.no_grad():
-            np.save("logits.npy", network(images).numpy())
-            images = images.to(memory_format=torch.channels_last)
-            network = network.to(memory_format=torch.channels_last)
-            np.save("channels_last.npy", network(images).numpy())
-        """
-    images = draw_images()
-    np.save(tmp_path / "images.npy", images.numpy())
-
-    subprocess.run([sys.executable, "-c", code, folder], cwd=tmp_path, check=True)
-
-    with torch.no_grad():
-        expected = network.eval()(images).numpy()
-        images = images.to(memory_format=torch.channels_last)
-        channels_last = network.to(memory_format=torch.channels_last)(images).numpy()
-    assert np.load(tmp_path / "logits.npy").tobytes() == expected.tobytes()
-    assert np.load(tmp_path / "channels_last.npy").tobytes() == channels_last.tobytes()
 
 
 def test_a_network_in_channels_last_and_float64_is_stored_as_any_other(

@@ -54,7 +54,7 @@ def check_against_eager(network: HGCNet, form: str, batches: tuple[int, ...]) ->
 
 @pytest.mark.parametrize("form", ["grouped", "dense"])
 @pytest.mark.parametrize(
-    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 50))]
+    "seed", [*range(12), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(12, 50))]
 )
 def test_onnxruntime_gives_the_logits_of_eager_torch(
     draw_architecture: Callable[..., Architecture],

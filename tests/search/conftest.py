@@ -1,24 +1,14 @@
 """Small real data sets for the tests of `search`: the digits, in memory, as .npz and as .png."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from search.data.data_config import DataConfig
 from search.data.datasets import open_digits
 from search.data.splits import Splits, load_splits
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -43,10 +33,3 @@ def write_npz(tmp_path: Path) -> Callable[..., DataConfig]:
         return DataConfig(dataset="npz", root=str(path), resolution=8)
 
     return write
-
-
-@pytest.fixture(scope="session")
-def cifar10_root() -> str:
-    if "HGCNAS_CIFAR10" not in os.environ:
-        pytest.skip("HGCNAS_CIFAR10 does not name a folder that holds cifar-10-batches-py")
-    return os.environ["HGCNAS_CIFAR10"]

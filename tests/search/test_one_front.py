@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,14 @@ epochs = 4
 """
 
 
+FEW, MANY, ENOUGH = LEAST_FINISHED - 3, 40, 20
+CASES = [*product(COSTS, ("none", "moasha", "front_chance"), (FEW, MANY))]
+CHOSEN = [(("num_params",), "none", FEW), (("flops", "num_params"), "front_chance", ENOUGH)]
+
+
 @pytest.fixture(
-    params=[
-        (costs, stopping, trials)
-        for costs in COSTS
-        for stopping in ("none", "moasha", "front_chance")
-        for trials in (LEAST_FINISHED - 3, 40)
-    ],
-    ids=lambda p: f"{'+'.join(p[0])}-{p[1]}-{p[2]}",
+    params=[*CHOSEN, *(pytest.param(c, marks=pytest.mark.long) for c in CASES)],
+    ids=lambda case: f"{'+'.join(case[0])}-{case[1]}-{case[2]}",
 )
 def study(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
     """A study file, and the folder in which its study is at its end. Its accuracies are noisy."""
@@ -133,7 +134,7 @@ def test_every_command_names_the_same_front_and_exports_from_it(
     assert (listed["front_size"], listed["best_trial"]) == (len(front), status["best_trial"])
 
     assert numbers_in_table(run("run", str(file))) == front  # nothing is left to train
-    ended = run_json("run", str(file))
+    ended = run_json("run", str(file), "--no-report")
     assert {row["number"] for row in ended["front"]} == front
     assert ended["best_trial"] == status["best_trial"]
 

@@ -200,15 +200,16 @@ def test_a_driver_writes_only_every_so_often_and_only_if_a_trial_ended(
     driver.content.update()
 
 
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.long)])
 def test_a_driver_that_dies_at_any_write_leaves_nothing_that_the_next_one_does_not_mend(
-    tmp_path: Path,
+    tmp_path: Path, step: int
 ) -> None:
     storage = MortalStorage()
     two_drivers(storage, tmp_path / "undisturbed").content.write()
     number = MANY - storage.writes_left
     expected = shown_in(Driver(storage, tmp_path / "undisturbed"))
     assert number > 5
-    for writes in range(number):
+    for writes in range(0, number, step):
         storage = MortalStorage()
         driver = two_drivers(storage, tmp_path / str(writes))
         storage.writes_left = writes

@@ -1,7 +1,5 @@
 """The parts of the sampler that knows the cost, each against what it should be; and the whole."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -149,14 +147,16 @@ def test_the_rectangles_cover_the_plane_once_at_the_level_that_is_reached(
     assert (level[inside.argmax(axis=1)] == expected).all()
 
 
-def test_thousands_of_networks_against_a_front_of_hundreds_take_well_under_a_second() -> None:
+def test_thousands_of_networks_against_a_front_of_hundreds_are_each_judged_alone() -> None:
     rng = np.random.default_rng(0)
     front = np.abs(rng.normal(size=(200, 3)))
     front /= np.linalg.norm(front, axis=1)[:, None]  # none dominates another
     mean, costs = rng.random(5000), rng.random((5000, 2))
-    begin = time.perf_counter()
-    expected_improvement(mean, np.full(5000, 0.02), costs, 1 - front[:, :2], front[:, 2], 0.0)
-    assert time.perf_counter() - begin < 0.5
+    at_front, std = (1 - front[:, :2], front[:, 2], 0.0), np.full(5000, 0.02)
+    found = expected_improvement(mean, std, costs, *at_front)
+    few = slice(None, None, 500)
+    alone = expected_improvement(mean[few], std[few], costs[few], *at_front)
+    assert found[few] == pytest.approx(alone)
 
 
 def test_features_tell_every_two_networks_apart_and_end_with_the_counts() -> None:
@@ -287,7 +287,9 @@ def test_a_search_finds_in_25_trials_what_random_search_needs_100_for() -> None:
     assert np.mean(ours) > np.mean([search("random", 100, seed) for seed in range(2)])
 
 
-@pytest.mark.parametrize("costs", [("num_params",), ("num_params", "flops")])
+@pytest.mark.parametrize(
+    "costs", [("num_params",), pytest.param(("num_params", "flops"), marks=pytest.mark.long)]
+)
 def test_a_search_goes_by_the_costs_that_are_its_objectives(costs: tuple[str, ...]) -> None:
     ours = [search("known_cost", 25, seed, costs) for seed in range(2)]
     assert np.mean(ours) > np.mean([search("random", 75, seed, costs) for seed in range(2)])

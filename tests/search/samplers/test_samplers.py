@@ -1,7 +1,6 @@
 """What every sampler keeps to: no network twice, none over a limit, an end when all were proposed."""
 
 import math
-import time
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -25,7 +24,6 @@ from search.workers.protocol import Proposal
 from space.parameters import Choice, Growth, Parameters, Range
 from space.search_space import Limits, SearchSpace
 
-torch.set_num_threads(1)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 QUICKSTART = tomllib.loads(
@@ -33,8 +31,8 @@ QUICKSTART = tomllib.loads(
 )
 TASK = Task(in_channels=1, num_classes=10, resolution=8)
 KINDS = [*_SAMPLERS]
-# The GP takes a second or two a proposal once its 10 trials of start-up are over.
-SLOW_GP = [pytest.param(kind, marks=pytest.mark.slow) if kind == "gp" else kind for kind in KINDS]
+# The GP takes half a second a proposal once its 10 trials of start-up are over.
+LONG_GP = [pytest.param(kind, marks=pytest.mark.long) if kind == "gp" else kind for kind in KINDS]
 
 # Every kind of axis, 1,944 points.
 VARIED = Parameters(
@@ -105,15 +103,13 @@ def test_the_spaces_of_these_tests_are_of_the_sizes_meant() -> None:
     assert 20 <= (SMALL.space.num_networks() or 0) < 60
 
 
-@pytest.mark.parametrize("kind", SLOW_GP)
+@pytest.mark.parametrize("kind", LONG_GP)
 def test_many_proposals_are_feasible_and_all_different(kind: str) -> None:
     writer = open_study(kind, TIGHT)
-    begin = time.monotonic()
     number = 25 if kind == "gp" else 60
     proposals = propose(writer, number)
     assert len(proposals) == number
     check_proposals(writer, proposals, TIGHT)
-    assert time.monotonic() - begin < (200 if kind == "gp" else 30)
 
 
 def test_gp_goes_on_after_its_start_up() -> None:
@@ -123,7 +119,7 @@ def test_gp_goes_on_after_its_start_up() -> None:
     assert len(proposals) == 13
 
 
-@pytest.mark.parametrize("kind", SLOW_GP)
+@pytest.mark.parametrize("kind", LONG_GP)
 def test_proposals_made_while_others_run_are_all_different(kind: str) -> None:
     """Four workers, as under Ray."""
     writer = open_study(kind, TIGHT)
@@ -140,16 +136,21 @@ def test_proposals_made_while_others_run_are_all_different(kind: str) -> None:
 
 
 # (With the GP it takes half a minute and shows nothing else: the wrapper is the same.)
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "gp"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.long) if kind == "tpe" else kind
+        for kind in KINDS
+        if kind != "gp"
+    ],
+)
 def test_a_space_that_is_used_up_ends_with_every_network_proposed_once(kind: str) -> None:
     writer = open_study(kind, SMALL)
-    begin = time.monotonic()
     proposals = propose(writer, 1000)
     check_proposals(writer, proposals, SMALL)
     assert {proposal.fingerprint for proposal in proposals} == all_fingerprints(SMALL)
     assert writer.ask() is None
     assert len(writer.frozen_trials()) == len(proposals)
-    assert time.monotonic() - begin < 30
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -246,7 +247,7 @@ def propose_without_telling(writer: StudyWriter, number: int) -> list[str]:
     return [proposal.fingerprint for proposal in proposals if proposal is not None]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LONG_GP)
 def test_a_limit_that_almost_nothing_meets_is_no_trap(kind: str) -> None:
     """Few points in 10,000 are feasible: what the inner sampler proposes is rejected for ever."""
     parameters = Parameters(
@@ -261,12 +262,10 @@ def test_a_limit_that_almost_nothing_meets_is_no_trap(kind: str) -> None:
     least = count(loose.cheapest(), TASK).flops
     space = OptunaSpace(SearchSpace(parameters, Limits(flops=1.5 * least), TASK))
     assert space.space.feasible_share(np.random.default_rng(0)) < 5e-4
-    begin = time.monotonic()
     writer = open_study(kind, space)
     proposals = propose(writer, 12)
     assert len(proposals) == 12
     check_proposals(writer, proposals, space)
-    assert time.monotonic() - begin < 60
 
 
 def test_tpe_and_nsga2_learn_from_what_finished() -> None:

@@ -1,23 +1,17 @@
 """Tables, the surrogate of one, and searches on it under a virtual clock."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
-import tomli_w
 
-from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.errors import DataError, RunError
-from search.cli.app import main
-from search.optuna_space import OptunaSpace
 from search.pareto import non_dominated, normalised_hypervolume
 from search.prepare import prepare
-from search.results.stored_study import read_study
 from search.retraining.fidelity import spread_networks
 from search.simulation.surrogate import Surrogate, cross_validate
 from search.simulation.table import read_table, write_table
@@ -26,64 +20,24 @@ from search.simulation.virtual_clock import (
     TabulatedSpace,
     read_tabulated_space,
     simulate_search,
-    simulate_searches,
-    summarise_searches,
-    trials_to_reach,
 )
-from search.study.run_folder import RunFolder
 from search.study_file.reading import parse_study_file
-from search.study_file.schema import EarlyStopping, Objective, StudyFile
-from search.workers.ray_cluster import joined_ray
-from space.search_space import SearchSpace
-
-EPOCHS = 3
-NOISE = 0.01
-DOCUMENT: dict[str, Any] = {
-    "name": "tiny",
-    "budget": {"trials": 12},
-    "data": {"dataset": "digits", "resolution": 8},
-    "space": {
-        "operator": {"choice": ["hgc", "sgc"]},
-        "stem_channels": 4,
-        "bottleneck": {"choice": [1, 2]},
-        "depth": {"low": 1, "high": 3, "per_stage": True},
-        "groups": {"choice": [1, 2, 4]},
-        "growth": {"base": {"low": 4, "high": 8, "step": 4}, "schedule": "linear"},
-    },
-    "objectives": ["val_accuracy", "flops"],
-    "sampler": {"kind": "random"},
-    "early_stopping": {"kind": "none"},
-    "proxy": {"epochs": EPOCHS, "batch_size": 32, "train_images": 200, "val_images": 100},
-}
-FILE = parse_study_file(DOCUMENT, "tiny.toml")
-TASK = Task(in_channels=1, num_classes=10, resolution=8)
-SPACE = OptunaSpace(SearchSpace(FILE.parameters, FILE.limits, TASK))
-
-
-def accuracy_of(network: Architecture) -> float:
-    return 0.1 * float(np.log10(count(network, TASK).flops)) + 0.02 * network.stages[1].depth
+from search.study_file.schema import EarlyStopping, Objective
+from tests.parts.made_up_table import (
+    DOCUMENT,
+    EPOCHS,
+    FILE,
+    NOISE,
+    SPACE,
+    TASK,
+    accuracy_of,
+    made_up_table,
+)
 
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    """As `train_table` makes it, of a made-up truth: networks with known accuracy and noise."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for point in SPACE.space.draw_points(rng, 150):
-        network = SPACE.space.architecture_at(point)
-        flops = count(network, TASK).flops
-        for repetition in (0, 1):
-            end = accuracy_of(network) + rng.normal(0, NOISE)
-            rows.append(
-                {
-                    "fingerprint": network.fingerprint,
-                    "repetition": repetition,
-                    "curve": [0.5 * end, 0.8 * end, end],
-                    "seconds": EPOCHS * flops / 1e5,
-                    **SPACE.encode(network),
-                }
-            )
-    return pd.DataFrame(rows)
+    return made_up_table()
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +154,7 @@ def test_early_stopping_saves_epochs_and_stops_nothing_twice(world: TabulatedSpa
     assert whole["accuracy"].notna().all()
 
 
+@pytest.mark.long
 def test_the_belief_stops_half_of_a_random_search_and_less_of_its_front_than_halving_does(
     world: TabulatedSpace,
 ) -> None:
@@ -214,16 +169,6 @@ def test_the_belief_stops_half_of_a_random_search_and_less_of_its_front_than_hal
     share, lost = search("front_chance")
     assert share > 0.3
     assert lost < 0.5 * search("moasha")[1]
-
-
-def test_samplers_are_compared_with_the_same_seeds(world: TabulatedSpace) -> None:
-    frame = simulate_searches(world, samplers=["random", "tpe"], workers=2, trials=20, seeds=1)
-    summary = summarise_searches(frame)
-    assert summary["sampler"].tolist() == ["random", "tpe"]
-    random = [group for _, group in frame[frame["sampler"] == "random"].groupby("seed")]
-    needed = [trials_to_reach(search, summary["goal"][0]) for search in random]
-    assert summary["to_reach"][0] == np.median(needed)
-    assert summary["hypervolume_20"][0] == np.median([g["hypervolume"].iloc[-1] for g in random])
 
 
 def test_a_table_is_written_and_read_with_the_study_that_made_it(tmp_path: Path) -> None:
@@ -274,67 +219,3 @@ def test_a_table_of_another_study_is_refused_by_its_key(
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(DataError, match="is not a table of hgcnas"):
         read_tabulated_space(FILE, path)
-
-
-def test_the_command_prints_and_plots_every_sampler(
-    table: pd.DataFrame,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("study.toml").write_text(tomli_w.dumps(DOCUMENT))
-    write_table(table, prepare(FILE), tmp_path / "t.parquet")
-    options = ["simulate", "study.toml", "--table", "t.parquet", "--seeds", "1", "--samplers"]
-    with pytest.raises(SystemExit) as ended:
-        main([*options, "random, nsga2", "--workers", "4", "--json"])
-    found = json.loads(capsys.readouterr().out)
-    assert ended.value.code == 0
-    assert [row["sampler"] for row in found["samplers"]] == ["random", "nsga2"]
-    assert found["surrogate"]["networks"] == 150
-    page = (tmp_path / "runs/tiny/simulate.html").read_text()
-    assert all(f"Against {x}" in page for x in ("trained networks", "epochs", "time"))
-    with pytest.raises(SystemExit) as ended:
-        main([*options, "annealing"])
-    assert ended.value.code == 2
-    assert "'annealing' is not one of random, tpe," in capsys.readouterr().err
-
-
-class Recorded(Surrogate):
-    """What a real study measured, and nothing else."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self._curves = dict(zip(frame["fingerprint"], frame["curve"], strict=True))
-
-    def truth(self, architecture: Architecture) -> tuple[np.ndarray, float]:
-        return np.array(self._curves[architecture.fingerprint]), 1.0
-
-    def curve(self, architecture: Architecture, seed: int) -> np.ndarray:
-        return self.truth(architecture)[0]
-
-
-@pytest.mark.slow
-def test_a_simulation_proposes_what_a_real_study_with_one_worker_did(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    kind = "known_cost"
-    early = {"kind": "moasha", "min_epochs": 1, "reduction_factor": 2}
-    document = DOCUMENT | {"sampler": {"kind": kind}, "early_stopping": early}
-    Path("study.toml").write_text(tomli_w.dumps(document))
-    with joined_ray(None, num_cpus=1), pytest.raises(SystemExit) as ended:
-        main(["run", "study.toml", "--json"])
-    assert ended.value.code == 0, capsys.readouterr().err
-    stored = read_study(RunFolder(tmp_path / "runs" / "tiny"))
-    real = stored.trials()
-    stored.storage.engine.dispose()
-    assert len(real) == FILE.budget.trials
-    file: StudyFile = parse_study_file(document, "study.toml")
-    world = TabulatedSpace(file=file, space=SPACE, surrogate=Recorded(real))
-    found = simulate_search(
-        world, sampler=kind, workers=1, trials=FILE.budget.trials, seed=file.seed
-    )
-    assert found["number"].tolist() == list(range(len(real)))
-    assert found["flops"].tolist() == real["flops"].tolist()
-    assert found["observed"].tolist() == pytest.approx(real["last_accuracy"].tolist())
-    assert found["accuracy"].isna().tolist() == (real["state"] == "stopped").tolist()

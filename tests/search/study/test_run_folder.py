@@ -1,8 +1,5 @@
 """The run folder: its lock, its queue, and how it is found."""
 
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,44 +8,12 @@ from hgcnet.errors import RunError
 from hgcnet.presets import preset
 from search.study.run_folder import RunFolder, find_run, list_runs
 
-HOLD = """
-import sys, time
-from pathlib import Path
-from search.study.run_folder import RunFolder
-with RunFolder(Path(sys.argv[1])).locked():
-    print("locked", flush=True)
-    time.sleep(60)
-"""
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "mine")
     folder.create({"name": "mine"}, {"python": "3.11"})
     return folder
-
-
-def test_a_second_driver_is_refused_and_told_who_the_first_is(folder: RunFolder) -> None:
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "locked\n"
-    with (
-        pytest.raises(RunError, match=f"is being run by process {holder.pid} on "),
-        folder.locked(),
-    ):
-        pass
-    holder.kill()
-    holder.communicate()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:  # the kernel frees the lock a moment after the death
-        try:
-            with folder.locked():
-                return
-        except RunError:
-            time.sleep(0.05)
-    pytest.fail("the lock outlived its holder")
 
 
 def test_a_queued_architecture_survives_a_driver_that_dies_before_it_is_stored(

@@ -820,7 +820,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(
     "commits",
-    [*(2, 9, 33, 60, 101), pytest.param(range(1, 130, 7), marks=pytest.mark.slow)],
+    [*(2, 9, 33, 60, 101), pytest.param(range(1, 130, 7), marks=pytest.mark.long)],
     ids=str,
 )
 def test_a_death_before_any_commit_is_survived(commits: int | range, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from .processes import wait_until
+from tests.parts.processes import PATIENCE, wait_until
 
 
 class Postgres:
@@ -62,13 +62,13 @@ class Postgres:
                 [*command, *address], stdout=log, stderr=log, cwd=self._folder, **self._user
             )
         is_ready = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)]
-        wait_until(lambda: subprocess.run(is_ready).returncode == 0, "PostgreSQL is ready", 30)
+        wait_until(lambda: subprocess.run(is_ready).returncode == 0, "PostgreSQL is ready")
 
     def stop(self) -> None:
         """At once, as in a crash: no session is closed, no data file is written."""
         assert self._server is not None
         self._server.send_signal(3)
-        self._server.wait(30)
+        self._server.wait(PATIENCE)
 
     def remove(self) -> None:
         """The server and its folder."""

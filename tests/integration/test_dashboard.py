@@ -1,15 +1,11 @@
 """The dashboard over a real study, in a real browser."""
 
 import json
-import shutil
-import subprocess
 import threading
-import time
 import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -28,12 +24,13 @@ from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.workers.protocol import Wait
 from space.search_space import SearchSpace
-
-QUICKSTART = Path(__file__).parents[3] / "studies" / "quickstart.toml"
+from tests.parts.browser import seen_by_browser
+from tests.parts.processes import Processes, wait_until
+from tests.parts.small_study import QUICKSTART
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A study of six trials whose accuracy is made up, and a seventh that runs; what is tested is how
     it is shown."""
     document = tomllib.loads(QUICKSTART.read_text()) | {"name": "shown"}
@@ -44,9 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     file = parse_study_file(document, "shown.toml")
     task = Task(in_channels=1, num_classes=10, resolution=8)
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
-    folder = RunFolder(tmp_path_factory.mktemp("runs") / "shown")
-    folder.create(file.document, {})
-    storage = open_storage(sqlite_url(folder.path))
+    run = RunFolder(tmp_path_factory.mktemp("runs") / "shown")
+    run.create(file.document, {})
+    storage = open_storage(sqlite_url(run.path))
     writer = StudyWriter(storage, file, space)
     loop = SearchLoop(file, space, writer, {})
     for number in range(7):
@@ -54,14 +51,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         if number < 6:
             loop.on_epoch(number, 1, 0.5 + number / 20, 1.0)
             loop.on_end(number)
-    DashboardContent(writer, file, space, folder.artifacts, say=pytest.fail).write()
+    DashboardContent(writer, file, space, run.artifacts, say=pytest.fail).write()
     storage.engine.dispose()
-    return folder
+    return run
 
 
 @pytest.fixture(scope="module")
-def address(folder: RunFolder) -> Iterator[str]:
-    stored = read_study(folder)
+def address(run: RunFolder) -> Iterator[str]:
+    stored = read_study(run)
     with create_server(stored, port=0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -126,57 +123,52 @@ CHANGES = [  # all that the dashboard can do to a study
     ("method", "path", "body"), CHANGES, ids=[f"{method} {path}" for method, path, _ in CHANGES]
 )
 def test_it_changes_nothing_and_says_so(
-    address: str, folder: RunFolder, method: str, path: str, body: dict[str, Any]
+    address: str, run: RunFolder, method: str, path: str, body: dict[str, Any]
 ) -> None:
-    before, artifacts = detail(address), sorted(folder.artifacts.iterdir())
+    before, artifacts = detail(address), sorted(run.artifacts.iterdir())
     server = address.partition("/dashboard")[0]
     status, said = get(server + path, method, json.dumps(body).encode())
     assert (status, json.loads(said)) == (403, REFUSAL)
     assert said.count(b"\n") == 1
-    stored = read_study(folder)
+    stored = read_study(run)
     try:
         assert stored.frozen_trials[6].state == optuna.trial.TrialState.RUNNING
         assert [study.study_name for study in stored.storage.get_all_studies()] == ["shown"]
     finally:
         stored.storage.engine.dispose()
     assert detail(address) == before
-    assert sorted(folder.artifacts.iterdir()) == artifacts
+    assert sorted(run.artifacts.iterdir()) == artifacts
 
 
 def test_a_head_request_is_answered(address: str) -> None:
     assert get(address, "HEAD") == (200, b"")
 
 
-def test_a_taken_port_is_named(folder: RunFolder, address: str) -> None:
+def test_a_taken_port_is_named(run: RunFolder, address: str) -> None:
     port = int(address.split(":")[2].split("/")[0])
-    stored = read_study(folder)
+    stored = read_study(run)
     with pytest.raises(RunError, match=rf"--port {port}: .* cannot be used: .*; try another one"):
         create_server(stored, port)
     stored.storage.engine.dispose()
 
 
-def browse(address: str, until: str, profile: Path) -> str:
-    """The page as a browser has it after its scripts ran; tried again until it holds a text."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium on this machine")
-    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --dump-dom "
-    options += "--disable-background-networking --disable-component-update --disable-sync"
-    command = [chromium, *options.split(), f"--user-data-dir={profile}"]
-    command += ["--virtual-time-budget=20000", "--window-size=1400,1400", address]
-    deadline = time.monotonic() + 90
+def browse(address: str, until: str, processes: Processes) -> str:
+    """The page as a browser has it; looked at again until it holds a text."""
     page = ""
-    while until not in page and time.monotonic() < deadline:
-        page = subprocess.run(command, capture_output=True, text=True, timeout=90).stdout
-    assert until in page
+
+    def holds_it() -> bool:
+        nonlocal page
+        page = seen_by_browser(address, processes)
+        return until in page
+
+    wait_until(holds_it, f"the page has {until!r}")
     return page
 
 
-@pytest.mark.slow
 def test_a_browser_shows_the_front_and_our_two_graphs_with_their_traces(
-    address: str, tmp_path: Path
+    address: str, processes: Processes
 ) -> None:
-    page = browse(address, "Hypervolume: ", tmp_path / "profile")
+    page = browse(address, "Hypervolume: ", processes)
     front = page.partition("Objective X")[2].partition(">History<")[0]
     assert ">val_accuracy<" in front
     assert ">flops<" in front
@@ -190,13 +182,12 @@ def test_a_browser_shows_the_front_and_our_two_graphs_with_their_traces(
     assert '<path class="js-line"' in drawn["hypervolume"]
 
 
-@pytest.mark.slow
 def test_a_browser_shows_the_note_and_the_files_of_a_trial_and_the_note_of_the_study(
-    address: str, tmp_path: Path
+    address: str, processes: Processes
 ) -> None:
     number = detail(address)["best_trials"][0]["number"]
-    page = browse(f"{address}/trials?numbers={number}", "export shown", tmp_path / "profile")
+    page = browse(f"{address}/trials?numbers={number}", "export shown", processes)
     for text in (f"hgcnas export shown --trial {number}", f"trial_{number}.toml", "_curve.csv"):
         assert text in page
-    page = browse(f"{address}/note", "The study file", tmp_path / "profile")
+    page = browse(f"{address}/note", "The study file", processes)
     assert "in a space of 118,098 points" in page

@@ -1,8 +1,6 @@
 """A tiny study, run by processes of the real command line, and what must hold when it ended."""
 
 import re
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,8 @@ from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.training.proxy_training import ProxyTraining
 from search.workers.protocol import Proposal
+from tests.parts.processes import Family, Processes, wait_until
 
-from .processes import Family, wait_until
-
-HGCNAS = str(Path(sys.executable).with_name("hgcnas"))
 TRIALS = 10
 NETWORKS = 16  # all of the space, so that the reference knows every one
 
@@ -45,37 +41,25 @@ DOCUMENT: Mapping[str, Any] = {
     "workers": {"cpus": 1},
 }
 
-# Ray's own: for a minute after the death of the others they try to tell it to the control store.
-AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
-
 Curves = Mapping[str, Sequence[float]]  # fingerprint -> accuracy after each epoch
 
 
-class Study:
+class Study(Processes):
     """One study in a folder of its own, which is also the temporary folder of all its processes."""
 
     def __init__(
         self, folder: Path, *, trials: int = TRIALS, environment: Mapping[str, str] | None = None
     ) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.trials = trials
-        self.families: list[Family] = []
         # Ray's session folder and Tune's folder follow TMPDIR.
         self._environment = {"TMPDIR": str(folder)} | dict(environment or {})
         document = {**DOCUMENT, "budget": {"trials": trials}}
         (folder / "study.toml").write_text(tomli_w.dumps(document))
 
-    def start(self, *options: str) -> Family:
+    def run(self, *options: str) -> Family:
         """The command, always the same but for `options`."""
-        command = [HGCNAS, "run", "study.toml", "--json", *options]
-        name = f"driver-{len(self.families)}"
-        self.families.append(Family(command, self.folder, name, self._environment))
-        return self.families[-1]
-
-    def end(self, driver: Family, seconds: float = 150) -> None:
-        """Waits for a driver that succeeds."""
-        code = driver.end(seconds)
-        assert code == 0, f"exit code {code}: {driver.errors}{driver.output}"
+        return self.hgcnas("run", "study.toml", "--json", *options, **self._environment)
 
     def num_trained(self, driver: Family | None = None) -> int:
         """How many trainings were told, as one driver or all of them said."""
@@ -84,10 +68,8 @@ class Study:
         return max((int(number) for found in counts for number in found), default=0)
 
     def wait_for(self, driver: Family, number: int) -> None:
-        """Until a driver said that so many are trained, or ended."""
-        wait_until(
-            lambda: self.num_trained(driver) >= number or driver.has_ended, f"{number} trained"
-        )
+        """Until a driver said that so many are trained."""
+        driver.wait_until(lambda: self.num_trained(driver) >= number, f"{number} trained")
 
     def wait_for_news(self, driver: Family) -> None:
         """Until a driver said something more than it has, or ended."""
@@ -134,21 +116,6 @@ class Study:
             assert curve == expected, f"trial {row.number}: {curve} instead of {expected}"
             assert row.values[0] == curve[-1], f"trial {row.number}: {row.values}"
 
-    def clean_up(self) -> None:
-        """Kills what is left, and fails if anything is that should have gone by itself."""
-        ended = [family for family in self.families if family.has_ended]
-        deadline = time.monotonic() + 30
-        while (left := _members(ended)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        for family in self.families:
-            family.kill_everything()
-        assert not left, f"left behind by a driver: {left}"
-
-
-def _members(families: Sequence[Family]) -> dict[int, str]:
-    found = {pid: line for family in families for pid, line in family.members().items()}
-    return {pid: line.strip() for pid, line in found.items() if line.strip() not in AGENTS}
-
 
 def run_undisturbed(folder: Path) -> Curves:
     """The same study over its whole space, in this process and without Ray."""
@@ -157,8 +124,7 @@ def run_undisturbed(folder: Path) -> Curves:
     splits = load_splits(file.data, resolution=8, train_images=file.proxy.train_images)
     storage = open_storage(sqlite_url(folder))
     loop = SearchLoop(file, prepared.space, StudyWriter(storage, file, prepared.space), {})
-    curves, threads, cpu = {}, torch.get_num_threads(), torch.device("cpu")
-    torch.set_num_threads(1)  # as in a worker: the sums of floats depend on it
+    curves, cpu = {}, torch.device("cpu")
     while isinstance(proposal := loop.next(), Proposal):
         training = ProxyTraining(
             proposal.architecture, splits, file.proxy, seed=proposal.seed, device=cpu
@@ -168,7 +134,6 @@ def run_undisturbed(folder: Path) -> Curves:
             loop.on_epoch(proposal.number, epoch.epoch, epoch.val_accuracy, epoch.seconds)
         loop.on_end(proposal.number)
         curves[proposal.fingerprint] = [round(accuracy, 6) for accuracy in training.curve]
-    torch.set_num_threads(threads)
     storage.engine.dispose()
     return curves
 

@@ -1,8 +1,6 @@
 """The report in a real browser: what is drawn, and what happens when somebody uses it."""
 
 import json
-import shutil
-import subprocess
 from html import unescape
 
 import numpy as np
@@ -13,8 +11,8 @@ from hgcnet.architecture import Task
 from search.pareto import CostRange, HypervolumeBounds
 from search.report.page import write_page
 from search.results.trials import front
-
-pytestmark = pytest.mark.slow
+from tests.parts.browser import seen_by_browser
+from tests.parts.made_up_study import MadeUpStudy
 
 # Runs in a copy of the page, once its figures are drawn; leaves what it saw in the document.
 SCRIPT = """
@@ -85,8 +83,9 @@ window.addEventListener("error", (event) => window.seenErrors.push(event.message
 
 
 @pytest.fixture
-def frame(made_up):
+def frame():
     """Forty trials over nine architectures: enough for every figure to have something to show."""
+    made_up = MadeUpStudy()
     rng = np.random.default_rng(0)
     made_up.add(TrialState.COMPLETE, 1, [0.2, 0.3], (0, 10), seconds=9, origin="cheapest")
     made_up.add(TrialState.FAIL, 9, [], (0, 4), seconds=1, failure="loss is NaN")
@@ -100,11 +99,8 @@ def frame(made_up):
 
 
 @pytest.fixture
-def seen(frame, tmp_path):
+def seen(frame, tmp_path, processes):
     """What the script saw."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium on this machine")
     page = tmp_path / "report.html"
     flops = CostRange(metric="flops", low=1e6, high=1e7)
     bounds = HypervolumeBounds(costs=(flops,), reference_accuracy=0.3)
@@ -120,11 +116,7 @@ def seen(frame, tmp_path):
     )
     text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{CATCH_ERRORS}", 1)
     page.write_text(f"{text}<script>{SCRIPT}</script>", encoding="utf-8")
-    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --dump-dom "
-    options += "--disable-background-networking --disable-component-update --disable-sync"
-    command = [chromium, *options.split(), f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--virtual-time-budget=30000", "--window-size=1300,1200", page.as_uri()]
-    document = subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
+    document = seen_by_browser(page.as_uri(), processes)
     _, found, rest = document.rpartition('<pre id="seen">')
     assert found, document[-2000:]
     return json.loads(unescape(rest.partition("</pre>")[0]))

@@ -143,7 +143,6 @@ def call(folder: Path, *arguments: str) -> str:
     return ended.stdout
 
 
-@pytest.mark.slow
 def test_a_study_trains_several_networks_at_once_on_one_gpu(tmp_path: Path) -> None:
     trials = run_study(tmp_path, {"workers": {"cpus": 1, "gpus": 0.25}})
 
@@ -153,7 +152,6 @@ def test_a_study_trains_several_networks_at_once_on_one_gpu(tmp_path: Path) -> N
     assert forecast["trials_at_once"] == 4 * forecast["gpus_here"]
 
 
-@pytest.mark.slow
 def test_what_is_out_of_memory_in_its_share_gets_the_gpu_alone(tmp_path: Path) -> None:
     gib = torch.cuda.mem_get_info()[1] / 2**30
     trials = run_study(
