@@ -19,15 +19,12 @@ from search.workers.ray_tune import fit_trials
 from tests.parts.processes import Family, Processes
 from tests.parts.scripted_study import RecordedLoop, create_file, create_trainable
 
-ROOT = Path(__file__).parents[2]
-
 
 def test_whatever_ends_a_driver_the_next_one_finishes_the_study(
     folder: Path, processes: Processes
 ) -> None:
     def start_driver() -> Family:
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        return processes.start(sys.executable, __file__, str(folder), PYTHONPATH=path)
+        return processes.script(__file__, str(folder))
 
     def wait_for(driver: Family, trainings: int) -> None:
         began = lambda: len(list(folder.glob("acted-*"))) >= trainings  # noqa: E731

@@ -1,7 +1,6 @@
 """What must hold between two processes of this machine."""
 
 import hashlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +93,7 @@ def digest_of_digits() -> str:
 
 
 def test_splits_are_the_same_twice_and_in_another_process(processes: Processes) -> None:
-    again = processes.start(sys.executable, __file__)
+    again = processes.script(__file__)
     assert digest_of_digits() == digest_of_digits() == again.succeed().strip()
 
 

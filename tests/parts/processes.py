@@ -15,6 +15,7 @@ import pytest
 
 T = TypeVar("T")
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds; on the busiest machine only what hangs takes so long
 HGCNAS = str(Path(sys.executable).with_name("hgcnas"))
 # Ray's own: for a minute after the death of the others they try to tell it to the control store.
@@ -142,6 +143,11 @@ class Processes:
     def python(self, code: str, *arguments: str, **environment: str) -> Family:
         """This Python with a program."""
         return self.start(sys.executable, "-c", code, *arguments, **environment)
+
+    def script(self, path: str, *arguments: str) -> Family:
+        """A file of the tests as a program."""
+        found = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        return self.start(sys.executable, path, *arguments, PYTHONPATH=found)
 
     def hgcnas(self, *arguments: str, **environment: str) -> Family:
         """A command of ours."""
