@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from search.results.stored_study import read_study
 from search.study.run_folder import RunFolder
+from tests.parts.opened import trials_of
 from tests.parts.processes import Family, Processes
 from tests.parts.small_study import write_study
 
@@ -22,13 +22,6 @@ def start(folder: Path, processes: Processes) -> Callable[[], Family]:
     proxy = {"epochs": 12, "batch_size": 64}
     write_study(folder, proxy=proxy, early_stopping__min_epochs=3, budget__trials=TRIALS)
     return lambda: processes.hgcnas("run", "small.toml", "--json")
-
-
-def trials(folder: Path) -> pd.DataFrame:
-    stored = read_study(RunFolder(folder / "runs" / "small"))
-    frame = stored.trials()
-    stored.storage.engine.dispose()
-    return frame
 
 
 def trained(frame: pd.DataFrame) -> pd.DataFrame:
@@ -64,11 +57,12 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     first.send(signal.SIGINT)
     first.send(signal.SIGCONT)
     assert json.loads(first.succeed())["reason"] == "stopped on request"
-    assert RunFolder(folder / "runs" / "small").driver is None
-    before = trials(folder)
+    run = RunFolder(folder / "runs" / "small")
+    assert run.driver is None
+    before = trials_of(run)
     assert not (before["state"] == "running").any()
     assert (before["state"] == "waiting").any()
 
     summary = json.loads(start().succeed())
     assert (summary["trained"], summary["running"], summary["failed"]) == (TRIALS, 0, 0)
-    check_complete(before, trials(folder))
+    check_complete(before, trials_of(run))

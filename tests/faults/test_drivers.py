@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.study.storage import open_storage, sqlite_url
 from search.workers.ray_tune import fit_trials
+from tests.parts.opened import closed
 from tests.parts.processes import Family, Processes
 from tests.parts.scripted_study import RecordedLoop, create_file, create_trainable
 
@@ -61,10 +62,9 @@ def test_whatever_ends_a_driver_the_next_one_finishes_the_study(
 
 
 def read_rows(folder: Path) -> list[FrozenTrial]:
-    storage = open_storage(sqlite_url(folder))
-    rows = storage.get_all_trials(storage.get_all_studies()[0]._study_id)
-    storage.engine.dispose()
-    return rows
+    with closed(open_storage(sqlite_url(folder))) as storage:
+        (study,) = storage.get_all_studies()
+        return storage.get_all_trials(study._study_id)
 
 
 def states(folder: Path) -> Counter[str]:

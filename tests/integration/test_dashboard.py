@@ -1,7 +1,6 @@
 """The dashboard over a real study, in a real browser."""
 
 import json
-import threading
 import tomllib
 import urllib.error
 import urllib.request
@@ -14,9 +13,8 @@ import pytest
 from hgcnet.architecture import Task
 from hgcnet.errors import RunError
 from search.dashboard.content import DashboardContent
-from search.dashboard.server import REFUSAL, create_server, study_address
+from search.dashboard.server import REFUSAL, create_server
 from search.optuna_space import OptunaSpace
-from search.results.stored_study import read_study
 from search.study.run_folder import RunFolder
 from search.study.search_loop import SearchLoop
 from search.study.storage import open_storage, sqlite_url
@@ -25,6 +23,7 @@ from search.study_file.reading import parse_study_file
 from search.workers.protocol import Wait
 from space.search_space import SearchSpace
 from tests.parts.browser import seen_by_browser
+from tests.parts.opened import closed, opened, served
 from tests.parts.processes import Processes, wait_until
 from tests.parts.small_study import QUICKSTART
 
@@ -43,29 +42,22 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
     run = RunFolder(tmp_path_factory.mktemp("runs") / "shown")
     run.create(file.document, {})
-    storage = open_storage(sqlite_url(run.path))
-    writer = StudyWriter(storage, file, space)
-    loop = SearchLoop(file, space, writer, {})
-    for number in range(7):
-        assert not isinstance(loop.next(), Wait)
-        if number < 6:
-            loop.on_epoch(number, 1, 0.5 + number / 20, 1.0)
-            loop.on_end(number)
-    DashboardContent(writer, file, space, run.artifacts, say=pytest.fail).write()
-    storage.engine.dispose()
+    with closed(open_storage(sqlite_url(run.path))) as storage:
+        writer = StudyWriter(storage, file, space)
+        loop = SearchLoop(file, space, writer, {})
+        for number in range(7):
+            assert not isinstance(loop.next(), Wait)
+            if number < 6:
+                loop.on_epoch(number, 1, 0.5 + number / 20, 1.0)
+                loop.on_end(number)
+        DashboardContent(writer, file, space, run.artifacts, say=pytest.fail).write()
     return run
 
 
 @pytest.fixture(scope="module")
 def address(run: RunFolder) -> Iterator[str]:
-    stored = read_study(run)
-    with create_server(stored, port=0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield study_address(stored, server)
-        server.shutdown()
-        thread.join()
-    stored.storage.engine.dispose()
+    with opened(run) as stored, served(stored) as address:
+        yield address
 
 
 def get(address: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
@@ -130,12 +122,9 @@ def test_it_changes_nothing_and_says_so(
     status, said = get(server + path, method, json.dumps(body).encode())
     assert (status, json.loads(said)) == (403, REFUSAL)
     assert said.count(b"\n") == 1
-    stored = read_study(run)
-    try:
+    with opened(run) as stored:
         assert stored.frozen_trials[6].state == optuna.trial.TrialState.RUNNING
         assert [study.study_name for study in stored.storage.get_all_studies()] == ["shown"]
-    finally:
-        stored.storage.engine.dispose()
     assert detail(address) == before
     assert sorted(run.artifacts.iterdir()) == artifacts
 
@@ -146,10 +135,9 @@ def test_a_head_request_is_answered(address: str) -> None:
 
 def test_a_taken_port_is_named(run: RunFolder, address: str) -> None:
     port = int(address.split(":")[2].split("/")[0])
-    stored = read_study(run)
-    with pytest.raises(RunError, match=rf"--port {port}: .* cannot be used: .*; try another one"):
+    refusal = rf"--port {port}: .* cannot be used: .*; try another one"
+    with opened(run) as stored, pytest.raises(RunError, match=refusal):
         create_server(stored, port)
-    stored.storage.engine.dispose()
 
 
 def browse(address: str, until: str, processes: Processes) -> str:

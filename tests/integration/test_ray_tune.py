@@ -186,7 +186,7 @@ class TestStudyOnRay:
             os.kill(os.getpid(), signal.SIGINT)
 
         loop = RecordedLoop(tmp_path, create_file(3))
-        pressing = threading.Thread(target=press_ctrl_c)
+        pressing = threading.Thread(target=press_ctrl_c, daemon=True)
         pressing.start()
         fit_trials(loop, create_trainable(tmp_path, act), slots=1)
         pressing.join()

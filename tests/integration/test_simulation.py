@@ -9,7 +9,6 @@ import tomli_w
 
 from hgcnet.architecture import Architecture
 from search.prepare import prepare
-from search.results.stored_study import read_study
 from search.simulation.surrogate import Surrogate
 from search.simulation.table import write_table
 from search.simulation.virtual_clock import (
@@ -24,6 +23,7 @@ from search.study_file.reading import read_study_file
 from search.workers.ray_cluster import Resources
 from tests.parts.commands import hgcnas
 from tests.parts.made_up_table import DOCUMENT, FILE, SPACE, made_up_table
+from tests.parts.opened import trials_of
 
 
 def test_samplers_are_compared_with_the_same_seeds() -> None:
@@ -77,9 +77,7 @@ def test_a_simulation_proposes_what_a_real_study_with_one_worker_did(
     (tmp_path / "study.toml").write_text(tomli_w.dumps(document))
     hgcnas("run", "study.toml", cwd=tmp_path)
     file = read_study_file(tmp_path / "study.toml")
-    stored = read_study(RunFolder(tmp_path / "runs" / "tiny"))
-    real = stored.trials()
-    stored.storage.engine.dispose()
+    real = trials_of(RunFolder(tmp_path / "runs" / "tiny"))
     assert len(real) == file.budget.trials
     space = prepare(file).space
     world = TabulatedSpace(file=file, space=space, surrogate=Recorded(real))

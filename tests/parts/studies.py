@@ -17,6 +17,7 @@ from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.training.proxy_training import ProxyTraining
 from search.workers.protocol import Proposal
+from tests.parts.opened import closed
 from tests.parts.processes import Family, Processes, wait_until
 
 TRIALS = 10
@@ -84,12 +85,9 @@ class Study(Processes):
 
     def rows(self) -> list[FrozenTrial]:
         """All rows, as the storage has them now."""
-        storage = open_storage(self.storage_url)
-        try:
+        with closed(open_storage(self.storage_url)) as storage:
             (study,) = storage.get_all_studies()
             return storage.get_all_trials(study._study_id)
-        finally:
-            storage.engine.dispose()
 
     def trained_rows(self) -> dict[int, FrozenTrial]:
         """Those that count for the budget, by number."""
