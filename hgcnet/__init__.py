@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hgcnet.presets import PRESETS as PRESETS
     from hgcnet.presets import preset as preset
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "Architecture": "hgcnet.architecture",
     "ArchitectureFile": "hgcnet.architecture",

@@ -1,10 +1,29 @@
-"""What a result was made with."""
+"""What a result was made with, and whether this program can read it."""
 
 import platform
 from importlib.metadata import version
+
+from hgcnet.errors import RunError, shown
 
 
 def versions() -> dict[str, str]:
     """What a result was made with."""
     packages = ("hgcnas", "torch", "optuna", "ray")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def check_format(found: object, known: int, place: object) -> None:
+    """Refuses what a newer program stored in a way that is not known here.
+
+    Args:
+        found: the number stored with it. The first format has none.
+        place: what was read, for the message.
+
+    Raises:
+        RunError: it is above `known`.
+    """
+    if found is None or (isinstance(found, int) and 1 <= found <= known):
+        return
+    raise RunError(
+        f"{place}: format {shown(found)}, but this hgcnas reads {known} and below: a newer one wrote it"
+    )

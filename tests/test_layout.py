@@ -1,8 +1,10 @@
 """The layout: which room imports which, what loads with what, and what each file says first."""
 
 import ast
+import re
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -215,6 +217,20 @@ def test_every_package_is_listed_to_be_installed() -> None:
     assert folders == set(project["tool"]["setuptools"]["packages"])
     for name in folders:
         assert (ROOT / name.replace(".", "/") / "__init__.py").is_file()
+
+
+def test_every_import_is_declared() -> None:
+    """Not by way of another package, which may drop it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["onnx"]]
+    declared += project["optional-dependencies"]["postgresql"]
+    names = {re.split(r"[\[<>=;]", text)[0].strip().replace("-", "_") for text in declared}
+    distributions = packages_distributions()
+    for file in FILES:
+        foreign = tops(imports_of(parse(file), at_load=False)) - sys.stdlib_module_names - set(OURS)
+        for package in foreign:
+            given_by = {name.lower().replace("-", "_") for name in distributions[package]}
+            assert given_by & names, f"{path_of(file)}: {package}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=path_of)

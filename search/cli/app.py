@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from hgcnet import __version__
 from hgcnet.errors import UserError
 from search import api
 from search.cli import network_commands, retraining_commands, study_commands
 from search.cli.command_of import command_of, printing_command
-from search.cli.printing import complain
+from search.cli.printing import complain, say
 from search.cli.terminal import showing_epochs, showing_searches, showing_trainings
 
 app = typer.Typer(
@@ -27,9 +28,21 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        say(f"hgcnas {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which hgcnas this is.", callback=_say_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     if debug:
         os.environ["HGCNAS_DEBUG"] = "1"

@@ -18,11 +18,12 @@ from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.results.trials import select_trial, to_frame
 from search.samplers.stored_bounds import read_bounds
-from search.study.attributes import seconds_used
+from search.study.attributes import FORMAT, seconds_used
 from search.study.run_folder import RunFolder
 from search.study.storage import open_storage
-from search.study_file.reading import parse_study_file
+from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile
+from search.versions import check_format
 from space.search_space import SearchSpace
 
 
@@ -109,10 +110,11 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
         try:
             study = optuna.load_study(study_name=folder.name, storage=storage)
             attributes = study.user_attrs
+            check_format(attributes.get("format"), FORMAT, folder.path)
             document, task = json.loads(attributes["study_file"]), Task(**attributes["task"])
         except KeyError as error:  # Optuna's for a missing study, too
             raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
-    file = parse_study_file(document, str(folder.study_file))
+    file, _ = read_stored(document, str(folder.study_file))
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
     return StoredStudy(folder=folder, file=file, space=space, study=study, storage=storage)
 

@@ -27,7 +27,7 @@ def read_confirmations(run: Path) -> dict[str, pd.DataFrame]:
     for path in sorted((run / "confirm").glob(f"*/{CONFIRMATION}")):
         try:
             document: Mapping[str, Any] = json.loads(path.read_bytes())
-            recipe = Recipe.from_document(json.loads((path.parent / "recipe.json").read_bytes()))
+            recipe, _ = Recipe.from_document(json.loads((path.parent / "recipe.json").read_bytes()))
             # (The first confirmations had no estimates.)
             networks = pd.DataFrame(
                 {"proxy_estimate": np.nan} | dict(pd.DataFrame(document["networks"]))

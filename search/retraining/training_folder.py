@@ -21,8 +21,9 @@ from hgcnet.errors import RunError
 from search.file_lock import hold_lock
 from search.study_file.differences import first_difference
 from search.training.checkpoints import Checkpoints
-from search.training.recipe import Recipe
+from search.training.recipe import FORMAT, Recipe
 from search.training.seeds import paired_seeds
+from search.versions import check_format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +88,18 @@ class TrainingFolder:
                     self._rows = json.loads(self._table.read_bytes())
             if not (isinstance(stored, dict) and isinstance(self._rows, dict)):
                 raise ValueError("it holds something else")
-        except ValueError as error:
+            check_format(stored.get("format"), FORMAT, path)
+            kept, unknown = Recipe.from_document(stored)
+        except (LookupError, TypeError, ValueError) as error:
             raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
-        if (difference := first_difference(stored, given)) is not None:
+        if unknown:
+            raise RunError(
+                f"{path}: it has {', '.join(unknown)}, which this hgcnas does not know: a newer one wrote it "
+                "and can go on with it"
+            )
+        if (
+            difference := first_difference(json.loads(_to_json(kept.document())), given)
+        ) is not None:
             key, old, new = difference
             raise RunError(
                 f"{folder}: its trainings have {key} = {old!r}, not {new!r}; give the old value, or "

@@ -15,9 +15,11 @@ from hgcnet.atomic_write import replace_file, writing
 from hgcnet.errors import DataError, one_line
 from hgcnet.latency import hardware_name
 from search.prepare import PreparedStudy
-from search.study_file.reading import parse_study_file
+from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile
-from search.versions import versions
+from search.versions import check_format, versions
+
+FORMAT = 1
 
 _STUDY = b"hgcnas_study"  # keys of the Parquet file's metadata
 _MADE_WITH = b"hgcnas_made_with"
@@ -43,7 +45,7 @@ def write_table(frame: pd.DataFrame, prepared: PreparedStudy, path: Path) -> Non
     table = table.append_column("curve", curve)
     made_with = versions() | {"hardware": hardware_name(), "threads": prepared.file.workers.cpus}
     task = asdict(prepared.space.space.task)
-    document: dict[str, Any] = {"file": prepared.file.document, "task": task}
+    document: dict[str, Any] = {"format": FORMAT, "file": prepared.file.document, "task": task}
     metadata = {_STUDY: json.dumps(document), _MADE_WITH: json.dumps(made_with)}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
     buffer = BytesIO()
@@ -62,7 +64,8 @@ def read_table(path: Path) -> tuple[pd.DataFrame, StudyFile, Task]:
     try:
         table = pyarrow.parquet.read_table(path)
         document = json.loads(table.schema.metadata[_STUDY])
-        file = parse_study_file(document["file"], str(path))
+        check_format(document.get("format"), FORMAT, path)
+        file, _ = read_stored(document["file"], str(path))
         return table.to_pandas(), file, Task(**document["task"])
     except (OSError, pa.ArrowException, LookupError, TypeError, ValueError) as error:
         raise DataError(f"{path}: is not a table of hgcnas: {one_line(error)}") from error

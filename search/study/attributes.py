@@ -1,4 +1,4 @@
-"""What a trial's stored attributes say: why it failed, whether it is retried, how long it ran."""
+"""What stored attributes say: a study's format; why a trial failed, whether it is retried, its time."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,6 +7,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.workers.protocol import MAX_RETRIES
 
+# Of a study; CONTRIBUTING.md says when it is raised. The first studies were stored without it.
+FORMAT = 1
 # The user attribute with the Retry of a failed trial; so stored since the first format.
 RETRY = "again"
 # Reasons of failures that are not the network's fault.

@@ -17,12 +17,13 @@ from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.samplers.create import create_sampler
 from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
-from search.study.attributes import INTERRUPTED, RETRY, UNPLANNED, may_retry
+from search.study.attributes import FORMAT, INTERRUPTED, RETRY, UNPLANNED, may_retry
 from search.study.postgres_lock import own_name
 from search.study_file.differences import first_difference
-from search.study_file.reading import parse_study_file
+from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile, direction_of
 from search.training.seeds import sampler_seed, training_seed
+from search.versions import check_format
 from search.workers.protocol import Proposal, Retry
 
 
@@ -207,8 +208,11 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
     study = optuna.create_study(
         storage=storage, study_name=file.name, directions=directions, load_if_exists=True
     )
-    stored, given = study.user_attrs.get("study_file"), json.dumps(file.document)
+    attributes, given = study.user_attrs, json.dumps(file.document)
+    stored = attributes.get("study_file")
+    check_format(attributes.get("format"), FORMAT, f"the study {file.name!r}")
     if stored is None:
+        study.set_user_attr("format", FORMAT)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(file.metrics))
@@ -224,12 +228,18 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
 def _check_same_study(stored: dict[str, Any], file: StudyFile) -> None:
     """Only the budget and the workers of a started study may change.
 
-    The stored document may be of an earlier version; it is parsed, so that both are in one form.
+    The stored document may be of another version: what it lacks has the default, as it has in the file
+    that is given.
 
     Raises:
-        RunError: names the first key that differs.
+        RunError: names the first key that differs, or that only a newer program knows.
     """
-    started = parse_study_file(stored, f"the study {file.name!r} as it was started")
+    started, unknown = read_stored(stored, f"the study {file.name!r} as it was started")
+    if unknown:
+        raise RunError(
+            f"the study {file.name!r} was started with {', '.join(unknown)}, which this hgcnas does not "
+            "know: a newer one wrote it and can go on with it"
+        )
     if difference := first_difference(started.document, file.document):
         key, *values = difference
         old, new = ("nothing" if value is None else repr(value) for value in values)

@@ -13,6 +13,7 @@ from hgcnet.errors import StudyFileError, join_errors, one_line, shown
 from search.study_file.messages import error_line, take_out_unusable
 from search.study_file.schema import METRICS, Objective, StudyFile, Tables, direction_of
 from space.declaration import read_parameters, to_table
+from space.parameters import Parameters
 
 _ADAPTER = TypeAdapter(Tables)
 
@@ -71,6 +72,29 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     return StudyFile(**values, parameters=parameters, document=_drop_none(by_key), source=source)
 
 
+def read_stored(document: Mapping[str, Any], source: str) -> tuple[StudyFile, list[str]]:
+    """A document as a study, or a table, has stored it: with today's default for every key that was not
+    there yet; and the keys that are not known here, which are left out.
+
+    Raises:
+        StudyFileError: as `parse_study_file`.
+    """
+    unknown: list[str] = []
+
+    def known_part(value: Any, table: str) -> Any:
+        if not isinstance(value, dict):
+            return value
+        known = _known_keys(table)
+        unknown.extend(f"{table}.{key}".lstrip(".") for key in value if key not in known)
+        return {key: item for key, item in value.items() if key in known}
+
+    found = known_part(_in_todays_form(document, []), "")
+    for key, value in found.items():
+        is_list = key == "objectives" and isinstance(value, list)
+        found[key] = [known_part(v, key) for v in value] if is_list else known_part(value, key)
+    return parse_study_file(found, source), unknown
+
+
 def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | None:
     try:
         # By way of JSON: pydantic's strict mode takes a list for a tuple only there.
@@ -81,8 +105,8 @@ def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | Non
 
 
 def _known_keys(table: str) -> list[str]:
-    if table == "objectives":
-        return [field.name for field in fields(Objective)]
+    if table in ("objectives", "space"):
+        return [field.name for field in fields(Objective if table == "objectives" else Parameters)]
     keys = [field.name for field in fields(get_type_hints(Tables).get(table, Tables))]
     return keys if table else [*keys, "space"]
 

@@ -1,13 +1,15 @@
 """What all trainings of a folder share: data, proxy, and what is held out."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from hgcnet.presets import PAPER_TEST_ERROR
 from search.data.data_config import DataConfig
 from search.data.splits import Splits, load_splits
 from search.training.proxy_config import ProxyConfig
+
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +66,23 @@ class Recipe:
 
     def document(self) -> dict[str, Any]:
         """Every setting, as JSON has it; `from_document` reads it back."""
-        return asdict(self)
+        return {"format": FORMAT, **asdict(self)}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> "Recipe":
-        """The recipe that a document stands for."""
-        return cls(
-            data=DataConfig(**document["data"]),
-            proxy=ProxyConfig(**document["proxy"]),
-            hold_out=document["hold_out"],
-        )
+    def from_document(cls, document: Mapping[str, Any]) -> tuple["Recipe", list[str]]:
+        """The recipe that a document stands for, with today's default for every setting that it lacks;
+        and the settings that are not known here, which are left out."""
+        unknown: list[str] = []
+
+        def known_part(kind: type[Any], values: Mapping[str, Any], table: str) -> dict[str, Any]:
+            known = {field.name for field in fields(kind)}
+            unknown.extend(f"{table}{key}" for key in values if key not in known)
+            return {key: value for key, value in values.items() if key in known}
+
+        given = known_part(cls, {k: v for k, v in document.items() if k != "format"}, "")
+        given["data"] = DataConfig(**known_part(DataConfig, given["data"], "data."))
+        given["proxy"] = ProxyConfig(**known_part(ProxyConfig, given["proxy"], "proxy."))
+        return cls(**given), unknown
 
 
 def with_options(recipe: Recipe, **given: int | None) -> Recipe:

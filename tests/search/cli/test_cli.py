@@ -1,9 +1,11 @@
 """What the commands say before anything starts: dry runs, and what people get wrong."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import hgcnet
 from tests.parts.commands import hgcnas, refused
 from tests.parts.small_study import write_study
 
@@ -91,3 +93,8 @@ def test_a_study_that_cannot_run_is_refused_and_leaves_nothing(
     said = refused(tmp_path, "run", "small.toml")
     assert message in said
     assert len(said.splitlines()) == 1
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    assert hgcnas("--version", cwd=tmp_path).output == f"hgcnas {version('hgcnas')}\n"
+    assert hgcnet.__version__ == version("hgcnas")

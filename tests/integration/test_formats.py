@@ -1,0 +1,29 @@
+"""A run as the first format wrote it: gone on with, confirmed, simulated on."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from search.workers.ray_cluster import Resources
+from tests.parts.commands import hgcnas
+from tests.parts.old_run import OLD_RUN, change_stored_file
+
+
+def test_an_old_study_goes_on_though_there_are_new_keys(
+    tmp_path: Path, ray_here: Resources
+) -> None:
+    shutil.copytree(OLD_RUN, tmp_path / "old")
+
+    def without_a_key(document: dict[str, Any]) -> None:
+        del document["proxy"]["precision"]
+
+    change_stored_file(tmp_path / "old/runs/old", without_a_key)
+    more = hgcnas("run", "old.toml", "--trials", "13", "--json", cwd=tmp_path / "old").json
+    assert (more["trained"], more["running"], more["nothing_to_do"]) == (13, 0, False)
+
+
+def test_an_old_table_is_simulated_on(tmp_path: Path) -> None:
+    shutil.copytree(OLD_RUN, tmp_path / "old")
+    options = ("--table", "table.parquet", "--seeds", "1", "--samplers", "random", "--json")
+    found = hgcnas("simulate", "old.toml", *options, "--trials", "8", cwd=tmp_path / "old").json
+    assert [row["sampler"] for row in found["samplers"]] == ["random"]
