@@ -52,6 +52,16 @@ def read_parameters(table: Mapping[str, Any], errors: list[str]) -> Parameters |
     return parameters if len(errors) == found else None
 
 
+def parameters_schema() -> dict[str, Any]:
+    """What `read_parameters` takes, as a JSON Schema; what no key shows alone is not in it."""
+    properties = {key: _schema_of(key, check) for key, check in _CHECKS.items()}
+    base = _schema_of("growth.base", positive_integer)
+    schedule = _schema_of("growth.schedule", one_of(tuple(SCHEDULES)), tuple(SCHEDULES))
+    scheduled = _table_schema({"base": base, "schedule": schedule}, required=["base"])
+    properties["growth"]["anyOf"].append(scheduled)
+    return _table_schema(properties, required=["depth", "groups", "growth"])
+
+
 def to_table(parameters: Parameters) -> dict[str, Any]:
     """The table with every default filled in; `read_parameters` reads it back."""
     return asdict(parameters)
@@ -73,6 +83,10 @@ _CHECKS: Mapping[str, Check] = {
     "growth": positive_integer,
     "se": one_of(get_args(SEPlacement)),
     "se_reduction": positive_integer,
+}
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "operator": get_args(Operator),
+    "se": get_args(SEPlacement),
 }
 _GROWTH_KEYS = ("base", "schedule")
 _PER_STAGE = ("depth", "groups", "growth", "se")  # the others hold for the whole network
@@ -195,3 +209,34 @@ def _check_sizes(axes: tuple[Axis, ...], errors: list[str]) -> None:
             f"groups: {combinations:,} combinations of groups and growth are more than "
             f"{MAX_COMBINATIONS:,}"
         )
+
+
+def _schema_of(path: str, check: Check, words: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Of a bare value, a list with one value a stage, a choice or a range."""
+    if words := words or _WORDS.get(path, ()):
+        value: dict[str, Any] = {"enum": list(words)}
+    elif check is positive_integer:
+        value = {"type": "integer", "minimum": 1, "maximum": MAX_VALUE}
+    else:
+        value = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    values = {"type": "array", "items": value, "minItems": 1, "maxItems": MAX_VALUES}
+    ways = [value, _table_schema({"choice": values | {"uniqueItems": True}}, required=["choice"])]
+    if check is positive_integer:
+        bounds = {"low": value, "high": value, "step": value}
+        ways.append(_table_schema(bounds, required=["low", "high"]))
+    for way in ways[1:]:
+        way["properties"]["per_stage"] = (
+            {"type": "boolean"} if path in _PER_STAGE else {"const": False}
+        )
+    if path in _PER_STAGE:
+        ways.append(values | {"minItems": NUM_STAGES, "maxItems": NUM_STAGES})
+    return {"anyOf": ways}
+
+
+def _table_schema(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }

@@ -62,6 +62,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fidelity": command_of(api.measure_fidelity, retraining_commands.fidelity, showing_trainings),
     "tabulate": command_of(api.tabulate, retraining_commands.tabulate, showing_trainings),
     "simulate": command_of(api.simulate, retraining_commands.simulate, showing_searches),
+    "schema": command_of(study_commands.schema),
     "train": command_of(api.train, network_commands.train, showing_epochs),
     "describe": command_of(network_commands.describe),
     "export-onnx": command_of(network_commands.export_graph),

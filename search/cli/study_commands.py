@@ -1,5 +1,6 @@
 """The commands about studies: from running one to exporting its best network."""
 
+import json
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from search.results.stored_study import StoredStudy, read_study
 from search.results.summary import summarise_study
 from search.study.progress import progress_line
 from search.study.run_folder import RunFolder, find_run
+from search.study_file.json_schema import study_file_schema
 from search.study_file.reading import read_study_file
 from search.study_file.schema import StudyFile
 from search.units import count_text, duration
@@ -194,3 +196,9 @@ def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
         f"GPUs   {facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",
         f"time   {time}",
     )
+
+
+def schema() -> Said:
+    """Prints the JSON Schema of study files, by which editors complete and check the keys."""
+    document = study_file_schema()
+    return document, [json.dumps(document, indent=2)]

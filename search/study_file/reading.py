@@ -15,7 +15,7 @@ from search.study_file.schema import METRICS, Objective, StudyFile, Tables, dire
 from space.declaration import read_parameters, to_table
 from space.parameters import Parameters
 
-_ADAPTER = TypeAdapter(Tables)
+ADAPTER = TypeAdapter(Tables)
 
 
 def read_study_file(path: str | Path) -> StudyFile:
@@ -98,7 +98,7 @@ def read_stored(document: Mapping[str, Any], source: str) -> tuple[StudyFile, li
 def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | None:
     try:
         # By way of JSON: pydantic's strict mode takes a list for a tuple only there.
-        return _ADAPTER.validate_json(json.dumps(document), strict=True, extra="forbid")
+        return ADAPTER.validate_json(json.dumps(document), strict=True, extra="forbid")
     except ValidationError as error:
         errors += [error_line(details, _known_keys) for details in error.errors()]
     return None

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, fields, make_dataclass, replace
 from typing import Annotated, Any, Literal, LiteralString, get_args, get_type_hints
 
 from annotated_types import Ge, Gt, Le, MaxLen
-from pydantic import AfterValidator, Discriminator, GetPydanticSchema, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    GetPydanticSchema,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from hgcnet.errors import StudyFileError
@@ -57,7 +64,11 @@ def _stricter(kind: type[Any], **types: Any) -> GetPydanticSchema:
 Positive = Annotated[int, Gt(0)]
 PositiveReal = Annotated[float, Gt(0)]
 Duration = Annotated[float, Gt(0), Le(1e6)]  # hours or minutes
-Resolution = Annotated[int, AfterValidator(_check_resolution)]
+Resolution = Annotated[
+    int,
+    AfterValidator(_check_resolution),
+    WithJsonSchema({"type": "integer", "minimum": MIN_RESOLUTION, "maximum": MAX_RESOLUTION}),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ SURFACE = {
     ),
     "tabulate": f"STUDY.toml -o --output --networks --near-front --without-ray {STUDY} {RAY}",
     "simulate": f"STUDY.toml --table --workers --seeds --samplers --trials {STUDY}",
+    "schema": "--json",
     "train": (
         "ARCH.toml|PRESET|FOLDER --dataset -o --output --root --epochs --seeds --seed --batch-size "
         "--learning-rate --weight-decay --resolution --train-images --hold-out --device --json"
