@@ -50,6 +50,7 @@ def _options(
 
 # In this order they stand in --help.
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": command_of(study_commands.init),
     "run": printing_command(study_commands.run),
     "list": printing_command(study_commands.list_studies),
     "status": command_of(study_commands.status),

@@ -23,6 +23,8 @@ _METAVARS = {
     "study": "STUDY.toml",
     "run": "RUN",
     "network": "ARCH.toml|PRESET|FOLDER",
+    "init.name": "NAME",
+    "init.file": "FILE.toml",
     "enqueue.network": "ARCH.toml|PRESET",
 }
 _SPELLINGS = {
@@ -123,11 +125,12 @@ def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect
     text = text[:1].upper() + text[1:]
     if parser is not None and default:
         default = ",".join(default)
+    default = ... if default is parameter.empty else default
     declared = (
-        typer.Argument(metavar=metavar, help=text)
+        typer.Argument(default, metavar=metavar, help=text)
         if metavar
         else typer.Option(
-            ... if default is parameter.empty else default,
+            default,
             *_SPELLINGS.get(name, f"--{name.replace('_', '-')}").split(),
             help=text,
             min=low,

@@ -18,6 +18,7 @@ from search.study.run_folder import RunFolder, find_run
 from search.study_file.json_schema import study_file_schema
 from search.study_file.reading import read_study_file
 from search.study_file.schema import StudyFile
+from search.study_file.templates import write_template
 from search.units import count_text, duration
 
 
@@ -202,3 +203,14 @@ def schema() -> Said:
     """Prints the JSON Schema of study files, by which editors complete and check the keys."""
     document = study_file_schema()
     return document, [json.dumps(document, indent=2)]
+
+
+def init(name: str, file: Path | None = None) -> Said:
+    """Writes a study file to start from: a copy of one that comes with hgcnas, with its comments.
+
+    Args:
+        name: quickstart, cifar10, own-images or another one; a wrong name lists them.
+        file: where to; by default NAME.toml.
+    """
+    path = write_template(name, file)
+    return {"file": str(path)}, [f"{path} is written; `hgcnas run {path}` starts the study"]

@@ -1,11 +1,14 @@
 """What the commands say before anything starts: dry runs, and what people get wrong."""
 
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import hgcnet
+from search.study_file.reading import parse_study_file
+from search.study_file.templates import find_templates
 from tests.parts.commands import hgcnas, refused
 from tests.parts.small_study import write_study
 
@@ -98,3 +101,25 @@ def test_a_study_that_cannot_run_is_refused_and_leaves_nothing(
 def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
     assert hgcnas("--version", cwd=tmp_path).output == f"hgcnas {version('hgcnas')}\n"
     assert hgcnet.__version__ == version("hgcnas")
+
+
+@pytest.mark.parametrize("name", find_templates())
+def test_a_study_file_to_start_from_is_read(name: str, tmp_path: Path) -> None:
+    said = hgcnas("init", name, cwd=tmp_path).output
+    assert said == f"{name}.toml is written; `hgcnas run {name}.toml` starts the study\n"
+    written, template = (tmp_path / f"{name}.toml").read_text(), find_templates()[name].read_text()
+    assert template == f"#:schema schema.json\n{written}"
+    assert hgcnas("init", name, "mine/study.toml", "--json", cwd=tmp_path).json == {
+        "file": "mine/study.toml"
+    }
+    assert parse_study_file(tomllib.loads(written), "x").name
+
+
+def test_no_file_is_written_over_and_a_wrong_name_lists_the_right_ones(tmp_path: Path) -> None:
+    (tmp_path / "quickstart.toml").write_text("mine")
+    assert refused(tmp_path, "init", "quickstart") == (
+        "hgcnas: quickstart.toml: is there already; give another name: "
+        "hgcnas init quickstart FILE.toml\n"
+    )
+    assert (tmp_path / "quickstart.toml").read_text() == "mine"
+    assert "quickstrat: is not one of cifar10, " in refused(tmp_path, "init", "quickstrat")

@@ -1,0 +1,40 @@
+"""The study files that come with hgcnas, for people to start from."""
+
+import re
+from pathlib import Path
+
+import search
+from hgcnet.atomic_write import replace_file, writing
+from hgcnet.errors import RunError
+
+# In an installed copy they lie in the package, in a clone of the repository beside it.
+_PLACES = (Path(search.__file__).parent / "studies", Path(search.__file__).parents[1] / "studies")
+
+
+def find_templates() -> dict[str, Path]:
+    """The files by name."""
+    folder = next(place for place in _PLACES if place.is_dir())
+    return dict(sorted((path.stem, path) for path in folder.glob("*.toml")))
+
+
+def write_template(name: str, path: Path | None = None) -> Path:
+    """Writes a study file to start from, with its comments; returns where.
+
+    Args:
+        path: by default NAME.toml in this folder.
+
+    Raises:
+        RunError: there is none of that name, or there is a file already.
+    """
+    templates = find_templates()
+    if name not in templates:
+        raise RunError(f"{name}: is not one of {', '.join(templates)}")
+    path = Path(f"{name}.toml") if path is None else path
+    if path.exists():
+        raise RunError(f"{path}: is there already; give another name: hgcnas init {name} FILE.toml")
+    # (Its schema lies beside the template only.)
+    text = re.sub(r"^#:schema .*\n", "", templates[name].read_text(encoding="utf-8"))
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text.encode())
+    return path
