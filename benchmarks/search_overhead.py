@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -58,22 +59,12 @@ OBJECTIVES: Mapping[str, Literal["maximize", "minimize"]] = {
     "flops": "minimize",
 }
 
+QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart.toml"
 DOCUMENT: Mapping[str, Any] = {
     "name": "overhead",
     "budget": {"trials": 1},
     "data": {"dataset": "digits", "resolution": 8},
-    "space": {  # the quickstart's
-        "operator": "hgc",
-        "stem_channels": {"choice": [8, 16]},
-        "bottleneck": {"choice": [1, 2, 4]},
-        "depth": {"low": 1, "high": 3, "per_stage": True},
-        "groups": {"choice": [1, 2, 4], "per_stage": True},
-        "growth": {
-            "base": {"low": 4, "high": 12, "step": 4},
-            "schedule": {"choice": ["constant", "linear", "exponential"]},
-        },
-        "se": {"choice": ["none", "last", "all"]},
-    },
+    "space": tomllib.loads(QUICKSTART.read_text(encoding="utf-8"))["space"],
     "limits": {"flops": 1.5e6},
     "objectives": list(OBJECTIVES),
     "sampler": {"kind": "random"},

@@ -1,6 +1,7 @@
 """What a result was made with, and whether this program can read it."""
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from hgcnet.errors import RunError, shown
@@ -27,3 +28,16 @@ def check_format(found: object, known: int, place: object) -> None:
     raise RunError(
         f"{place}: format {shown(found)}, but this hgcnas reads {known} and below: a newer one wrote it"
     )
+
+
+def check_known(unknown: Sequence[str], what: str) -> None:
+    """Refuses to go on with what a newer program began with settings that are not known here.
+
+    Raises:
+        RunError: there are any; it names them.
+    """
+    if unknown:
+        raise RunError(
+            f"{what} has {', '.join(unknown)}, which this hgcnas does not know: a newer one wrote it and "
+            "can go on with it"
+        )

@@ -357,7 +357,7 @@ def test_an_architecture_file_is_read_or_refused_clearly(
         if count(file.architecture, file.task).num_params_total < 10**5:
             assert load(path).architecture == file.architecture
 
-    for_each(num_mutations // 4, toml_files(*ARCHITECTURE_FILES), check)
+    for_each(max(60, num_mutations // 4), toml_files(*ARCHITECTURE_FILES), check)
 
 
 @pytest.mark.parametrize(
@@ -440,7 +440,7 @@ def test_a_model_folder_is_read_or_refused_clearly(model_folder: Path, num_mutat
             pixels = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
             assert network(read_record(model_folder).normalise(pixels)).shape == (2, 5)
 
-    for_each(num_mutations // 4, st.one_of(wrong), check)
+    for_each(max(60, num_mutations // 4), st.one_of(wrong), check)
 
 
 def test_a_network_without_weights_is_refused_before_it_is_built(model_folder: Path) -> None:
@@ -524,7 +524,7 @@ def test_an_npz_file_is_read_or_refused_clearly(tmp_path: Path, num_mutations: i
         path.write_bytes(content)
         result_of(lambda: read_data("npz", path), path)
 
-    for_each(num_mutations // 4, st.one_of(wrong), check)
+    for_each(max(60, num_mutations // 4), st.one_of(wrong), check)
 
 
 class Touch:
@@ -624,7 +624,7 @@ def test_an_image_is_read_or_refused_clearly(tmp_path: Path, num_mutations: int)
         result_of(lambda: read_data("image_folder", tmp_path / "images"), path)
 
     examples = st.sampled_from([encoded(name) for name in formats]).flatmap(damaged)
-    for_each(num_mutations // 4, examples, check)
+    for_each(max(60, num_mutations // 4), examples, check)
 
 
 def png(width: int, height: int) -> bytes:

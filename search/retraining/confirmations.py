@@ -10,7 +10,8 @@ import pandas as pd
 
 from hgcnet.errors import RunError
 from hgcnet.presets import PAPER_TEST_ERROR
-from search.training.recipe import Recipe
+from search.training.recipe import FORMAT, Recipe
+from search.versions import check_format
 
 CONFIRMATION = "confirm.json"  # in the folder of a recipe
 
@@ -27,7 +28,9 @@ def read_confirmations(run: Path) -> dict[str, pd.DataFrame]:
     for path in sorted((run / "confirm").glob(f"*/{CONFIRMATION}")):
         try:
             document: Mapping[str, Any] = json.loads(path.read_bytes())
-            recipe, _ = Recipe.from_document(json.loads((path.parent / "recipe.json").read_bytes()))
+            made_by = json.loads((path.parent / "recipe.json").read_bytes())
+            check_format(made_by.get("format"), FORMAT, path.parent)
+            recipe, _ = Recipe.from_document(made_by)
             # (The first confirmations had no estimates.)
             networks = pd.DataFrame(
                 {"proxy_estimate": np.nan} | dict(pd.DataFrame(document["networks"]))

@@ -23,7 +23,7 @@ from search.study_file.differences import first_difference
 from search.training.checkpoints import Checkpoints
 from search.training.recipe import FORMAT, Recipe
 from search.training.seeds import paired_seeds
-from search.versions import check_format
+from search.versions import check_format, check_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +92,9 @@ class TrainingFolder:
             kept, unknown = Recipe.from_document(stored)
         except (LookupError, TypeError, ValueError) as error:
             raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
-        if unknown:
-            raise RunError(
-                f"{path}: it has {', '.join(unknown)}, which this hgcnas does not know: a newer one wrote it "
-                "and can go on with it"
-            )
-        if (
-            difference := first_difference(json.loads(_to_json(kept.document())), given)
-        ) is not None:
+        check_known(unknown, f"{path}:")
+        before = json.loads(_to_json(kept.document()))
+        if (difference := first_difference(before, given)) is not None:
             key, old, new = difference
             raise RunError(
                 f"{folder}: its trainings have {key} = {old!r}, not {new!r}; give the old value, or "

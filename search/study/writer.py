@@ -23,7 +23,7 @@ from search.study_file.differences import first_difference
 from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile, direction_of
 from search.training.seeds import sampler_seed, training_seed
-from search.versions import check_format
+from search.versions import check_format, check_known
 from search.workers.protocol import Proposal, Retry
 
 
@@ -235,11 +235,7 @@ def _check_same_study(stored: dict[str, Any], file: StudyFile) -> None:
         RunError: names the first key that differs, or that only a newer program knows.
     """
     started, unknown = read_stored(stored, f"the study {file.name!r} as it was started")
-    if unknown:
-        raise RunError(
-            f"the study {file.name!r} was started with {', '.join(unknown)}, which this hgcnas does not "
-            "know: a newer one wrote it and can go on with it"
-        )
+    check_known(unknown, f"the study {file.name!r}")
     if difference := first_difference(started.document, file.document):
         key, *values = difference
         old, new = ("nothing" if value is None else repr(value) for value in values)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.parts.processes import Family, wait_until
+from tests.parts.processes import Family
 
 NO_PATH = {"PYTHONPATH": ""}
 
@@ -46,7 +46,7 @@ class Cluster:
         options += ("--dashboard-agent-listen-port", "0", "--include-log-monitor", "false")
         node = Family([*command, *options], self._folder, name, self.environment | NO_PATH)
         self.nodes.append(node)
-        wait_until(lambda: "Ray runtime started" in node.output or node.has_ended, f"the {name}")
+        node.wait_until(lambda: "Ray runtime started" in node.output, f"the {name} is there")
         assert not node.has_ended, node.output + node.errors
 
     def stop(self) -> None:
@@ -91,11 +91,9 @@ def test_a_study_outlives_the_death_of_one_of_two_nodes(
 ) -> None:
     study = create_study(**cluster.environment)
     driver = study.run("--ray-address", cluster.address)
-    wait_until(
-        lambda: (
-            driver.has_ended or all(node.members("ray::ProxyTrainable") for node in cluster.nodes)
-        ),
-        "a worker on each node",
+    driver.wait_until(
+        lambda: all(node.members("ray::ProxyTrainable") for node in cluster.nodes),
+        "there is a worker on each node",
     )
     study.wait_for(driver, 2)
     cluster.nodes[1].kill_everything()

@@ -1,4 +1,4 @@
-"""A run as the first format wrote it: gone on with, confirmed, simulated on."""
+"""A run as the first format wrote it: gone on with, and simulated on."""
 
 import shutil
 from pathlib import Path

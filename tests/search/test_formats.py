@@ -60,14 +60,14 @@ def test_what_is_trained_stays_trained_though_there_are_new_settings(runs: Path)
     assert (folder / "trainings.json").read_bytes() == trainings
     recipe.write_text(json.dumps(stored | {"crop": 4}))
     said = hgcnas("tabulate", "old.toml", "-o", "t.parquet", *options, cwd=runs, code=2).errors
-    assert "recipe.json: it has crop, which this hgcnas does not know: a newer one wrote it" in said
+    assert "recipe.json: has crop, which this hgcnas does not know: a newer one wrote it" in said
 
 
 def test_what_a_newer_program_wrote_stops_run_in_one_line(runs: Path) -> None:
     change_stored_file(runs / "runs" / "old", with_unknown_keys)
     said = refused(runs, "run", "old.toml", "--trials", "20")
     assert said == (
-        "hgcnas: the study 'old' was started with novelty, objectives.weight, proxy.warm_up, "
+        "hgcnas: the study 'old' has novelty, objectives.weight, proxy.warm_up, "
         "space.dilation, which this hgcnas does not know: a newer one wrote it and can go on with it\n"
     )
 

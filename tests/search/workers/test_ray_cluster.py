@@ -8,7 +8,8 @@ from search.workers.ray_cluster import Node, Resources, check_resources, joined_
 
 
 @pytest.mark.parametrize(
-    ("cpus", "gpus", "slots"), [(1, 0.0, 12), (3, 0.0, 3), (1, 0.25, 8), (1, 0.6, 2), (1, 2.0, 1)]
+    ("cpus", "gpus", "slots"),
+    [(1, 0.0, 12), (3, 0.0, 3), (1, 0.25, 8), (1, 0.3, 6), (1, 0.6, 2), (1, 2.0, 1)],
 )
 def test_no_trial_spans_two_nodes_nor_a_share_two_gpus(cpus, gpus, slots):
     nodes = (Node(cpus=8, gpus=2), Node(cpus=4, gpus=0))
