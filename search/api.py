@@ -507,4 +507,4 @@ def _recipe(file: StudyFile, **given: int | None) -> Recipe:
 
 def _given(value: str | None, variable: str) -> str | None:
     """As the command line has it: the environment's, if none is given."""
-    return value or os.environ.get(variable)
+    return value or os.environ.get(variable) or None

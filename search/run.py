@@ -1,19 +1,20 @@
 """Running a study from its file to its end, or from where it was left: the whole way in one place."""
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from optuna.storages import RDBStorage
 
 from hgcnet.architecture import write_architecture
 from search.dashboard.content import DashboardContent
 from search.data.splits import Splits
 from search.export import export_trial
 from search.prepare import PreparedStudy
+from search.process_settings import log_levels
 from search.results.stored_study import StoredStudy
 from search.study.progress import Progress
+from search.study.retrying_storage import RetryingStorage
 from search.study.run_folder import RunFolder
 from search.study.search_loop import SearchLoop
 from search.study.storage import open_writer
@@ -52,6 +53,7 @@ def run(
         UserError: the study cannot be run as asked.
     """
     with ExitStack() as stack:
+        stack.enter_context(log_levels({"optuna": logging.ERROR}))
         if folder.exists:
             stack.enter_context(folder.locked())
             database = stack.enter_context(_opened(folder, storage_url))
@@ -75,14 +77,9 @@ def run(
         return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)
 
 
-@contextmanager
-def _opened(folder: RunFolder, storage_url: str | None) -> Iterator[RDBStorage]:
+def _opened(folder: RunFolder, storage_url: str | None) -> closing[RetryingStorage]:
     """The study's database, for its one writer."""
-    storage = open_writer(folder.storage_url(storage_url), folder.name)
-    try:
-        yield storage
-    finally:
-        storage.engine.dispose()
+    return closing(open_writer(folder.storage_url(storage_url), folder.name))
 
 
 @contextmanager
@@ -94,7 +91,7 @@ def _workers_and_images(prepared: PreparedStudy, ray_address: str | None) -> Ite
 
 
 def _open_loop(
-    prepared: PreparedStudy, folder: RunFolder, database: RDBStorage, observe: Observe
+    prepared: PreparedStudy, folder: RunFolder, database: RetryingStorage, observe: Observe
 ) -> tuple[SearchLoop, DashboardContent]:
     """The study's loop, and what its dashboard shows, up to date with what is stored."""
     file, space = prepared.file, prepared.space

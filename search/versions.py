@@ -1,6 +1,7 @@
-"""What a result was made with, and whether this program can read it."""
+"""Versions: what a result was made with, whether this program can read it, whether a library has moved."""
 
 import platform
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -11,6 +12,25 @@ def versions() -> dict[str, str]:
     """What a result was made with."""
     packages = ("hgcnas", "torch", "optuna", "ray")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+class LibraryMovedWarning(UserWarning):
+    """Something inside a library that is used beyond its public interface is not there any more."""
+
+
+def warn_moved(library: str, name: str, seen: str, instead: str) -> None:
+    """Says that a library has changed inside, in one line.
+
+    Args:
+        name: what is not there.
+        seen: the versions in which it was.
+        instead: what happens without it.
+    """
+    warnings.warn(
+        f"{library} {version(library)} has no {name} (seen in {seen}): {instead}",
+        LibraryMovedWarning,
+        stacklevel=3,
+    )
 
 
 def check_format(found: object, known: int, place: object) -> None:

@@ -15,7 +15,7 @@ FILES = sorted(path for package in OURS for path in (ROOT / package).rglob("*.py
 
 # What the rooms of `search` may import of each other, in the order of the data. Everybody may
 # import the files of SHARED; `api`, `run` and `cli` may import everything.
-SHARED = {"file_lock", "optuna_space", "pareto", "units", "versions"}
+SHARED = {"file_lock", "optuna_space", "pareto", "process_settings", "units", "versions"}
 ROOMS: dict[str, set[str]] = {
     "data": set(),
     "training": {"data"},
@@ -182,6 +182,22 @@ def test_ray_is_imported_where_ray_is_spoken_to_only() -> None:
         path_of(file) for file in FILES if "ray" in tops(imports_of(parse(file), at_load=False))
     }
     assert all(path.startswith("search/workers/ray_") for path in with_ray)
+
+
+def test_what_is_private_of_a_library_is_used_in_its_fence_only() -> None:
+    """`ray_inside`, `optuna_inside`, `dashboard_inside`: each says what it needs, and what is without it."""
+    for file in FILES:
+        if file.stem.endswith("_inside"):
+            continue
+        tree = parse(file)
+        used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and not is_own(n)}
+        imported = {part for name in imports_of(tree, at_load=False) for part in name.split(".")}
+        private = {name for name in used | imported if re.match("_[^_]", name)}
+        assert private <= {"_exit"}, path_of(file)
+
+
+def is_own(attribute: ast.Attribute) -> bool:
+    return isinstance(attribute.value, ast.Name) and attribute.value.id == "self"
 
 
 def test_the_loop_knows_no_ray() -> None:

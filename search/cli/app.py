@@ -3,8 +3,10 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Annotated
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -15,6 +17,7 @@ from search.cli import network_commands, retraining_commands, study_commands
 from search.cli.command_of import command_of, printing_command
 from search.cli.printing import complain, say
 from search.cli.terminal import showing_epochs, showing_searches, showing_trainings
+from search.versions import LibraryMovedWarning
 
 app = typer.Typer(
     name="hgcnas",
@@ -72,10 +75,30 @@ for name, command in COMMANDS.items():
     app.command(name=name)(command)
 
 
+@contextmanager
+def _saying_what_moved() -> Iterator[None]:
+    """Prints that a library has moved as one line, once; other warnings as Python does."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LibraryMovedWarning)
+        print_other = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if not issubclass(category, LibraryMovedWarning):
+                print_other(message, category, *where)
+            elif str(message) not in said:
+                said.add(str(message))
+                complain(str(message))
+
+        warnings.showwarning = cast(Any, show)
+        yield
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console command: exit code 2 for an error of the user's, 1 for a failure."""
     try:
-        code = app(arguments, standalone_mode=False) or 0
+        with _saying_what_moved():
+            code = app(arguments, standalone_mode=False) or 0
     except UserError as error:
         complain(str(error))
         code = 2

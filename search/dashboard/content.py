@@ -3,13 +3,10 @@
 Two graphs and a note on the study; on each trial of the front a note, its architecture file and its
 learning curve.
 
-All of it is system attributes of the study, in the form in which `optuna_dashboard.save_note` and
-`save_plotly_graph_object` store it. Those take a second to import and write everything anew; here
-only what is not stored so is written, which also puts right what a killed driver left half written.
-(A finished trial takes no attributes, so its files are registered with the study as well.)
+All of it is system attributes of the study. Only what is not stored so is written, which also puts
+right what a killed driver left half written.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -24,6 +21,14 @@ from optuna.trial import FrozenTrial
 
 from hgcnet.architecture import architecture_document
 from hgcnet.atomic_write import replace_file
+from search.dashboard.dashboard_inside import (
+    Attributes,
+    artifact,
+    graph,
+    has_note,
+    note,
+    num_notes,
+)
 from search.estimation.estimate import estimate_trials
 from search.export import architecture_file
 from search.optuna_space import OptunaSpace
@@ -36,11 +41,8 @@ from search.units import count_text
 
 PERIOD = 30.0  # seconds between two updates
 MAX_POINTS = 120  # of each kind in a graph
-PIECE = 2045  # characters of an attribute that the dashboard reads
 # Trials with a note, while the study runs and at its end; they keep it when they leave the front.
 MAX_NOTED, MAX_NOTED_AT_END = 60, 150
-
-Attributes = dict[str, Any]
 
 
 class DashboardContent:
@@ -113,22 +115,23 @@ class DashboardContent:
             # The dashboard gives it a card of its own size.
             figure.update_layout(height=None, margin={"l": 70, "r": 20, "t": 95, "b": 50})
             figure.update_layout(title={"text": title, "font": {"size": 16}, "x": 0.02, "y": 0.97})
-            content |= _pieces(f"dashboard:plot_data:{name}:", figure.to_json(), stored)
+            content |= graph(name, figure.to_json(), stored)
         return content
 
     def _without_note(
         self, front: Sequence[FrozenTrial], stored: Mapping[str, Any], is_last: bool
     ) -> list[FrozenTrial]:
         """What of the front gets its note and its files now, or has them only in part."""
-        begun = [trial for trial in front if _version_key(trial._trial_id) in stored]
-        new = [trial for trial in front if _version_key(trial._trial_id) not in stored]
+        begun = [t for t in front if has_note(self._writer.trial_id(t.number), stored)]
+        new = [t for t in front if not has_note(self._writer.trial_id(t.number), stored)]
         most = MAX_NOTED_AT_END if is_last else MAX_NOTED
-        room = max(0, most - sum(key.endswith(":note_ver") for key in stored))
+        room = max(0, most - num_notes(stored))
         return [trial for trial in begun + new[:room] if trial.number not in self._complete]
 
     def _of_trial(self, trial: FrozenTrial, stored: Mapping[str, Any]) -> Attributes:
         """The note of a trial of the front, and its files once they are written."""
         content: Attributes = {}
+        trial_id = self._writer.trial_id(trial.number)
         try:
             self._artifacts.mkdir(exist_ok=True)
             for name, (kind, text) in trial_files(trial, self._file, self._space).items():
@@ -137,9 +140,7 @@ class DashboardContent:
                 identity = str(uuid5(NAMESPACE_URL, source))
                 if not (self._artifacts / identity).exists():
                     replace_file(self._artifacts / identity, text.encode())
-                facts = {"artifact_id": identity, "filename": name, "mimetype": kind}
-                key = f"dashboard:artifacts:{trial._trial_id}:{identity}"
-                content[key] = json.dumps(facts | {"encoding": None})
+                content |= artifact(trial_id, identity, name, kind)
             self._complete.add(trial.number)
         except OSError as error:
             if not self._has_failed:
@@ -147,7 +148,7 @@ class DashboardContent:
                     f"{self._artifacts}: cannot be written: {error.strerror}; it is tried again"
                 )
             self._has_failed = True
-        return content | note(trial._trial_id, trial_note(trial, self._file), stored)
+        return content | note(trial_id, trial_note(trial, self._file), stored)
 
 
 def study_note(file: StudyFile, num_points: int) -> str:
@@ -201,27 +202,3 @@ def trial_files(
         f"trial_{trial.number}.toml": ("text/plain", architecture),
         f"trial_{trial.number}_curve.csv": ("text/csv", "\n".join([*rows, ""])),
     }
-
-
-def note(trial_id: int | None, text: str, stored: Mapping[str, Any]) -> Attributes:
-    """The attributes of a note on a trial, or on the study (None).
-
-    The version, which tells an open page that the text is another one, comes last: a note is shown
-    once all of it is there.
-    """
-    version_key = _version_key(trial_id)
-    pieces = _pieces(version_key.replace("note_ver", "note_str:"), text, stored)
-    version = int(stored.get(version_key, 0))
-    is_new = version == 0 or any(stored.get(key) != piece for key, piece in pieces.items())
-    return pieces | {version_key: version + is_new}
-
-
-def _version_key(trial_id: int | None) -> str:
-    return "dashboard:note_ver" if trial_id is None else f"dashboard:{trial_id}:note_ver"
-
-
-def _pieces(prefix: str, text: str, stored: Mapping[str, Any]) -> Attributes:
-    """A text in pieces; what is stored of a longer one is emptied."""
-    starts = range(0, len(text), PIECE)
-    pieces = {f"{prefix}{n}": text[start : start + PIECE] for n, start in enumerate(starts)}
-    return pieces | {key: "" for key in stored if key.startswith(prefix) and key not in pieces}

@@ -10,6 +10,7 @@ import optuna_dashboard
 from optuna.artifacts import FileSystemArtifactStore
 
 from hgcnet.errors import RunError
+from search.dashboard.dashboard_inside import check_is_shown
 from search.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def create_server(stored: StoredStudy, port: int) -> WSGIServer:
     Raises:
         RunError: the port cannot be had.
     """
+    study_id = stored.storage.get_study_id_from_name(stored.folder.name)
+    check_is_shown(stored.study, stored.storage.get_study_system_attrs(study_id))
     artifacts = FileSystemArtifactStore(stored.folder.artifacts)
     application = only_reading(optuna_dashboard.wsgi(stored.storage, artifacts))
     try:
@@ -66,4 +69,5 @@ def only_reading(application: "WSGIApplication") -> "WSGIApplication":
 
 def study_address(stored: StoredStudy, server: WSGIServer) -> str:
     """Where a browser finds the study."""
-    return f"http://{HOST}:{server.server_port}/dashboard/studies/{stored.study._study_id}"
+    study = stored.storage.get_study_id_from_name(stored.folder.name)
+    return f"http://{HOST}:{server.server_port}/dashboard/studies/{study}"

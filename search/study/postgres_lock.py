@@ -1,9 +1,9 @@
 """The lock of a study on PostgreSQL: it goes with the session of its driver."""
 
-import json
 import os
 import socket
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -12,10 +12,15 @@ from hgcnet.errors import RunError
 
 
 class StudyLock:
-    """The advisory lock of a study, which belongs to a session of PostgreSQL."""
+    """The advisory lock of a study, which belongs to a session of PostgreSQL.
 
-    def __init__(self, study: str) -> None:
+    Args:
+        read_last_driver: says who opened the study last; None if nobody has.
+    """
+
+    def __init__(self, study: str, read_last_driver: Callable[[], str | None]) -> None:
         self._study = study
+        self._read_last_driver = read_last_driver
         self._was_taken = False
 
     def take(self, connection: Any, _: object) -> None:
@@ -27,13 +32,12 @@ class StudyLock:
         connection.autocommit = True
         try:
             self._wait_for(connection)
-            row = connection.execute(_LAST_DRIVER, (self._study,)).fetchone()
+            last = self._read_last_driver() if self._was_taken else None
+            if last not in (None, own_name()):
+                raise RunError(f"the study {self._study!r} was taken over by {last}")
         except BaseException:  # also Ctrl-C: the pool never sees a connection that fails here
             connection.close()
             raise
-        if self._was_taken and row is not None and json.loads(row[0]) != own_name():
-            connection.close()
-            raise RunError(f"the study {self._study!r} was taken over by {json.loads(row[0])}")
         connection.autocommit = False
         self._was_taken = True
 
@@ -57,13 +61,6 @@ class StudyLock:
             f"the lock of the study {self._study!r} cannot be taken: an old session of this driver "
             "keeps it; end that session on the server"
         )
-
-
-# Written by StudyWriter as the first thing.
-_LAST_DRIVER = """
-SELECT value_json FROM study_user_attributes JOIN studies USING (study_id)
-WHERE study_name = %s AND key = 'driver'
-"""
 
 
 _HOLDER = """

@@ -1,22 +1,18 @@
 """Where a study is kept: SQLite in its run folder, or PostgreSQL; for readers and for its one writer."""
 
-import functools
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import URL, create_engine, event, exc, make_url
-from sqlalchemy.orm import scoped_session, sessionmaker
+from optuna.storages import RDBStorage
+from sqlalchemy import URL, exc, make_url
 
 from hgcnet.errors import MissingPackageError, RunError
+from search.study.optuna_inside import close_storage
 from search.study.postgres_lock import StudyLock, own_name
+from search.study.retrying_storage import RetryingStorage, said_by_driver
 
 PATIENCE = 300.0  # seconds for which a writer waits for a server that does not answer
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds between two tries
 
 
 def sqlite_url(folder: Path) -> str:
@@ -41,10 +37,10 @@ def open_storage(url: str) -> RDBStorage:
         RunError: it cannot be opened.
         MissingPackageError: it is PostgreSQL, and its driver is not installed.
     """
-    return _open(RDBStorage, _parse(url))
+    return _open(_parse(url))
 
 
-def open_writer(url: str, study: str, patience: float = PATIENCE) -> RDBStorage:
+def open_writer(url: str, study: str, patience: float = PATIENCE) -> RetryingStorage:
     """The storage behind a URL, for the one writer of a study.
 
     On PostgreSQL it has a single session, which takes the study's lock whenever it begins: who lost
@@ -57,69 +53,27 @@ def open_writer(url: str, study: str, patience: float = PATIENCE) -> RDBStorage:
         MissingPackageError: as `open_storage`.
     """
     parsed = _parse(url)
-    storage = _open(_WriterStorage, parsed)
-    assert isinstance(storage, _WriterStorage)
-    storage.name = _name(parsed)
-    if parsed.get_backend_name() != "sqlite":
-        storage.engine.dispose()  # its sessions have no lock
-        storage.engine = create_engine(
-            storage.url, **storage.engine_kwargs, pool_size=1, max_overflow=0
-        )
-        event.listen(storage.engine, "connect", StudyLock(study).take)
-        storage.scoped_session = scoped_session(sessionmaker(bind=storage.engine))
-        with storage.engine.connect():
-            storage.patience = patience
-    return storage
+    storage = _open(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        patience = 0.0  # nobody is away
+    else:
+        # Its sessions have no lock; but it has made the tables, and looked at their version.
+        close_storage(storage)
+        storage = _open(parsed, StudyLock(study, partial(_last_driver, parsed, study)))
+    # (Its operations are defined after the class.)
+    return RetryingStorage(storage, _name(parsed), patience)  # type: ignore[abstract]
 
 
-class _WriterStorage(RDBStorage):
-    """Waits for a server that went away, and says in one line when it gives up."""
-
-    name = "the storage"
-    patience = 0.0  # seconds
-
-
-def _patient(name: str) -> Callable[..., Any]:
-    operation = getattr(RDBStorage, name)
-
-    @functools.wraps(operation)
-    def run(self: _WriterStorage, *arguments: Any, **options: Any) -> Any:
-        deadline, pause, repeated = time.monotonic() + self.patience, _FIRST_PAUSE, False
-        while True:
-            try:
-                return operation(self, *arguments, **options)
-            except UpdateFinishedTrialError:
-                if repeated:  # the first try reached the server, but its answer did not reach us
-                    return True
-                raise
-            except (StorageInternalError, exc.SQLAlchemyError) as error:
-                if _is_permanent(error) or time.monotonic() + pause > deadline:
-                    raise RunError(f"{self.name} failed: {_reason(error)}") from error
-            self.remove_session()  # its transaction is broken
-            time.sleep(pause)
-            pause, repeated = min(2 * pause, _LONGEST_PAUSE), True
-
-    return run
-
-
-def _is_permanent(error: Exception) -> bool:
-    """Whether the server answered, and would answer the same again."""
-    cause = error.__cause__ or error
-    return isinstance(cause, exc.DBAPIError) and not isinstance(cause, exc.OperationalError)
-
-
-# What Optuna's cache calls: the operations of every storage, and some of this one's own. (Of a trial
-# whose creation was answered into the void, the row stays RUNNING until the study is closed.)
-_OPERATIONS = (
-    *BaseStorage.__abstractmethods__,
-    "_create_new_trial",
-    "_set_trial_param",
-    "_get_trials",
-    "get_trial_id_from_study_id_trial_number",
-    "_get_best_trial_id",
-)
-for _operation in _OPERATIONS:
-    setattr(_WriterStorage, _operation, _patient(_operation))
+def _last_driver(url: URL, study: str) -> str | None:
+    """Who opened a study last, as `StudyWriter` stored it; read by a session of its own."""
+    storage = _create(url)
+    try:
+        attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(study))
+    except KeyError:  # it was not created yet
+        return None
+    finally:
+        close_storage(storage)
+    return attributes.get("driver")
 
 
 def _parse(url: str) -> URL:
@@ -137,27 +91,33 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _open(kind: type[RDBStorage], url: URL, **options: Any) -> RDBStorage:
-    is_sqlite = url.get_backend_name() == "sqlite"
-    if is_sqlite:
-        options["connect_args"] = {"timeout": 60}
-    else:
-        # A network that went away is noticed within a minute.
-        keepalives = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
-        options["connect_args"] = {"application_name": own_name(), "connect_timeout": 10}
-        options["connect_args"] |= keepalives
-        options["pool_pre_ping"] = True
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+def _open(url: URL, lock: StudyLock | None = None) -> RDBStorage:
     try:
-        storage = kind(url.render_as_string(hide_password=False), engine_kwargs=options)
+        return _create(url, lock)
+    except RunError:  # of the lock
+        raise
     except (ImportError, exc.NoSuchModuleError) as error:
         raise MissingPackageError("PostgreSQL", "psycopg", "postgresql") from error
     except Exception as error:  # drivers raise errors of their own
-        raise RunError(f"{_name(url)} cannot be opened: {_reason(error)}") from error
-    if is_sqlite:
-        event.listen(storage.engine, "connect", _tune_sqlite)
-        storage.engine.dispose()  # so that the connection of the schema check is made anew
-    return storage
+        raise RunError(f"{_name(url)} cannot be opened: {said_by_driver(error)}") from error
+
+
+def _create(url: URL, lock: StudyLock | None = None) -> RDBStorage:
+    options: dict[str, Any]
+    if url.get_backend_name() == "sqlite":
+        options = {"connect_args": {"timeout": 60}, "pool_events": [(_tune_sqlite, "connect")]}
+    else:
+        # A network that went away is noticed within a minute.
+        keepalives = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
+        connect_args = {"application_name": own_name(), "connect_timeout": 10} | keepalives
+        options = {"connect_args": connect_args, "pool_pre_ping": True}
+    if lock is not None:
+        options |= {"pool_events": [(lock.take, "connect")], "pool_size": 1, "max_overflow": 0}
+    return RDBStorage(
+        url.render_as_string(hide_password=False),
+        engine_kwargs=options,
+        skip_compatibility_check=lock is not None,  # it takes two sessions
+    )
 
 
 def _tune_sqlite(connection: Any, _: object) -> None:
@@ -167,12 +127,3 @@ def _tune_sqlite(connection: Any, _: object) -> None:
 
 def _name(url: URL) -> str:
     return "the study's database" if url.get_backend_name() == "sqlite" else "the storage"
-
-
-def _reason(error: BaseException) -> str:
-    """What a driver said, in one line. Drivers name host and user, and never the password."""
-    while not isinstance(error, exc.DBAPIError) and error.__cause__ is not None:
-        error = error.__cause__
-    said = error.orig if isinstance(error, exc.DBAPIError) else error
-    lines = str(said).strip().splitlines()
-    return lines[0] if lines else type(said).__name__

@@ -39,6 +39,7 @@ class StudyWriter:
         self._space = space
         self._storage = storage
         self._study = _create_or_load(storage, file, space.space.task)
+        self._study_id = storage.get_study_id_from_name(file.name)
         trials = self.frozen_trials()
         self._seen = set(self._fingerprints(trials))
         seed = sampler_seed(file.seed, len(trials))
@@ -49,6 +50,10 @@ class StudyWriter:
     def frozen_trials(self) -> list[FrozenTrial]:
         """All rows, oldest first."""
         return self._study.get_trials(deepcopy=False)
+
+    def trial_id(self, number: int) -> int:
+        """What Optuna's storage calls a trial."""
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def hypervolume_bounds(self) -> HypervolumeBounds:
         """The stored corner points of the hypervolume; set at the start and never moved."""
@@ -67,14 +72,14 @@ class StudyWriter:
 
     def system_attributes(self) -> dict[str, Any]:
         """Of the study: what Optuna Dashboard shows beside the rows is among them."""
-        return self._storage.get_study_system_attrs(self._study._study_id)
+        return self._storage.get_study_system_attrs(self._study_id)
 
     def set_system_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Writes those that are not stored so, one after another."""
         stored = self.system_attributes()
         for key, value in attributes.items():
             if key not in stored or stored[key] != value:
-                self._storage.set_study_system_attr(self._study._study_id, key, value)
+                self._storage.set_study_system_attr(self._study_id, key, value)
 
     def close_interrupted(self) -> int:
         """Tells what a dead driver left running as failed; returns how many there were."""
@@ -87,7 +92,7 @@ class StudyWriter:
             elif may_retry(trial, trials):
                 attributes[RETRY] = Retry.SOON.value
             for key, value in attributes.items():
-                self._storage.set_trial_user_attr(trial._trial_id, key, value)
+                self._storage.set_trial_user_attr(self.trial_id(trial.number), key, value)
             self._study.tell(trial.number, state=TrialState.FAIL)
         return len(running)
 

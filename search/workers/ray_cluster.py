@@ -1,20 +1,17 @@
 """The Ray that trials run on: started here or joined, and what its machines can give."""
 
-import os
-
-# Ray reads this when it is imported. What its daemons say would go to stdout; all that matters of it
-# is the reason that a failed trial has in the study.
-os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import ray
+from search.workers import ray_inside  # noqa: F401
+
+import ray  # isort: skip - after what keeps it silent
 
 from hgcnet.errors import RunError, one_line
+from search.process_settings import environment, log_levels
 from search.study_file.schema import Workers
 
 _ENVIRONMENT = {
@@ -75,46 +72,39 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
             f"--ray-address {address}: ray:// would move the search itself to the head node; "
             "run hgcnas on a node of the cluster and give HOST:PORT or auto"
         )
-    os.environ.update(_ENVIRONMENT)
-    if ray.is_initialized():
-        yield read_resources()
-        return
-    if address is not None:
-        import hgcnet
-        import search
-        import space
+    with (
+        environment(_ENVIRONMENT),
+        log_levels({"ray": logging.ERROR, "ray.tune": logging.CRITICAL}),
+    ):
+        if ray.is_initialized():
+            yield read_resources()
+            return
+        if address is not None:
+            import hgcnet
+            import search
+            import space
 
-        options["runtime_env"] = {"py_modules": [hgcnet, space, search]}
-    with _hidden("HGCNAS_STORAGE"):  # its password is no business of Ray's processes
+            options["runtime_env"] = {"py_modules": [hgcnet, space, search]}
         try:
-            ray.init(
-                address=address or "local",
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                include_dashboard=None if address else False,
-                **options,
-            )
+            with environment(
+                {"HGCNAS_STORAGE": None}
+            ):  # its password is no business of Ray's processes
+                ray.init(
+                    address=address or "local",
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    include_dashboard=None if address else False,
+                    **options,
+                )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise RunError(
                 f"Ray cannot be {f'reached at {address}' if address else 'started here'}: "
                 f"{one_line(error)}"
             ) from error
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         try:
             yield read_resources()
         finally:
             ray.shutdown()
-
-
-@contextmanager
-def _hidden(variable: str) -> Iterator[None]:
-    """Takes a variable out of the environment for a while."""
-    value = os.environ.pop(variable, None)
-    try:
-        yield
-    finally:
-        if value is not None:
-            os.environ[variable] = value
 
 
 def read_resources() -> Resources:

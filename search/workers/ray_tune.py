@@ -2,21 +2,22 @@
 
 import math
 import os
-import pickle
-import re
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from search.workers.ray_patches import LostWorker
+from search.workers.ray_inside import (
+    WorkerOutOfMemory,
+    describe_death,
+    error_of,
+    lost_workers_told,
+)
 
-from search.workers.ray_cluster import Resources, read_resources  # isort: skip - before Ray, to keep it silent
-import ray
+import ray  # isort: skip - after what keeps it silent
 from ray import tune
 from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial
@@ -28,6 +29,7 @@ from search.data.splits import Splits
 from search.study_file.schema import Workers
 from search.training.proxy_config import ProxyConfig
 from search.workers.protocol import Proposal, Retry, TrainingSource, Wait
+from search.workers.ray_cluster import Resources, read_resources
 from search.workers.ray_worker import (
     ACCURACY,
     CROWDED,
@@ -119,7 +121,8 @@ def fit_trials(
             ),
         )
         try:
-            tuner.fit()
+            with lost_workers_told():
+                tuner.fit()
         except _Stopped:
             pass
         finally:
@@ -204,11 +207,11 @@ class _LoopSearcher(Searcher, tune.Stopper):
             self.take_failure(trial_id, "it took longer than workers.trial_minutes", Retry.NO)
             return
         retry = Retry.SOON
-        if _is_out_of_memory(error):
+        if isinstance(error, WorkerOutOfMemory):
             retry = Retry.ALONE if self._can_be_alone else Retry.NO
         elif isinstance(error, RayTaskError) and not isinstance(error.cause, AcceleratorError):
             retry = Retry.NO  # an exception of Python; it would come again
-        self.take_failure(trial_id, _describe(error), retry)
+        self.take_failure(trial_id, describe_death(error)[:MAX_REASON], retry)
 
     def take_failure(self, trial_id: str, reason: str, retry: Retry) -> None:
         """Passes a failure on, once."""
@@ -269,28 +272,7 @@ class _LoopScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """The worker's process died, or failed outside of a training."""
-        path = trial.pickled_error_file
-        error = pickle.loads(Path(path).read_bytes()) if path else None
-        self._adapter.take_death(trial.trial_id, error)
-
-
-def _is_out_of_memory(error: Exception | None) -> bool:
-    """Whether Ray killed the worker for the machine's memory."""
-    # (The error comes out of a pickle, which keeps no cause.)
-    return isinstance(error, LostWorker) and "running low on memory" in str(error)
-
-
-def _describe(error: Exception | None) -> str:
-    """One line about why a worker is gone."""
-    if isinstance(error, RayTaskError):
-        text = f"{type(error.cause).__name__}: {error.cause}"
-    elif _is_out_of_memory(error):
-        used = re.search(r"[\d.]+GB used / [\d.]+GB limit", str(error))
-        text = f"out of memory: its machine had {used[0] if used else 'too little'}"
-    else:
-        # Ray's text begins with addresses and ids that mean nothing once the study is over.
-        text = f"its worker died: {str(error).rpartition('Worker exit detail: ')[2]}"
-    return " ".join(text.split())[:MAX_REASON]
+        self._adapter.take_death(trial.trial_id, error_of(trial))
 
 
 @contextmanager

@@ -1,17 +1,21 @@
 """Studies on a real PostgreSQL: written, shown, gone on with after its absence; no password anywhere."""
 
+import gc
 import json
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from optuna.testing.pytest_storages import StorageTestCase
 
 from hgcnet.errors import RunError
 from search.dashboard.content import DashboardContent
 from search.prepare import prepare
+from search.study.retrying_storage import RetryingStorage
 from search.study.run_folder import RunFolder
 from search.study.search_loop import SearchLoop
 from search.study.storage import open_writer
@@ -20,6 +24,17 @@ from search.study_file.reading import parse_study_file
 from search.workers.protocol import Proposal
 from tests.parts.opened import closed, opened, served
 from tests.parts.studies import DOCUMENT
+
+
+@pytest.mark.long  # 45 databases; on SQLite it is in `make test`
+@pytest.mark.filterwarnings("default")  # the suite deletes studies as nobody here does
+class TestOptunasSuiteOnPostgres(StorageTestCase):
+    @pytest.fixture
+    def storage(self, postgres: Any, request: pytest.FixtureRequest) -> Iterator[RetryingStorage]:
+        url = postgres.create_database(request.node.name)
+        with closed(open_writer(url, "study")) as storage:
+            yield storage
+        gc.collect()  # the suite drops a storage that it has unpickled
 
 
 def test_a_server_that_stays_away_ends_the_writer_after_its_patience(postgres: Any) -> None:

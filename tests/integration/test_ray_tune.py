@@ -209,7 +209,7 @@ class TestStudyOnRay:
 
     def test_an_error_of_the_storage_ends_the_run_as_itself(self, tmp_path):
         loop = RecordedLoop(tmp_path, create_file(5))
-        with loop.writer._storage.engine.begin() as connection:
+        with loop.writer._storage.backend.engine.begin() as connection:
             connection.exec_driver_sql(
                 "CREATE TRIGGER broken BEFORE INSERT ON trial_values "
                 "BEGIN INSERT INTO missing VALUES (1); END"

@@ -1,9 +1,11 @@
 """What is done with a study by commands: run, read, gone on with, exported."""
 
 import shutil
+import socket
 import tomllib
 from pathlib import Path
 
+import optuna_dashboard
 import pytest
 import tomli_w
 
@@ -17,6 +19,20 @@ from tests.parts.small_study import write_study
 def test_a_second_run_does_nothing_and_says_so(finished: Path) -> None:
     again = hgcnas("run", "small.toml", cwd=finished).output
     assert "Nothing to do: its budget of 5 trials is used. --trials N raises it." in again
+
+
+def test_a_library_that_has_moved_is_named_in_one_line(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(optuna_dashboard, "get_note")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ended = hgcnas("dashboard", "small", "--port", port, cwd=finished, code=2)
+    moved, refusal = ended.errors.splitlines()
+    assert moved.startswith(
+        f"hgcnas: optuna-dashboard {optuna_dashboard.__version__} has no note in "
+    )
+    assert refusal.startswith(f"hgcnas: --port {port}: ")
 
 
 def test_more_trials_go_on_with_what_was_enqueued(finished: Path, ray_here: Resources) -> None:

@@ -3,22 +3,27 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import pandas as pd
 from optuna.storages import RDBStorage
 
 from search.dashboard.server import create_server, study_address
 from search.results.stored_study import StoredStudy, read_study
+from search.study.optuna_inside import close_storage
+from search.study.retrying_storage import RetryingStorage
 from search.study.run_folder import RunFolder
+
+AnyStorage = TypeVar("AnyStorage", RDBStorage, RetryingStorage)
 
 
 @contextmanager
-def closed(storage: RDBStorage) -> Iterator[RDBStorage]:
+def closed(storage: AnyStorage) -> Iterator[AnyStorage]:
     """A storage, until the end of the block."""
     try:
         yield storage
     finally:
-        storage.engine.dispose()
+        close_storage(storage.backend if isinstance(storage, RetryingStorage) else storage)
 
 
 @contextmanager

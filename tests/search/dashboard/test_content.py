@@ -17,6 +17,7 @@ from optuna_dashboard._note import get_note_from_system_attrs
 from hgcnet.architecture import Task, read_architecture
 from search.dashboard import content
 from search.dashboard.content import DashboardContent
+from search.dashboard.dashboard_inside import PIECE, check_is_shown
 from search.estimation.estimate import estimate_trials
 from search.optuna_space import OptunaSpace
 from search.pareto import CostRange, HypervolumeBounds, non_dominated
@@ -28,6 +29,7 @@ from search.study.storage import open_storage, sqlite_url
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
+from search.versions import LibraryMovedWarning
 from search.workers.protocol import Wait
 from space.search_space import SearchSpace
 
@@ -150,6 +152,22 @@ def test_the_dashboard_reads_what_was_written(written: Driver, tmp_path: Path) -
         assert by_name[curve].read_text() == expected
 
 
+def test_a_dashboard_that_reads_notes_in_another_form_is_named(
+    written: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, stored = written.writer._study, written.writer.system_attributes()
+    check_is_shown(study, stored)  # warnings are errors
+    said = (
+        r"^optuna-dashboard 0.* has no note in the form of .*\): notes, graphs and files may be m"
+    )
+    longer = "x" * PIECE + stored["dashboard:note_str:0"]
+    with pytest.warns(LibraryMovedWarning, match=said):
+        check_is_shown(study, stored | {"dashboard:note_str:0": longer})
+    monkeypatch.delattr(optuna_dashboard, "get_note")
+    with pytest.warns(LibraryMovedWarning, match=said):
+        check_is_shown(study, stored)
+
+
 def test_only_the_front_has_notes_and_what_left_it_keeps_them_unchanged(tmp_path: Path) -> None:
     storage = InMemoryStorage()
     first = Driver(storage, tmp_path, trials=3)
@@ -264,7 +282,7 @@ def test_a_graph_that_became_smaller_leaves_nothing_behind(tmp_path: Path) -> No
     expected = graphs_of(driver)
     for piece in range(9):
         key = f"dashboard:plot_data:pareto:{piece}"
-        storage.set_study_system_attr(0, key, "x" * content.PIECE)
+        storage.set_study_system_attr(0, key, "x" * PIECE)
     Driver(storage, tmp_path).content.write()
     assert graphs_of(driver) == expected
 

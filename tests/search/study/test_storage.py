@@ -50,17 +50,17 @@ def test_a_full_disk_ends_the_writer_in_one_line_and_loses_nothing(tmp_path):
     trial = storage.create_new_trial(study)
     storage.set_trial_user_attr(trial, "before", 1)
 
-    @event.listens_for(storage.engine, "connect")
+    @event.listens_for(storage.backend.engine, "connect")
     def _full(connection, _):
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    storage.engine.dispose()
+    storage.close()
     with pytest.raises(RunError) as caught:
         storage.set_trial_user_attr(trial, "after", "x" * 100_000)
     assert str(caught.value) == "the study's database failed: database or disk is full"
     assert storage.get_trial(trial).user_attrs == {"before": 1}
-    storage.engine.dispose()
+    storage.close()
 
 
 def test_a_broken_file_in_the_queue_is_put_aside(tmp_path):

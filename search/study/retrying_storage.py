@@ -1,0 +1,91 @@
+"""A storage of Optuna that waits for a server that went away, and says in one line when it gives up."""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import exc
+from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_exponential
+
+from hgcnet.errors import RunError
+from search.study.optuna_inside import cached, close_storage
+
+
+class RetryingStorage(BaseStorage):
+    """Hands every operation of a storage on. What fails because the server is gone is tried again.
+
+    Every operation raises RunError when the storage has failed for good. (Of a trial whose creation was
+    answered into the void, the row stays RUNNING until the study is closed.)
+
+    Args:
+        name: what people call the storage.
+        patience: seconds for which it is tried.
+    """
+
+    def __init__(self, backend: RDBStorage, name: str, patience: float) -> None:
+        self.backend = backend
+        self._cached = cached(backend)
+        self._name = name
+        self._patience = patience
+
+    def remove_session(self) -> None:
+        """Gives the connection back."""
+        self.backend.remove_session()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        close_storage(self.backend)
+
+    def _try(self, operation: Callable[[], Any]) -> Any:
+        attempts = Retrying(
+            stop=stop_before_delay(self._patience),
+            wait=wait_exponential(multiplier=0.2, max=10),
+            retry=retry_if_exception(_may_pass),
+            before_sleep=lambda _: self.remove_session(),  # its transaction is broken
+            reraise=True,
+        )
+
+        def attempt() -> Any:
+            try:
+                return operation()
+            except UpdateFinishedTrialError:
+                if attempts.statistics["attempt_number"] == 1:
+                    raise
+                return True  # the last attempt reached the server, but its answer did not reach us
+
+        try:
+            return attempts(attempt)
+        except (StorageInternalError, exc.SQLAlchemyError) as error:
+            raise RunError(f"{self._name} failed: {said_by_driver(error)}") from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether a server is gone; one that answered would answer the same again."""
+    cause = error.__cause__ or error
+    is_answer = isinstance(cause, exc.DBAPIError) and not isinstance(cause, exc.OperationalError)
+    return isinstance(error, StorageInternalError | exc.SQLAlchemyError) and not is_answer
+
+
+def said_by_driver(error: BaseException) -> str:
+    """What a driver said, in one line. Drivers name host and user, and never the password."""
+    while not isinstance(error, exc.DBAPIError) and error.__cause__ is not None:
+        error = error.__cause__
+    said = error.orig if isinstance(error, exc.DBAPIError) else error
+    lines = str(said).strip().splitlines()
+    return lines[0] if lines else type(said).__name__
+
+
+def _handed_on(name: str) -> Callable[..., Any]:
+    def operation(self: RetryingStorage, *arguments: Any, **options: Any) -> Any:
+        return self._try(lambda: getattr(self._cached, name)(*arguments, **options))
+
+    operation.__name__ = name
+    return operation
+
+
+for _name, _value in vars(BaseStorage).items():
+    if callable(_value) and not _name.startswith("_") and _name not in vars(RetryingStorage):
+        setattr(RetryingStorage, _name, _handed_on(_name))
+abc.update_abstractmethods(RetryingStorage)  # type: ignore[type-abstract]
