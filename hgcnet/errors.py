@@ -39,8 +39,8 @@ class MissingPackageError(UserError):
     """Something was asked for that needs a package which is not installed."""
 
     def __init__(self, purpose: str, package: str, extra: str | None = None) -> None:
-        install = f"hgcnas[{extra}]" if extra else package
-        super().__init__(f"{purpose} needs the package {package}: pip install '{install}'")
+        install = f'".[{extra}]" in the folder of the source' if extra else package
+        super().__init__(f"{purpose} needs the package {package}: pip install {install}")
 
 
 def shown(value: object) -> str:

@@ -57,6 +57,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module("search.installed").check_installed(f"search.{name}")
     return getattr(import_module("search.api"), name)
 
 

@@ -1,6 +1,7 @@
 """What notebooks and scripts call. Commands of `hgcnas` take their arguments and helps from here.
 
-Ray, torch and plotly take seconds to load: each function loads what it needs. Many functions have these:
+Ray, torch, plotly, pandas and Optuna take seconds to load, and the Tab key waits for this file: each
+function loads what it needs. Many functions have these:
 
 Args:
     study: the study file.
@@ -25,16 +26,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import RunError, StudyFileError, UserError
 from hgcnet.networks import find_network
 from search.data.data_config import DataConfig
 from search.data.datasets import DATASETS
-from search.prepare import prepare
-from search.results.stored_study import StoredStudy, read_study
-from search.results.summary import summarise_study
 from search.study.progress import Progress, progress_line  # noqa: F401, as `search` gives it
 from search.study.run_folder import RunFolder, find_run, list_runs
 from search.study_file.reading import read_study_file
@@ -43,6 +39,9 @@ from search.training.proxy_config import ProxyConfig
 from search.training.recipe import Recipe, with_options
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from search.results.stored_study import StoredStudy
     from search.retraining.compare import Comparison
     from search.retraining.confirm import Confirmation
     from search.retraining.fidelity import Fidelity
@@ -64,7 +63,7 @@ def run_study(
     storage: str | None = None,
     ray_address: str | None = None,
     observe: Callable[[Progress], None] | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Starts the study of a study file, or continues it where it was left; `hgcnas run` as a function.
 
     It returns when the budget is used, with report.html, trials.csv, trials.parquet and best.toml (the
@@ -82,6 +81,7 @@ def run_study(
     Returns:
         One row a trial, those of earlier runs included, as `load_trials`.
     """
+    from search.prepare import prepare
     from search.run import run, write_results
 
     file = _with_trials(read_study_file(study), trials)
@@ -93,7 +93,7 @@ def run_study(
         ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
     )
-    stored = read_study(folder, url)
+    stored = _read(file.name, runs, storage)
     if report:
         write_results(stored)
     return stored.trials()
@@ -106,13 +106,14 @@ def forecast_study(study: str | Path, *, trials: int | None = None) -> dict[str,
         what JSON can hold; `hours` and `seconds_per_trial` are None where there is no GPU to measure on.
     """
     from search.forecast import forecast
+    from search.prepare import prepare
 
     return forecast(prepare(_with_trials(read_study_file(study), trials)))
 
 
 def load_trials(
     run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """The trials of a study, also while it runs: one row each, oldest first.
 
     Columns (`search.results.trials.COLUMNS` has all, with their types): `number`, `state` ("finished",
@@ -133,6 +134,8 @@ def study_status(
     run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
 ) -> dict[str, Any]:
     """Counts, best network, hypervolume, front and time of a study, as JSON can hold them."""
+    from search.results.summary import summarise_study
+
     return summarise_study(_read(run, runs, storage))
 
 
@@ -140,6 +143,9 @@ def list_studies(
     *, runs: str | Path = "runs", storage: str | None = None
 ) -> tuple[list[dict[str, Any]], list[UserError]]:
     """The `study_status` of every study in a folder, and what is wrong with those that cannot be read."""
+    from search.results.stored_study import read_study
+    from search.results.summary import summarise_study
+
     found, unreadable = [], []
     for folder in list_runs(Path(runs)):
         try:
@@ -338,6 +344,7 @@ def compare(
         against: the network that the others are compared with; by default the first.
         test: compare on the test images: only where the networks were fixed beforehand.
     """
+    from search.prepare import prepare
     from search.report.pages import write_comparison
     from search.retraining.compare import compare_networks
 
@@ -387,6 +394,7 @@ def measure_fidelity(
         reference_images: of the longer training; by default the proxy's.
         reference_seeds: longer trainings of each network; their mean counts.
     """
+    from search.prepare import prepare
     from search.report.pages import write_fidelity
     from search.retraining.fidelity import default_proxies, train_and_correlate
 
@@ -429,6 +437,7 @@ def tabulate(
         near_front: how many more, next to the front of those.
         without_ray: train in this process, one after another.
     """
+    from search.prepare import prepare
     from search.simulation.table import NetworkTable, write_table
     from search.simulation.tabulation import train_table
 
@@ -492,7 +501,9 @@ def simulate(
     return simulation
 
 
-def _read(run: str | Path, runs: str | Path, storage: str | None) -> StoredStudy:
+def _read(run: str | Path, runs: str | Path, storage: str | None) -> "StoredStudy":
+    from search.results.stored_study import read_study
+
     return read_study(find_run(str(run), Path(runs)), _given(storage, "HGCNAS_STORAGE"))
 
 

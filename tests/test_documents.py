@@ -124,6 +124,20 @@ def test_the_files_that_the_readme_lists_are_there() -> None:
             assert (ROOT / folder / name.strip()).exists(), folder + name
 
 
+def test_every_text_installs_the_source_by_extras_that_there_are() -> None:
+    """Nothing is published, so that `pip install hgcnas` finds another one's package, or none."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    texts = [*ROOT.glob("*.md"), ROOT / "Makefile", *ROOT.glob("studies/*.md")]
+    for package in ("hgcnet", "space", "search", "benchmarks"):
+        texts += (ROOT / package).rglob("*.py")
+    found: set[str] = set()
+    for path in texts:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"pip install \W*hgcnas", text), path
+        found |= {e for extras in re.findall(r"\.\[([a-z,]+)\]\"", text) for e in extras.split(",")}
+    assert found == set(project["optional-dependencies"])
+
+
 @pytest.mark.parametrize("path", ["README.md", "studies/README.md", "CONTRIBUTING.md"])
 def test_the_code_in_a_document_is_code(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")

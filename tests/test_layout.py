@@ -5,9 +5,12 @@ import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
+
+from search.installed import NEEDED
 
 ROOT = Path(__file__).parents[1]
 OURS = ("hgcnet", "space", "search")
@@ -15,7 +18,9 @@ FILES = sorted(path for package in OURS for path in (ROOT / package).rglob("*.py
 
 # What the rooms of `search` may import of each other, in the order of the data. Everybody may
 # import the files of SHARED; `api`, `run` and `cli` may import everything.
-SHARED = {"file_lock", "optuna_space", "pareto", "process_settings", "units", "versions"}
+SHARED = {
+    *("file_lock", "installed", "optuna_space", "pareto", "process_settings", "units", "versions"),
+}
 ROOMS: dict[str, set[str]] = {
     "data": set(),
     "training": {"data"},
@@ -236,18 +241,43 @@ def test_every_package_is_listed_to_be_installed() -> None:
         assert (ROOT / name.replace(".", "/") / "__init__.py").is_file()
 
 
-def test_every_import_is_declared() -> None:
-    """Not by way of another package, which may drop it."""
+def declared(*extras: str) -> set[str]:
+    """The distributions of the light install, or of these extras, as pyproject.toml has them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["onnx"]]
-    declared += project["optional-dependencies"]["postgresql"]
-    names = {re.split(r"[\[<>=;]", text)[0].strip().replace("-", "_") for text in declared}
-    distributions = packages_distributions()
-    for file in FILES:
-        foreign = tops(imports_of(parse(file), at_load=False)) - sys.stdlib_module_names - set(OURS)
-        for package in foreign:
-            given_by = {name.lower().replace("-", "_") for name in distributions[package]}
-            assert given_by & names, f"{path_of(file)}: {package}"
+    parts = [project["optional-dependencies"][extra] for extra in extras]
+    texts = chain(*parts) if extras else project["dependencies"]
+    return {re.split(r"[\[<>=;]", text)[0].strip().replace("-", "_") for text in texts}
+
+
+def foreign_imports(*packages: str) -> dict[str, set[str]]:
+    """What these packages of ours import of others, also inside functions, and what gives it."""
+    files = chain.from_iterable(map(files_in, packages))
+    names = set().union(*(tops(imports_of(parse(file), at_load=False)) for file in files))
+    given_by = packages_distributions()
+    return {
+        name: {distribution.lower().replace("-", "_") for distribution in given_by[name]}
+        for name in names - sys.stdlib_module_names - set(OURS)
+    }
+
+
+def test_what_the_networks_and_the_space_import_is_the_light_install() -> None:
+    imports = foreign_imports("hgcnet", "space")
+    light = declared()
+    for package, given_by in imports.items():
+        assert given_by & (light | declared("onnx")), package
+    assert light <= set().union(*imports.values())
+
+
+def test_what_the_search_imports_is_the_light_install_and_its_extra() -> None:
+    """Not by way of another package, which may drop it."""
+    light, extra = declared(), declared("search")
+    assert not light & extra
+    imports = foreign_imports("search")
+    for package, given_by in imports.items():
+        assert given_by & (light | extra), package
+    assert extra <= set().union(*imports.values())
+    # All of it is looked for before a command begins, so that a light install says so in one line.
+    assert set(NEEDED) == {name for name, given_by in imports.items() if not given_by & light}
 
 
 @pytest.mark.parametrize("file", FILES, ids=path_of)

@@ -25,7 +25,6 @@ app = typer.Typer(
     "A study file (TOML) declares the search space. `hgcnas run` trains short proxies of its networks and "
     "keeps every result in runs/NAME; the same command continues a study that was interrupted.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

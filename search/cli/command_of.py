@@ -16,6 +16,7 @@ import typer
 
 from hgcnet.errors import RunError
 from search import api
+from search.cli.completion import COMPLETED
 from search.cli.printing import Said, err, out, print_json, say
 from search.study_file.schema import MAX_EPOCHS, MAX_RESOLUTION, MAX_TRIALS, MIN_RESOLUTION
 
@@ -121,13 +122,14 @@ def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect
     is_number = {int, float} & {kind, *get_args(kind)}
     limits = _LIMITS.get(f"{owner}.{name}", _LIMITS.get(name, (1, None)))
     low, high = limits if is_number else (None, None)
+    completed = COMPLETED.get(f"{owner}.{name}", COMPLETED.get(name))
     kind, parser = _READ.get(name, (Path if Path in get_args(kind) else kind, None))
     text = text[:1].upper() + text[1:]
     if parser is not None and default:
         default = ",".join(default)
     default = ... if default is parameter.empty else default
     declared = (
-        typer.Argument(default, metavar=metavar, help=text)
+        typer.Argument(default, metavar=metavar, help=text, autocompletion=completed)
         if metavar
         else typer.Option(
             default,
@@ -137,6 +139,7 @@ def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect
             max=high,
             envvar=_ENVIRONMENT.get(name),
             parser=parser,
+            autocompletion=completed,
         )
     )
     return inspect.Parameter(name, parameter.KEYWORD_ONLY, default=declared, annotation=kind)

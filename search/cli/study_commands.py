@@ -3,16 +3,13 @@
 import json
 import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hgcnet.architecture import ArchitectureFile, read_architecture, write_architecture
 from hgcnet.errors import RunError
 from search import api
 from search.cli import terminal
 from search.cli.printing import Said, err, out, print_json, say
-from search.prepare import prepare
-from search.results.stored_study import StoredStudy, read_study
-from search.results.summary import summarise_study
 from search.study.progress import progress_line
 from search.study.run_folder import RunFolder, find_run
 from search.study_file.json_schema import study_file_schema
@@ -20,6 +17,9 @@ from search.study_file.reading import read_study_file
 from search.study_file.schema import StudyFile
 from search.study_file.templates import write_template
 from search.units import count_text, duration
+
+if TYPE_CHECKING:
+    from search.results.stored_study import StoredStudy
 
 
 def run(
@@ -43,6 +43,9 @@ def run(
         no_report: write no report.html, trials.csv, trials.parquet and best.toml.
     """
     from search.forecast import forecast
+    from search.prepare import prepare
+    from search.results.stored_study import read_study
+    from search.results.summary import summarise_study
     from search.run import run as run_study
     from search.run import write_results
 
@@ -101,6 +104,9 @@ def list_studies(
 
 def status(run: str, *, runs: Path = Path("runs"), storage: str | None = None) -> Said:
     """Shows a study's counts, its front so far, and the time used and left. It may be running."""
+    from search.results.stored_study import read_study
+    from search.results.summary import summarise_study
+
     stored = read_study(find_run(run, runs), storage)
     summary = summarise_study(stored)
     return summary, [*terminal.status_lines(summary), terminal.front_table(stored.trials())]
@@ -127,6 +133,7 @@ def dashboard(
         port: 0 takes any free port.
     """
     from search.dashboard.server import create_server, study_address
+    from search.results.stored_study import read_study
 
     stored = read_study(find_run(run, runs), storage)
     with create_server(stored, port) as server:
@@ -157,7 +164,7 @@ def enqueue(result: ArchitectureFile, run: str, network: str) -> Said:
     return {"fingerprint": result.architecture.fingerprint}, [line]
 
 
-def _print_results(stored: StoredStudy, files: tuple[Path, ...]) -> None:
+def _print_results(stored: "StoredStudy", files: tuple[Path, ...]) -> None:
     """The files that a run ends with, the exported network last."""
     for path in files:
         is_network = path.name == "best.toml"

@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress as Bar
@@ -21,6 +20,8 @@ from search.study.progress import progress_line, progress_lines
 from search.units import count_text, duration
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from search.retraining.compare import Comparison
     from search.retraining.fidelity import Fidelity
     from search.retraining.retraining_loop import RetrainingProgress
@@ -162,7 +163,7 @@ def showing_searches(
         yield lambda sampler, seed: progress.advance(task)
 
 
-def front_table(frame: pd.DataFrame) -> Table:
+def front_table(frame: "pd.DataFrame") -> Table:
     """The finished trials on the front, and beside them those that people asked for.
 
     Where it is too wide for a terminal, only the architectures are broken.
@@ -187,7 +188,7 @@ def front_table(frame: pd.DataFrame) -> Table:
     return table
 
 
-def confirmation_table(networks: pd.DataFrame) -> Table:
+def confirmation_table(networks: "pd.DataFrame") -> Table:
     """By mean accuracy: what the longer trainings gave, and what the proxy had said."""
     columns: dict[str, Column] = {
         "network": "{name}",
@@ -228,10 +229,10 @@ def fidelity_table(fidelity: "Fidelity") -> Table:
         "tau": "{tau[mean]:.2f} [{tau[low]:.2f}, {tau[high]:.2f}]",
         "tau at like cost": "{tau_within[mean]:.2f} [{tau_within[low]:.2f}, {tau_within[high]:.2f}]",
     }
-    return _table(columns, pd.DataFrame(map(asdict, fidelity.correlations)))
+    return _table(columns, map(asdict, fidelity.correlations))
 
 
-def simulation_table(summary: pd.DataFrame) -> Table:
+def simulation_table(summary: "pd.DataFrame") -> Table:
     """A row a sampler: hypervolumes, and how soon the first sampler's last one was reached."""
     marks = [name for name in summary if name.startswith("hypervolume_")]
     columns: dict[str, Column] = {
@@ -257,7 +258,7 @@ def runs_table(rows: list[dict[str, Any]]) -> Table:
         "measured": "{best_accuracy:.4f}",
         "used": lambda row: duration(row["seconds_used"]),
     }
-    return _table(columns, pd.DataFrame(rows))
+    return _table(columns, rows)
 
 
 def layers_table(layers: tuple[Layer, ...], total: Complexity) -> Table:
@@ -273,16 +274,18 @@ def layers_table(layers: tuple[Layer, ...], total: Complexity) -> Table:
         "params": _COSTS["params"],
         "% ": lambda row: f"{100 * row['num_params'] / total.num_params:.1f}",
     }
-    return _table(columns, pd.DataFrame(asdict(layer) for layer in layers if layer.num_params))
+    return _table(columns, (asdict(layer) for layer in layers if layer.num_params))
 
 
-def _table(columns: Mapping[str, Column], rows: pd.DataFrame) -> Table:
+def _table(columns: Mapping[str, Column], rows: "pd.DataFrame | Iterable[Row]") -> Table:
     """Words stand on the left, numbers on the right."""
+    import pandas as pd
+
     table = Table(box=None)
     for heading in columns:
         # (A space tells a heading from another that reads the same.)
         table.add_column(heading.strip(), justify="left" if heading in _WORDS else "right")
-    for row in rows.to_dict("records"):
+    for row in pd.DataFrame(rows).to_dict("records"):
         table.add_row(*(_cell(column, row) for column in columns.values()))
     return table
 
@@ -290,6 +293,8 @@ def _table(columns: Mapping[str, Column], rows: pd.DataFrame) -> Table:
 def _cell(column: Column, row: Row) -> str:
     if callable(column):
         return column(row)
+    import pandas as pd
+
     is_missing = any(pd.isna(row[key]) for key in re.findall(r"{(\w+)", column))
     return "" if is_missing else column.format_map(row)
 

@@ -21,7 +21,6 @@ from hgcnet.architecture import (
 from hgcnet.atomic_write import replace_file, writing
 from hgcnet.errors import ArchitectureError, RunError
 from search.file_lock import hold_lock
-from search.study.storage import sqlite_url, without_password
 
 
 @dataclass(slots=True)
@@ -68,6 +67,8 @@ class RunFolder:
         Raises:
             RunError: the study is kept elsewhere than given.
         """
+        from search.study.storage import sqlite_url, without_password
+
         if self.kept_in is None and (self.database.exists() or given is None):
             return sqlite_url(self.path)
         if given is None:
@@ -96,6 +97,8 @@ class RunFolder:
         Raises:
             RunError: it cannot be written.
         """
+        from search.study.storage import without_password
+
         header = "".join(f"# {name} {version}\n" for name, version in versions.items())
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)

@@ -262,6 +262,6 @@ def test_without_safetensors_the_message_says_what_to_install(
         lambda: load(folder),
         lambda: save_model(folder, network, metrics={}, mean=MEAN, std=STD),
     ):
-        with pytest.raises(hgcnet.errors.MissingPackageError, match="pip install 'safetensors'"):
+        with pytest.raises(hgcnet.errors.MissingPackageError, match="pip install safetensors"):
             use()
     assert names_in(folder) == FILES

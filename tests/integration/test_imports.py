@@ -7,6 +7,7 @@ from tests.parts.small_study import write_study
 
 NOT_FOR_COUNTING = "torch tomli_w pydantic optuna ray space search"
 NOT_FOR_A_NAME = "torch ray optuna pandas numpy pydantic rich hgcnet space"
+NOT_FOR_COMPLETION = "torch ray optuna pandas sqlalchemy sklearn scipy plotly"
 NOT_FOR_TRAINING = "ray optuna pydantic sklearn torchvision PIL tomli_w"
 
 
@@ -24,6 +25,7 @@ NOT_FOR_TRAINING = "ray optuna pydantic sklearn torchvision PIL tomli_w"
         ),
         ("import search", NOT_FOR_A_NAME),
         ("import search; dir(search)", NOT_FOR_A_NAME),
+        ("import search.cli.app", NOT_FOR_COMPLETION),
         ("import search.training.proxy_training", NOT_FOR_TRAINING),
     ],
 )
