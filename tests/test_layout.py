@@ -5,9 +5,12 @@ import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 OURS = ("hgcnet", "space", "search")
@@ -232,6 +235,21 @@ def test_every_import_is_declared() -> None:
         for package in foreign:
             given_by = {name.lower().replace("-", "_") for name in distributions[package]}
             assert given_by & names, f"{path_of(file)}: {package}"
+
+
+def test_the_newest_tested_versions_are_of_those_declared() -> None:
+    """A bound is moved with .ci/constraints.txt, and all but what pydantic pins has a lower one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = map(Requirement, [*project["dependencies"], *chain(*extras.values())])
+    lines = (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    tested = {canonicalize_name(name): version for name, version in (s.split("==") for s in lines)}
+    for requirement in declared:
+        if requirement.name == project["name"]:  # another extra
+            continue
+        version = tested[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), f"{requirement}: {version}"
+        assert ">=" in str(requirement.specifier) or requirement.name == "pydantic-core"
 
 
 @pytest.mark.parametrize("file", FILES, ids=path_of)
