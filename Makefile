@@ -4,14 +4,19 @@
 # make check        lint, types, make test
 # make faults       kills in many ways and a long soak: half an hour
 # make coverage     what no test reaches; as long as make test-all
+# make test-minimum make test with the oldest versions that pyproject.toml allows, in .venv-minimum
+# make constraints  the newest versions into .venv and .ci/constraints.txt; then make check test-all
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MINIMUM := .venv-minimum
+CONSTRAINTS := .ci/constraints.txt
+INSTALL := -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 # Two processes, for two cores. A file stays with one of them, for what its tests share.
 PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-all faults coverage check lint format clean
+.PHONY: quickstart test test-all test-minimum faults coverage check lint format constraints clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/hgcnas run studies/quickstart.toml
@@ -28,6 +33,9 @@ test: $(VENV)/installed
 
 test-all: test
 	$(BIN)/python $(PYTEST) -m long
+
+test-minimum: $(MINIMUM)/installed
+	$(MINIMUM)/bin/python $(PYTEST)
 
 faults: $(VENV)/installed
 	$(BIN)/python -m pytest -m long tests/faults --rounds 31 --soak 2000
@@ -53,10 +61,29 @@ format: $(VENV)/installed
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(MINIMUM) build *.egg-info
 
-$(VENV)/installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+# Left out is what pip takes for one platform (CUDA), and what says where a version came from (+cpu).
+constraints:
+	rm -rf $(VENV)
+	$(call venv,$(VENV))
+	$(BIN)/python $(INSTALL)
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/frozen
+	sed -E '/^(cuda|nvidia|triton)/d; s/\+.*//' $(VENV)/frozen > $(CONSTRAINTS)
+	touch $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS)
+	$(call venv,$(VENV))
+	$(BIN)/python $(INSTALL) --constraint $(CONSTRAINTS)
 	touch $@
+
+$(MINIMUM)/installed: pyproject.toml .ci/lower_bounds.py
+	$(call venv,$(MINIMUM))
+	$(PYTHON) .ci/lower_bounds.py > $(MINIMUM)/constraints.txt
+	$(MINIMUM)/bin/python $(INSTALL) --constraint $(MINIMUM)/constraints.txt
+	touch $@
+
+define venv
+$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+$(PYTHON) -m venv $(1)
+endef

@@ -9,6 +9,8 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from search.installed import NEEDED
 
@@ -278,6 +280,21 @@ def test_what_the_search_imports_is_the_light_install_and_its_extra() -> None:
     assert extra <= set().union(*imports.values())
     # All of it is looked for before a command begins, so that a light install says so in one line.
     assert set(NEEDED) == {name for name, given_by in imports.items() if not given_by & light}
+
+
+def test_the_newest_tested_versions_are_of_those_declared() -> None:
+    """A bound is moved with .ci/constraints.txt, and all but what pydantic pins has a lower one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = map(Requirement, [*project["dependencies"], *chain(*extras.values())])
+    lines = (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    tested = {canonicalize_name(name): version for name, version in (s.split("==") for s in lines)}
+    for requirement in declared:
+        if requirement.name == project["name"]:  # another extra
+            continue
+        version = tested[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), f"{requirement}: {version}"
+        assert ">=" in str(requirement.specifier) or requirement.name == "pydantic-core"
 
 
 @pytest.mark.parametrize("file", FILES, ids=path_of)

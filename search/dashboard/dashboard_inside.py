@@ -1,4 +1,4 @@
-"""What is used of Optuna Dashboard beyond its public interface; seen in Optuna Dashboard 0.17 to 0.21.
+"""What is used of Optuna Dashboard beyond its public interface; seen in Optuna Dashboard 0.18 to 0.21.
 
 It shows notes, graphs and files that are system attributes of the study: here is their form. Its own
 `save_note` and `save_plotly_graph_object` write the same, but the notes of running trials alone (a trial
@@ -14,7 +14,7 @@ import optuna
 
 from search.versions import warn_moved
 
-SEEN = "optuna-dashboard 0.17 to 0.21"
+SEEN = "optuna-dashboard 0.18 to 0.21"
 PIECE = 2045  # characters of an attribute that the dashboard reads
 
 Attributes = dict[str, Any]

@@ -126,8 +126,8 @@ def _accuracies(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _network(rows: pd.DataFrame) -> dict[str, pd.Series]:
     return {
-        "FLOPs": _numbers(rows["flops"] / 1e6, "{:.3f}M"),
-        "params": _numbers(rows["num_params"] / 1e6, "{:.3f}M"),
+        "FLOPs": _numbers(rows["flops"].astype(float) / 1e6, "{:.3f}M"),
+        "params": _numbers(rows["num_params"].astype(float) / 1e6, "{:.3f}M"),
         "architecture": rows["architecture"],
     }
 

@@ -26,10 +26,12 @@ STATE_NAMES = {
     TrialState.WAITING: "waiting",
 }
 
+TEXT = str(pd.Series(["text"]).dtype)  # "str"; pandas 2 keeps texts as "object"
+
 # The frame's columns in order. Whole numbers are nullable: a trial may not have the value yet.
 COLUMNS = {
     "number": "int64",
-    "state": "str",
+    "state": TEXT,
     "on_front": "bool",  # of the finished trials: not dominated, by the estimates where there are any
     "val_accuracy": "float64",  # of the last epoch; finished trials only
     "estimated_accuracy": "float64",  # without one seed's noise; from ten finished trials on
@@ -39,19 +41,19 @@ COLUMNS = {
     "num_params_total": "Int64",  # with batch normalisation
     "epochs": "int64",  # finished ones
     "seconds": "float64",  # of training
-    "origin": "str",  # empty: proposed by the sampler
-    "architecture": "str",
-    "fingerprint": "str",
-    "operator": "str",
+    "origin": TEXT,  # empty: proposed by the sampler
+    "architecture": TEXT,
+    "fingerprint": TEXT,
+    "operator": TEXT,
     "stem_channels": "Int64",
     "bottleneck": "Int64",
     "compression": "float64",
     "se_reduction": "Int64",
-    "depth": "str",  # stage by stage, as "7-7-6"
-    "growth": "str",
-    "groups": "str",
-    "se": "str",
-    "failure": "str",
+    "depth": TEXT,  # stage by stage, as "7-7-6"
+    "growth": TEXT,
+    "groups": TEXT,
+    "se": TEXT,
+    "failure": TEXT,
     "retry_of": "Int64",  # the interrupted trial that this one repeats
     "started_at": "datetime64[us]",
     "finished_at": "datetime64[us]",

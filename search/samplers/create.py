@@ -17,6 +17,12 @@ def _tpe(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) ->
         return TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
+def _gp(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # before Optuna 5
+        return GPSampler(seed=seed)
+
+
 def _known_cost(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: int) -> BaseSampler:
     from search.samplers.known_cost import KnownCostSampler  # scikit-learn takes a second to load
 
@@ -32,7 +38,7 @@ _SAMPLERS: Mapping[str, tuple[_Create, int]] = {
     "tpe": (_tpe, 32),
     # A population of 20 reached random search's hypervolume earlier than Optuna's default of 50.
     "nsga2": (lambda space, costs, seen, seed: NSGAIISampler(seed=seed, population_size=20), 32),
-    "gp": (lambda space, costs, seen, seed: GPSampler(seed=seed), 3),
+    "gp": (_gp, 3),
     "known_cost": (_known_cost, 1),  # it knows what is feasible and seen
 }
 

@@ -1,4 +1,4 @@
-"""What is used of Optuna beyond its public interface; seen in Optuna 4.2 to 5.0.
+"""What is used of Optuna beyond its public interface; seen in Optuna 4.7 to 5.0.
 
 Each has its place here and says what happens where an Optuna has changed it.
 """
@@ -8,7 +8,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from search.versions import warn_moved
 
-SEEN = "optuna 4.2 to 5.0"
+SEEN = "optuna 4.7 to 5.0"
 
 
 def cached(storage: RDBStorage) -> BaseStorage:

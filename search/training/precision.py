@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from search.training.accelerator import cpu_has_bf16
 from search.training.proxy_config import Precision
 
 
@@ -12,8 +13,7 @@ def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware; emulated, it would be slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return cpu_has_bf16()
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:

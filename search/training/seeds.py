@@ -36,4 +36,4 @@ def paired_seeds(seed: int, repetitions: int) -> tuple[int, ...]:
     No study trains with them: its seeds come from the networks' fingerprints.
     """
     states = np.random.SeedSequence([seed, _PAIRED]).generate_state(repetitions, np.uint64)
-    return tuple(int(state >> 1) for state in states)
+    return tuple(int(state) >> 1 for state in states)

@@ -1,4 +1,4 @@
-"""What is used of Ray beyond its public interface; seen in Ray 2.60.
+"""What is used of Ray beyond its public interface; seen in Ray 2.43 to 2.60.
 
 Each has its place here and says what happens where a Ray has changed it.
 """
@@ -20,7 +20,7 @@ with environment({"RAY_DEDUP_LOGS_SKIP_REGEX": "."}):
 
 from search.versions import warn_moved
 
-SEEN = "ray 2.60"
+SEEN = "ray 2.43 to 2.60"
 
 
 class LostWorker(RayActorError):

@@ -23,10 +23,10 @@ from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
-from torch import AcceleratorError
 
 from search.data.splits import Splits
 from search.study_file.schema import Workers
+from search.training.accelerator import is_of_accelerator
 from search.training.proxy_config import ProxyConfig
 from search.workers.protocol import Proposal, Retry, TrainingSource, Wait
 from search.workers.ray_cluster import Resources, read_resources
@@ -209,7 +209,7 @@ class _LoopSearcher(Searcher, tune.Stopper):
         retry = Retry.SOON
         if isinstance(error, WorkerOutOfMemory):
             retry = Retry.ALONE if self._can_be_alone else Retry.NO
-        elif isinstance(error, RayTaskError) and not isinstance(error.cause, AcceleratorError):
+        elif isinstance(error, RayTaskError) and not is_of_accelerator(error.cause):
             retry = Retry.NO  # an exception of Python; it would come again
         self.take_failure(trial_id, describe_death(error)[:MAX_REASON], retry)
 

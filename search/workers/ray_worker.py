@@ -12,6 +12,7 @@ from ray import tune
 from hgcnet.architecture import Architecture
 from search.data.splits import Splits
 from search.study_file.schema import Workers
+from search.training.accelerator import is_of_accelerator
 from search.training.memory import is_out_of_memory, set_memory_share
 from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
@@ -71,9 +72,9 @@ class ProxyTrainable(tune.Trainable):
             if self._training is None:
                 self._training = self._begin()
             step = self._training.run_epoch()
-        except torch.AcceleratorError:
-            raise  # nothing works in this process any more: it dies, and the next trial gets another
         except Exception as error:  # the trial boundary: whatever it is, the study goes on
+            if is_of_accelerator(error):
+                raise  # this process dies, and the next trial gets another
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             result: dict[str, Any] = {tune.result.DONE: True, CROWDED: False}
             if is_out_of_memory(error):

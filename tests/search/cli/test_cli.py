@@ -1,5 +1,6 @@
 """What the commands say before anything starts: dry runs, and what people get wrong."""
 
+import re
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -22,10 +23,10 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
 
 
-# What people type wrong: arguments, and the one line that they get for it.
+# What people type wrong: arguments, and the one line that they get for it. (… stands for typer's words.)
 WRONG_COMMANDS = [
     (["run", "absent.toml"], "absent.toml: there is no such file"),
-    (["run", "small.toml", "--trials", "0"], "greater than or equal to 1"),
+    (["run", "small.toml", "--trials", "0"], "'--trials': …1"),
     (["run", "small.toml", "--trials", "many"], "valid integer"),
     (["run", "small.toml", "--ray-address", "ray://head:10001"], "ray:// would move the search"),
     (["run", "."], "cannot be read: Is a directory"),
@@ -40,14 +41,14 @@ WRONG_COMMANDS = [
     (["enqueue", "nobody", "hgcnet_42_g4"], "nobody: there is no such study"),
     (
         ["dashboard", "nobody", "--port", "70000"],
-        "'--port': Input should be less than or equal to 65535",
+        "'--port': …65535",
     ),
     (["describe", "hgcnet_42_g5"], "hgcnet_42_g4"),
     (["describe", "absent.toml"], "absent.toml: cannot be read: No such file or directory"),
     (["describe", "small.toml"], "is not an architecture file: it has no [architecture] table"),
     (
         ["describe", "hgcnet_42_g4", "--resolution", "2"],
-        "'--resolution': Input should be greater than or equal to 8",
+        "'--resolution': …8",
     ),
 ]
 
@@ -62,7 +63,7 @@ def test_a_wrong_command_line_gets_one_line_and_leaves_nothing(
 ) -> None:
     write_study(tmp_path)
     said = refused(tmp_path, *arguments)
-    assert message in said
+    assert re.search(".*".join(map(re.escape, message.split("…"))), said)
     assert len(said.splitlines()) == 1
 
 

@@ -324,7 +324,7 @@ def made_up_frame(number: int) -> pd.DataFrame:
         started_at=begins,
         finished_at=begins + pd.Timedelta(seconds=9),
         architecture="hgc 7x12g4 7x24g4 6x48g4 b4 c0.5 s24",
-    )
+    ).astype(COLUMNS)
 
 
 FLOPS = CostRange(metric="flops", low=1e6, high=1e8)

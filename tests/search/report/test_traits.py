@@ -6,13 +6,14 @@ import pandas as pd
 from hgcnet.architecture import Architecture, Stage
 from hgcnet.structure import build_structure
 from search.report.traits import front_traits, network_traits, stage_values
+from search.results.trials import TEXT
 
 
 def test_stages_become_numbers_and_what_is_missing_nan():
-    values = stage_values(pd.Series(["7-7-6", None, "2"], dtype="str"))
+    values = stage_values(pd.Series(["7-7-6", None, "2"], dtype=TEXT))
     assert np.array_equal(values, [[7, 7, 6], [np.nan] * 3, [2, np.nan, np.nan]], equal_nan=True)
     assert stage_values(pd.Series(["none-last-all"])).tolist() == [[0, 1, 2]]
-    assert stage_values(pd.Series([], dtype="str")).shape == (0, 0)
+    assert stage_values(pd.Series([], dtype=TEXT)).shape == (0, 0)
 
 
 def test_traits_are_means_over_the_modules_that_are_built():
@@ -26,7 +27,7 @@ def test_traits_are_means_over_the_modules_that_are_built():
         name: "-".join(str(getattr(stage, name)) for stage in stages)
         for name in ("depth", "growth", "groups", "se")
     }
-    frame = pd.DataFrame([columns, dict.fromkeys(columns)]).astype("str")
+    frame = pd.DataFrame([columns, dict.fromkeys(columns)]).astype(TEXT)
     traits = network_traits(frame)
     assert traits.iloc[0].to_dict() == {
         "groups": round(np.mean([module.groups for module in modules]), 3),

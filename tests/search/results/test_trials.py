@@ -13,6 +13,7 @@ from hgcnet.architecture import Architecture, Stage
 from hgcnet.errors import RunError
 from search.results.trials import (
     COLUMNS,
+    TEXT,
     architecture_of,
     costs_of,
     front,
@@ -179,6 +180,8 @@ def test_csv_holds_the_frame(frame, tmp_path):
     write_csv(frame, tmp_path / "trials.csv")
     again = pd.read_csv(tmp_path / "trials.csv", parse_dates=["started_at", "finished_at"])
     again = again.astype({name: kind for name, kind in COLUMNS.items() if name != "curve"})
+    texts = [name for name, kind in COLUMNS.items() if kind == TEXT and name != "curve"]
+    again[texts] = again[texts].astype(object).where(again[texts].notna(), None).astype(TEXT)
     again["curve"] = again["curve"].map(json.loads)
     pd.testing.assert_frame_equal(again, frame)
 
