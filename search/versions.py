@@ -14,21 +14,21 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
-class LibraryMovedWarning(UserWarning):
-    """Something inside a library that is used beyond its public interface is not there any more."""
+class VersionWarning(UserWarning):
+    """A library, or what a program stored, is of a version that is only known in part."""
 
 
 def warn_moved(library: str, name: str, seen: str, instead: str) -> None:
-    """Says that a library has changed inside, in one line.
+    """Says in one line that a library has changed inside.
 
     Args:
-        name: what is not there.
+        name: what is used beyond its public interface, and is not there any more.
         seen: the versions in which it was.
         instead: what happens without it.
     """
     warnings.warn(
         f"{library} {version(library)} has no {name} (seen in {seen}): {instead}",
-        LibraryMovedWarning,
+        VersionWarning,
         stacklevel=3,
     )
 
@@ -48,6 +48,17 @@ def check_format(found: object, known: int, place: object) -> None:
     raise RunError(
         f"{place}: format {shown(found)}, but this hgcnas reads {known} and below: a newer one wrote it"
     )
+
+
+def warn_unknown(unknown: Sequence[str], what: str) -> None:
+    """Says in one line that what is only read has settings that are not known here."""
+    if unknown:
+        names = ", ".join(unknown)
+        warnings.warn(
+            f"{what} has {names}, which this hgcnas does not know: a newer one wrote it; they are left out",
+            VersionWarning,
+            stacklevel=3,
+        )
 
 
 def check_known(unknown: Sequence[str], what: str) -> None:

@@ -17,7 +17,7 @@ from search.cli import network_commands, retraining_commands, study_commands
 from search.cli.command_of import command_of, printing_command
 from search.cli.printing import complain, say
 from search.cli.terminal import showing_epochs, showing_searches, showing_trainings
-from search.versions import LibraryMovedWarning
+from search.versions import VersionWarning
 
 app = typer.Typer(
     name="hgcnas",
@@ -75,15 +75,15 @@ for name, command in COMMANDS.items():
 
 
 @contextmanager
-def _saying_what_moved() -> Iterator[None]:
-    """Prints that a library has moved as one line, once; other warnings as Python does."""
+def _saying_versions() -> Iterator[None]:
+    """Prints warnings about versions as one line, once; others as Python does."""
     said: set[str] = set()
     with warnings.catch_warnings():
-        warnings.simplefilter("always", LibraryMovedWarning)
+        warnings.simplefilter("always", VersionWarning)
         print_other = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if not issubclass(category, LibraryMovedWarning):
+            if not issubclass(category, VersionWarning):
                 print_other(message, category, *where)
             elif str(message) not in said:
                 said.add(str(message))
@@ -96,7 +96,7 @@ def _saying_what_moved() -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console command: exit code 2 for an error of the user's, 1 for a failure."""
     try:
-        with _saying_what_moved():
+        with _saying_versions():
             code = app(arguments, standalone_mode=False) or 0
     except UserError as error:
         complain(str(error))

@@ -23,7 +23,7 @@ from search.study.run_folder import RunFolder
 from search.study.storage import open_storage
 from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile
-from search.versions import check_format
+from search.versions import check_format, warn_unknown
 from space.search_space import SearchSpace
 
 
@@ -114,7 +114,8 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             document, task = json.loads(attributes["study_file"]), Task(**attributes["task"])
         except KeyError as error:  # Optuna's for a missing study, too
             raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
-    file, _ = read_stored(document, str(folder.study_file))
+    file, unknown = read_stored(document, str(folder.study_file))
+    warn_unknown(unknown, f"{folder.path}: the study")
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
     return StoredStudy(folder=folder, file=file, space=space, study=study, storage=storage)
 

@@ -22,6 +22,25 @@ def test_an_old_study_goes_on_though_there_are_new_keys(
     assert (more["trained"], more["running"], more["nothing_to_do"]) == (13, 0, False)
 
 
+def test_an_old_front_is_confirmed_and_what_is_not_known_is_named(
+    tmp_path: Path, ray_here: Resources
+) -> None:
+    folder = tmp_path / "old"
+    shutil.copytree(OLD_RUN, folder)
+    change_stored_file(folder / "runs/old", lambda document: document["proxy"].pop("precision"))
+    options = ("--epochs", "1", "--seeds", "1", "--select", "best", "--json")
+    ended = hgcnas("confirm", "old", *options, cwd=folder)
+    assert "hgcnas:" not in ended.errors
+    assert len([row for row in ended.json["networks"] if row["trial"] is not None]) == 1
+    change_stored_file(folder / "runs/old", lambda document: document["proxy"].update(ema=0.9))
+    again = hgcnas("confirm", "old", *options, cwd=folder)
+    assert again.json == ended.json
+    (line,) = again.errors.splitlines()
+    assert line.startswith(
+        "hgcnas: runs/old: the study has proxy.ema, which this hgcnas does not know"
+    )
+
+
 def test_an_old_table_is_simulated_on(tmp_path: Path) -> None:
     shutil.copytree(OLD_RUN, tmp_path / "old")
     options = ("--table", "table.parquet", "--seeds", "1", "--samplers", "random", "--json")

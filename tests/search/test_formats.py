@@ -11,6 +11,11 @@ import pytest
 from tests.parts.commands import hgcnas, refused
 from tests.parts.old_run import OLD_RUN, change_stored_file, set_attribute
 
+UNKNOWN = (
+    "novelty, objectives.weight, proxy.warm_up, space.dilation, which this hgcnas does not know"
+)
+LEFT_OUT = f"hgcnas: runs/old: the study has {UNKNOWN}: a newer one wrote it; they are left out\n"
+
 
 def as_written(document: dict[str, Any]) -> None:
     """Changes nothing."""
@@ -40,7 +45,9 @@ def test_every_reading_command_reads_it(
     change: Callable[[dict[str, Any]], None], runs: Path
 ) -> None:
     change_stored_file(runs / "runs" / "old", change)
-    status = hgcnas("status", "old", "--json", cwd=runs).json
+    ended = hgcnas("status", "old", "--json", cwd=runs)
+    assert ended.errors == (LEFT_OUT if change is with_unknown_keys else "")
+    status = ended.json
     assert (status["finished"], status["trained"], status["failed"]) == (12, 12, 0)
     assert hgcnas("list", "--json", cwd=runs).json == [status]
     hgcnas("report", "old", cwd=runs)
@@ -67,8 +74,7 @@ def test_what_a_newer_program_wrote_stops_run_in_one_line(runs: Path) -> None:
     change_stored_file(runs / "runs" / "old", with_unknown_keys)
     said = refused(runs, "run", "old.toml", "--trials", "20")
     assert said == (
-        "hgcnas: the study 'old' has novelty, objectives.weight, proxy.warm_up, "
-        "space.dilation, which this hgcnas does not know: a newer one wrote it and can go on with it\n"
+        f"hgcnas: the study 'old' has {UNKNOWN}: a newer one wrote it and can go on with it\n"
     )
 
 

@@ -29,7 +29,7 @@ from search.study.storage import open_storage, sqlite_url
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
-from search.versions import LibraryMovedWarning
+from search.versions import VersionWarning
 from search.workers.protocol import Wait
 from space.search_space import SearchSpace
 
@@ -161,10 +161,10 @@ def test_a_dashboard_that_reads_notes_in_another_form_is_named(
         r"^optuna-dashboard 0.* has no note in the form of .*\): notes, graphs and files may be m"
     )
     longer = "x" * PIECE + stored["dashboard:note_str:0"]
-    with pytest.warns(LibraryMovedWarning, match=said):
+    with pytest.warns(VersionWarning, match=said):
         check_is_shown(study, stored | {"dashboard:note_str:0": longer})
     monkeypatch.delattr(optuna_dashboard, "get_note")
-    with pytest.warns(LibraryMovedWarning, match=said):
+    with pytest.warns(VersionWarning, match=said):
         check_is_shown(study, stored)
 
 

@@ -8,7 +8,7 @@ from optuna.storages import InMemoryStorage, RDBStorage
 
 from search.study.optuna_inside import cached, close_storage
 from search.study.storage import open_storage, open_writer, sqlite_url
-from search.versions import LibraryMovedWarning
+from search.versions import VersionWarning
 from tests.parts.opened import closed
 
 
@@ -19,7 +19,7 @@ def test_without_the_cache_a_writer_reads_all_anew_and_says_so(
     said = (
         r"optuna 5.* has no optuna.storages._CachedStorage \(seen in optuna 4.* to 5.*\): the more "
     )
-    with pytest.warns(LibraryMovedWarning, match=said):
+    with pytest.warns(VersionWarning, match=said):
         storage = open_writer(sqlite_url(tmp_path), "study")
     with closed(storage):
         study = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "study")
@@ -35,7 +35,7 @@ def test_without_its_engine_a_storage_stays_open_and_that_is_said(
     with closed(storage):
         with monkeypatch.context() as patch:
             patch.delattr(storage, "engine")
-            with pytest.warns(LibraryMovedWarning, match=r"has no RDBStorage.engine .*stay open"):
+            with pytest.warns(VersionWarning, match=r"has no RDBStorage.engine .*stay open"):
                 close_storage(storage)
         storage.get_all_studies()
 

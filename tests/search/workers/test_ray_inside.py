@@ -7,7 +7,7 @@ import pytest
 from ray.air.execution import _internal
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
 
-from search.versions import LibraryMovedWarning
+from search.versions import VersionWarning
 from search.workers.ray_inside import describe_death, error_of, lost_workers_told
 
 OUT_OF_MEMORY = (
@@ -55,7 +55,7 @@ def test_a_lost_worker_is_told_as_a_death_of_one_line(
 
 def test_a_trial_that_does_not_keep_its_error_failed_for_no_reason() -> None:
     said = r"^ray 2.* has no Trial.pickled_error_file .*: failed trainings have no reason"
-    with pytest.warns(LibraryMovedWarning, match=said):
+    with pytest.warns(VersionWarning, match=said):
         assert error_of(object()) is None
     assert describe_death(None) == "its worker died: nobody knows why"
 
@@ -63,8 +63,8 @@ def test_a_trial_that_does_not_keep_its_error_failed_for_no_reason() -> None:
 def test_a_ray_that_has_moved_is_named_and_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     said = r"^ray 2.* has no ray.air.*\._actor_task_failed \(seen in ray 2.*\): a machine that runs out"
     monkeypatch.delattr(_internal.RayActorManager, "_actor_task_failed")
-    with pytest.warns(LibraryMovedWarning, match=said), lost_workers_told():
+    with pytest.warns(VersionWarning, match=said), lost_workers_told():
         assert not hasattr(_internal.RayActorManager, "_actor_task_failed")
     monkeypatch.setitem(sys.modules, "ray.air.execution", None)
-    with pytest.warns(LibraryMovedWarning, match=said), lost_workers_told():
+    with pytest.warns(VersionWarning, match=said), lost_workers_told():
         pass
