@@ -11,6 +11,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import URL, create_engine, event, exc, make_url
 from sqlalchemy.orm import scoped_session, sessionmaker
+from sqlalchemy.pool import NullPool
 
 from hgcnet.errors import MissingPackageError, RunError
 from search.study.postgres_lock import StudyLock, own_name
@@ -41,7 +42,10 @@ def open_storage(url: str) -> RDBStorage:
         RunError: it cannot be opened.
         MissingPackageError: it is PostgreSQL, and its driver is not installed.
     """
-    return _open(RDBStorage, _parse(url))
+    parsed = _parse(url)
+    # A reader has no end at which it is closed: it keeps no connection to a file.
+    pool = {"poolclass": NullPool} if parsed.get_backend_name() == "sqlite" else {}
+    return _open(RDBStorage, parsed, **pool)
 
 
 def open_writer(url: str, study: str, patience: float = PATIENCE) -> RDBStorage:
