@@ -69,8 +69,8 @@ constraints:
 	rm -rf $(VENV)
 	$(call venv,$(VENV))
 	$(BIN)/python $(INSTALL)
-	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/frozen
-	sed -E '/^(cuda|nvidia|triton)/d; s/\+.*//' $(VENV)/frozen > $(CONSTRAINTS)
+	$(BIN)/python -m pip freeze --all --exclude-editable > $(VENV)/frozen
+	sed -E '/^(cuda|nvidia|pip=|triton)/d; s/\+.*//' $(VENV)/frozen > $(CONSTRAINTS)
 	touch $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
