@@ -84,8 +84,8 @@ def describe_machine() -> str:
     lines = path.read_text().splitlines() if path.exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     name = names[0] if names else platform.processor()
-    flags = [key for key, value in torch.cpu.get_capabilities().items() if value is True]
-    wanted = [flag for flag in ("avx2", "avx512_f", "avx512_bf16", "amx_bf16") if flag in flags]
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    wanted = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return (
         f"{os.cpu_count()} x {name} ({', '.join(wanted)}), torch {importlib.metadata.version('torch')}, "

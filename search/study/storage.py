@@ -6,6 +6,7 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 from sqlalchemy import URL, exc, make_url
+from sqlalchemy.pool import NullPool
 
 from hgcnet.errors import MissingPackageError, RunError
 from search.study.optuna_inside import close_storage
@@ -37,7 +38,10 @@ def open_storage(url: str) -> RDBStorage:
         RunError: it cannot be opened.
         MissingPackageError: it is PostgreSQL, and its driver is not installed.
     """
-    return _open(_parse(url))
+    parsed = _parse(url)
+    # A reader has no end at which it is closed: it keeps no connection to a file.
+    pool = {"poolclass": NullPool} if parsed.get_backend_name() == "sqlite" else {}
+    return _open(parsed, **pool)
 
 
 def open_writer(url: str, study: str, patience: float = PATIENCE) -> RetryingStorage:
@@ -91,9 +95,9 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _open(url: URL, lock: StudyLock | None = None) -> RDBStorage:
+def _open(url: URL, lock: StudyLock | None = None, **options: Any) -> RDBStorage:
     try:
-        return _create(url, lock)
+        return _create(url, lock, **options)
     except RunError:  # of the lock
         raise
     except (ImportError, exc.NoSuchModuleError) as error:
@@ -102,15 +106,14 @@ def _open(url: URL, lock: StudyLock | None = None) -> RDBStorage:
         raise RunError(f"{_name(url)} cannot be opened: {said_by_driver(error)}") from error
 
 
-def _create(url: URL, lock: StudyLock | None = None) -> RDBStorage:
-    options: dict[str, Any]
+def _create(url: URL, lock: StudyLock | None = None, **options: Any) -> RDBStorage:
     if url.get_backend_name() == "sqlite":
-        options = {"connect_args": {"timeout": 60}, "pool_events": [(_tune_sqlite, "connect")]}
+        options |= {"connect_args": {"timeout": 60}, "pool_events": [(_tune_sqlite, "connect")]}
     else:
         # A network that went away is noticed within a minute.
         keepalives = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
         connect_args = {"application_name": own_name(), "connect_timeout": 10} | keepalives
-        options = {"connect_args": connect_args, "pool_pre_ping": True}
+        options |= {"connect_args": connect_args, "pool_pre_ping": True}
     if lock is not None:
         options |= {"pool_events": [(lock.take, "connect")], "pool_size": 1, "max_overflow": 0}
     return RDBStorage(
