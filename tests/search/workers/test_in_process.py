@@ -1,5 +1,6 @@
 """Trainings without Ray, in this process: gone on with after Ctrl-C, and those that diverge."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hgcnet.architecture import Architecture, Stage
 from hgcnet.errors import RunError
 from search.data.data_config import DataConfig
 from search.retraining.retraining_loop import RetrainingLoop, retrain
-from search.retraining.training_folder import TrainingFolder, repeated
+from search.retraining.training_folder import Training, TrainingFolder, repeated
 from search.study_file.schema import Workers
 from search.training.proxy_config import ProxyConfig
 from search.training.recipe import Recipe
@@ -32,27 +33,34 @@ class Interrupted(RetrainingLoop):
         raise KeyboardInterrupt
 
 
+class Watched(RetrainingLoop):
+    """Remembers which epochs were trained."""
+
+    def __init__(self, wanted: Sequence[Training], trainings: TrainingFolder) -> None:
+        super().__init__(wanted, trainings)
+        self.trained: list[tuple[int, int]] = []
+
+    def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
+        self.trained.append((number, epoch))
+        return super().on_epoch(number, epoch, accuracy, seconds)
+
+
 def test_what_ctrl_c_cut_short_goes_on_from_its_last_state_to_the_same_curve(
     tmp_path: Path,
 ) -> None:
     cut, whole = (TrainingFolder(tmp_path / name, RECIPE) for name in ("cut", "whole"))
+    served = (RECIPE.load(), RECIPE.proxy, Workers(checkpoint_minutes=1e-9))
     with pytest.raises(KeyboardInterrupt):
-        train_here(
-            Interrupted(WANTED, cut),
-            RECIPE.load(),
-            RECIPE.proxy,
-            Workers(checkpoint_minutes=1e-9),
-        )
+        train_here(Interrupted(WANTED, cut), *served)
     assert not cut.fingerprints
-    kept = cut.states.load(WANTED[0].key)
-    assert kept is not None
 
-    for trainings in (cut, whole):
-        assert retrain(WANTED, trainings, FILE, without_ray=True).is_complete
+    goes_on = Watched(WANTED, cut)
+    train_here(goes_on, *served)
+    assert goes_on.trained == [(0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    assert goes_on.is_complete
+    train_here(RetrainingLoop(WANTED, whole), *served)
     curves = [[folder.row(training)["curve"] for training in WANTED] for folder in (cut, whole)]
     assert curves[0] == curves[1]
-    assert len(kept.curve) == 1
-    assert curves[0][0][0] == pytest.approx(kept.curve[0], abs=1e-6)
 
 
 def test_trainings_that_all_diverge_are_an_error_with_the_first_reason(tmp_path: Path) -> None:
