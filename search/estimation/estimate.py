@@ -11,7 +11,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.arrays import Floats, Ints
-from search.estimation.curve_reading import LEAST_WHOLE, read_curves
+from search.estimation.curve_reading import read_curves
 from search.estimation.features import features_of
 from search.estimation.gaussian_process import AccuracyModel, create_accuracy_model
 from search.optuna_space import OptunaSpace
@@ -68,12 +68,10 @@ class TrialReader:
 
 
 def learn(model: AccuracyModel, space: SearchSpace, seen: Observations) -> None:
-    """The model of what finished, and of what was stopped, as all epochs of their curves tell it."""
+    """The model of what finished, at least LEAST_WHOLE trainings, and of what was stopped, as all epochs
+    of their curves tell it."""
     finished, pending = features_of(space, seen.finished), features_of(space, seen.pending)
     ends = np.array([curve[-1] for curve in seen.curves])
-    if len(ends) < LEAST_WHOLE:
-        model.learn(finished, ends, pending)
-        return
     estimated = model.smooth(finished, ends)
     accuracy, uncertainty = read_curves(seen.curves, estimated, seen.cut_curves)
     known = np.concatenate([finished, features_of(space, seen.stopped)])

@@ -148,12 +148,10 @@ class _PenalisedProcess(GaussianProcessRegressor):  # type: ignore[misc]
     """
 
     def log_marginal_likelihood(
-        self, theta: Floats | None = None, eval_gradient: bool = False, clone_kernel: bool = True
+        self, theta: Floats, eval_gradient: bool = False, clone_kernel: bool = True
     ) -> Any:
         """Of the kernel's parameters, in logs; with the prior, and its gradient if asked for."""
         found = super().log_marginal_likelihood(theta, eval_gradient, clone_kernel)
-        if theta is None:
-            return found
         num_features = len(theta) - 4
         expected = _expected_kernel(num_features).theta
         # In the order of the kernel: amplitude, lengths, amplitude and constant of the trend, noise.

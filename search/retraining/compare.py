@@ -147,14 +147,14 @@ def evaluate_on_test(
     splits = recipe.load()
     test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
     tested = []
-    for training in filter(trainings.has, wanted):
+    for training in wanted:
         row = trainings.row(training)
         # (A trial is named "trial 7", a preset as itself.)
         name = f"{training.name.replace(' ', '-')}-seed-{training.repetition}"
         folder = trainings.folder / "models" / name
         if not _is_of(folder, training.seed):
-            if (checkpoint := trainings.states.load(training.key)) is None:  # it was deleted since
-                continue
+            checkpoint = trainings.states.load(training.key)
+            assert checkpoint is not None, "a training that keeps its state is done with it"
             trained = ProxyTraining(
                 training.architecture, splits, recipe.proxy, seed=training.seed, device=device
             )

@@ -96,8 +96,7 @@ class RetrainingLoop:
         """The training is over."""
         curve, seconds = self._running.pop(number)
         training = self._wanted[number]
-        if len(curve) < self._epochs:  # stopped; it goes on the next time
-            return
+        assert len(curve) == self._epochs, "every training goes on to its end"
         self._trainings.add(training, curve, seconds)
         if not self._keep_states:
             self._trainings.states.drop(training.key)

@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from hgcnet.arrays import Floats, Ints
+from search.estimation.curve_reading import LEAST_WHOLE
 from search.estimation.estimate import Observations, TrialReader, learn
 from search.estimation.features import features_of
 from search.estimation.gaussian_process import create_accuracy_model
@@ -25,7 +26,7 @@ from search.samplers.ehvi import expected_improvement
 from search.samplers.feasible import WholeSpaceSampler
 from search.samplers.stored_bounds import bounds_of, read_bounds
 
-START = 3  # finished trainings before there is a model
+START = LEAST_WHOLE  # finished trainings before there is a model
 _CANDIDATES = 2000
 _ROUNDS = 3  # of local search
 _KEPT = 20  # the best candidates, from which it goes on

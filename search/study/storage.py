@@ -41,7 +41,7 @@ def open_storage(url: str) -> RDBStorage:
     parsed = _parse(url)
     # A reader has no end at which it is closed: it keeps no connection to a file.
     pool = {"poolclass": NullPool} if parsed.get_backend_name() == "sqlite" else {}
-    return _open(parsed, **pool)
+    return _open(parsed, None, **pool)
 
 
 def open_writer(url: str, study: str, patience: float = PATIENCE) -> RetryingStorage:

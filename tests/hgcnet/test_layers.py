@@ -275,3 +275,8 @@ def test_squeeze_excite_gates_each_channel_by_the_means_of_all() -> None:
     gate = 1 / (1 + torch.exp(-(hidden @ layer.expand.weight.T + layer.expand.bias)))
 
     assert relative_difference(layer(x), x * gate.view(2, 6, 1, 1)) < 1e-12
+
+
+def test_a_printed_layer_says_its_widths_groups_operator_and_form() -> None:
+    layer = HierarchicalGroupConv2d(8, 12, 4, operator="sgc")
+    assert str(layer) == ("HierarchicalGroupConv2d(8, 12, groups=4, operator='sgc', form='auto')")

@@ -1,6 +1,7 @@
 """The dashboard over a real study, in a real browser."""
 
 import json
+import signal
 import tomllib
 import urllib.error
 import urllib.request
@@ -95,6 +96,22 @@ def test_it_gives_the_notes_the_graphs_and_the_files_of_the_front(address: str) 
         architecture, curve = (get(f"{place}/{identity}")[1] for identity in files.values())
         assert tomllib.loads(architecture.decode())["provenance"]["trial"] == trial["number"]
         assert curve.decode() == f"epoch,val_accuracy\n1,{trial['values'][0]}\n"
+
+
+def test_the_command_prints_the_address_serves_it_and_ends_by_ctrl_c(
+    run: RunFolder, processes: Processes
+) -> None:
+    command = processes.hgcnas("dashboard", "shown", "--port", "0", "--runs", str(run.path.parent))
+    command.wait_until(lambda: "HERE\n" in command.errors, "it serves")
+    address, _, rest = command.output.partition("   ")
+    assert rest == "(Ctrl-C ends it)\n"
+    assert len(detail(address)["trials"]) == 7
+    hint, port = command.errors, address.split(":")[2].partition("/")[0]
+    assert hint.startswith("Read-only, and for this machine only, as it has no login.")
+    assert f"ssh -L {port}:127.0.0.1:{port} HERE" in hint
+    command.send_to_all(signal.SIGINT)
+    assert command.end() == 130
+    assert command.errors == hint  # no traceback
 
 
 CHANGES = [  # all that the dashboard can do to a study

@@ -1,13 +1,18 @@
 """confirm, compare and fidelity as people call them, on one Ray."""
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
 import hgcnet
+import search
+from search.cli import retraining_commands
+from search.cli.terminal import MISSING
 from search.retraining.confirmations import read_confirmations
-from tests.parts.commands import hgcnas
+from search.retraining.retraining_loop import RetrainingProgress
+from tests.parts.commands import hgcnas, refused
 from tests.parts.retrained_study import write_networks
 
 pytestmark = pytest.mark.usefixtures("ray_here")
@@ -30,6 +35,9 @@ def test_confirm_trains_the_front_again_and_chooses(tmp_path: Path) -> None:
     assert found["chosen"] == max(found["networks"], key=lambda row: row["mean"])["name"]
     assert {row["seeds"] for row in found["networks"]} == {2}
     (networks,) = read_confirmations(tmp_path / "runs" / "tiny").values()
+    one = hgcnas("confirm", "tiny", *options, "--select", "best", cwd=tmp_path).json
+    best = hgcnas("status", "tiny", "--json", cwd=tmp_path).json["best_trial"]
+    assert [row["name"] for row in one["networks"]] == [f"trial {best}"]
     assert networks["proxy_accuracy"].notna().all()
     hgcnas("report", "tiny", cwd=tmp_path)
     page = (tmp_path / "runs/tiny/report.html").read_text()
@@ -48,18 +56,46 @@ def test_compare_pairs_the_seeds_of_the_networks_of_a_study_file(tmp_path: Path)
     assert difference["difference"]["mean"] == pytest.approx(means["two"] - means["one"], abs=1e-6)
     assert all(0 <= row["test_accuracy"] <= 1 for row in found["networks"])
     path = tmp_path / "runs/tiny/compare/2-epochs-8px-200-images"
-    assert len(list((path / "models").iterdir())) == 6
+    models = {file: file.stat().st_mtime_ns for file in path.glob("models/*/metrics.json")}
+    assert len(models) == 6
     assert re.search("Learning curves", (path / "compare.html").read_text())
+    assert hgcnas("compare", "study.toml", *options, cwd=tmp_path).json == found
+    assert {file: file.stat().st_mtime_ns for file in models} == models  # they are only read back
+    said = refused(tmp_path, "compare", "study.toml", *options, "--against", "three")
+    assert said == "hgcnas: --against three: is not one of one, two\n"
+
+
+@pytest.mark.long
+def test_what_ctrl_c_stopped_is_shown_and_nothing_of_it_is_chosen_or_tested(tmp_path: Path) -> None:
+    def interrupt(progress: RetrainingProgress) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    study, runs = tmp_path / "study.toml", tmp_path / "runs"
+    search.run_study(study, report=False, runs=runs)
+    confirmed = search.confirm("tiny", seeds=2, runs=runs, observe=interrupt)
+    assert (confirmed.is_complete, confirmed.chosen, confirmed.tested) == (False, None, ())
+    compared = search.compare(study, seeds=2, test=True, runs=runs, observe=interrupt)
+    assert (compared.is_complete, compared.compared_on) == (False, "val_accuracy")
+    assert (len(compared.networks), compared.differences) == (1, {})
+    for said in (
+        retraining_commands.confirm(confirmed, seeds=2),
+        retraining_commands.compare(compared, seeds=2),
+    ):
+        assert said[1][-1] == MISSING
+    assert not [*runs.rglob("models")]
 
 
 def test_fidelity_ranks_scores_against_a_longer_training(tmp_path: Path) -> None:
-    options = ("--proxy", "epochs=2", "--networks", "5", "--reference-epochs", "4")
+    study = tmp_path / "study.toml"
+    study.write_text(study.read_text().replace("epochs = 1", "epochs = 2"))
+    options = ("--proxy", "epochs=1", "--networks", "5", "--reference-epochs", "4")
     command = ("fidelity", "study.toml", *options, "--reference-seeds", "2", "--json")
     found = hgcnas(*command, cwd=tmp_path).json
     scores = {row["score"]: row for row in found["correlations"]}
     assert list(scores) == [
         *("FLOPs", "params", "synflow"),
-        *("1 epochs on 200 images of 8 px", "2 epochs on 200 images of 8 px"),
+        *("2 epochs on 200 images of 8 px", "1 epochs on 200 images of 8 px"),
+        "epoch 1 of 2 epochs on 200 images of 8 px",
         "one seed of 4 epochs on 200 images of 8 px",
     ]
     assert all(

@@ -49,7 +49,9 @@ with printer.showing():
         )
 print("end")
 """
-ENVIRONMENT = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "HOME") if key in os.environ}
+# (The last is what `make coverage` measures processes by.)
+KEPT = ("PATH", "PYTHONPATH", "HOME", "COVERAGE_PROCESS_CONFIG")
+ENVIRONMENT = {key: os.environ[key] for key in KEPT if key in os.environ}
 IN_CI = {"CI": "true", "GITHUB_ACTIONS": "true", "FORCE_COLOR": "1", "TERM": "dumb"}
 
 

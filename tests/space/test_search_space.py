@@ -161,6 +161,38 @@ def test_draws_from_a_space_too_large_to_list_are_uniform_too(
     assert chisquare(counts).pvalue > 0.01
 
 
+@pytest.fixture
+def drawn_from(monkeypatch: pytest.MonkeyPatch) -> SearchSpace:
+    """A space as if it were too large to list, with three batches of draws."""
+    monkeypatch.setattr("space.search_space.ENUMERABLE", 10)
+    monkeypatch.setattr("space.search_space._BATCH", 8)
+    monkeypatch.setattr("space.search_space._MAX_DRAWS", 3 * 8)
+    return SearchSpace(VARIED, Limits(flops=30_000, num_params=900), TASK)
+
+
+def test_points_are_drawn_in_batches_as_many_as_were_asked_for_or_the_draws_gave(
+    drawn_from: SearchSpace,
+) -> None:
+    for number in (1, 5):
+        points = drawn_from.draw_points(np.random.default_rng(0), number)
+        assert len(points) == number
+        assert all(drawn_from.is_feasible(drawn_from.architecture_at(point)) for point in points)
+    assert 5 < len(drawn_from.draw_points(np.random.default_rng(0), 1000)) < 3 * 8
+
+
+def test_draws_come_to_an_end_where_all_they_meet_was_seen(drawn_from: SearchSpace) -> None:
+    assert drawn_from.sample(np.random.default_rng(0), feasible_fingerprints(drawn_from)) is None
+
+
+def test_a_space_with_too_many_cheapest_corners_to_narrow_has_the_same_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("space.search_space._MAX_CORNERS", 1)
+    space = SearchSpace(VARIED, Limits(flops=30_000, num_params=900), TASK)
+    found = map(space.architecture_at, space.draw_points(np.random.default_rng(0), space.size))
+    assert {network.fingerprint for network in found} == feasible_fingerprints(space)
+
+
 def test_nothing_is_drawn_twice_and_the_end_is_known() -> None:
     space = SearchSpace(VARIED, Limits(flops=30_000, num_params=900), TASK)
     rng = np.random.default_rng(0)
@@ -209,6 +241,12 @@ def test_an_architecture_outside_the_space_is_named(change: dict[str, int], mess
     with pytest.raises(SpaceError) as caught:
         space.encode(architecture)
     assert message in str(caught.value)
+
+
+def test_an_architecture_of_another_number_of_stages_is_named() -> None:
+    stages = (Stage(depth=1, growth=2, groups=1),) * 2
+    with pytest.raises(SpaceError, match="it has 2 stages; the space has 3"):
+        SearchSpace(VARIED, NO_LIMITS, TASK).encode(Architecture(stages=stages))
 
 
 def test_an_architecture_over_a_limit_is_named() -> None:

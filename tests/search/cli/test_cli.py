@@ -23,6 +23,29 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
 
 
+def test_a_dry_run_for_people_says_the_space_the_data_and_the_time(tmp_path: Path) -> None:
+    write_study(tmp_path, workers={"cpus": 1, "gpus": 0})
+    said = hgcnas("run", "small.toml", "--dry-run", cwd=tmp_path).output.splitlines()
+    assert said[0] == "study  small, 5 trials by known_cost"
+    assert re.fullmatch(
+        r"space  118,098 points, \d+\.\d\d% within the limits \([\d,]+ different networks\)",
+        said[1],
+    )
+    assert said[2] == "FLOPs  17.7k to 1.53M; limit 100k"
+    assert said[3] == "data   digits: 10 classes, 400 images to train on, 305 to validate"
+    assert said[4].endswith(" here; 0 asked for each trial")
+    assert re.fullmatch(
+        r"time   about \S+ without early stopping: [\d.]+ s a trial, \d+ at once", said[5]
+    )
+
+
+def test_without_the_gpus_that_a_study_asks_for_its_time_is_unknown(tmp_path: Path) -> None:
+    write_study(tmp_path, workers={"gpus": 64})
+    *_, gpus, time = hgcnas("run", "small.toml", "--dry-run", cwd=tmp_path).output.splitlines()
+    assert gpus.endswith(" here; 64 asked for each trial")
+    assert time == "time   unknown: there is no GPU here to measure on"
+
+
 # What people type wrong: arguments, and the one line that they get for it. (… stands for typer's words.)
 WRONG_COMMANDS = [
     (["run", "absent.toml"], "absent.toml: there is no such file"),
@@ -42,6 +65,14 @@ WRONG_COMMANDS = [
     (
         ["dashboard", "nobody", "--port", "70000"],
         "'--port': …65535",
+    ),
+    (
+        ["compare", "small.toml"],
+        "sampler.start_with: is empty; the networks to compare stand there",
+    ),
+    (
+        ["train", "hgcnet_42_g4", "--dataset", "mnist"],
+        "--dataset mnist: is not one of digits, cifar10, ",
     ),
     (["describe", "hgcnet_42_g5"], "hgcnet_42_g4"),
     (["describe", "absent.toml"], "absent.toml: cannot be read: No such file or directory"),

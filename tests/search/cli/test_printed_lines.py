@@ -1,11 +1,13 @@
 """What is printed of studies and searches, in 80 columns."""
 
 from dataclasses import replace
+from io import StringIO
 
 import pandas as pd
+import pytest
 from rich.console import Console
 
-from search.cli.terminal import front_table, simulation_table, status_lines
+from search.cli.terminal import front_table, showing_searches, simulation_table, status_lines
 from search.study.progress import Progress, progress_lines
 
 PROGRESS = Progress(
@@ -63,6 +65,30 @@ def test_status_says_how_a_study_goes_on() -> None:
     assert time == "time used 0:01:00"
     assert last == "its budget is used; `hgcnas run STUDY.toml --trials N` goes on"
     assert all(len(line) < 80 for line in status_lines(SUMMARY))
+
+
+def test_status_of_a_study_in_which_nothing_has_finished_says_no_best() -> None:
+    nothing = {"best_trial": None, "trained": 0, "seconds_used": 0.0, "seconds_left": None}
+    said = [*status_lines(SUMMARY | nothing)]
+    assert said[0] == "study small on digits: 0/20 trained (2 stopped), 0 failed, 1 running"
+    assert said[1] == "time used 0:00:00, left unknown"
+    assert len(said) == 3
+
+
+class Terminal(StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("file", [Terminal(), StringIO()], ids=["terminal", "log"])
+def test_simulated_searches_are_counted_in_a_terminal_alone(file: StringIO) -> None:
+    console = Console(file=file, force_terminal=True, width=80)  # (CI forces it, too)
+    with showing_searches(console, ["random", "tpe"], 2) as observe:
+        for sampler in ("random", "tpe", "tpe"):
+            observe(sampler, 0)
+    assert ("3/4 searches, " in file.getvalue()) == file.isatty()
 
 
 def test_only_the_architectures_of_a_front_are_broken_in_80_columns() -> None:

@@ -198,3 +198,9 @@ def test_cifar10_is_read_as_torchvision_reads_it(cifar10_root: str) -> None:
     test, official = load_test(config, resolution=32), CIFAR10(cifar10_root, train=False)
     assert np.array_equal(test.images.transpose(0, 2, 3, 1), official.data)
     assert test.labels.tolist() == official.targets
+
+
+def test_images_that_no_memory_holds_say_how_much_they_would_take() -> None:
+    message = "^1,222 images of 1000000 x 1000000 take 1,222,000 GB: more than there is; proxy"
+    with pytest.raises(DataError, match=message):
+        load_splits(DIGITS, resolution=10**6)

@@ -81,3 +81,11 @@ def test_a_study_of_one_network_has_nothing_to_compare():
     frame = made_up(np.random.default_rng(5), 30, lambda depth, groups, _: 0.01 * depth[:, 0])
     frame["depth"], frame["groups"] = "2-2", "1-1"
     assert not importance_figure(frame).data
+
+
+def test_where_all_networks_cost_the_same_nothing_is_taken_off():
+    rng = np.random.default_rng(6)
+    frame = made_up(rng, 100, lambda depth, groups, _: 0.02 * groups[:, 1])
+    frame["flops"] = 1e6
+    shares = parameter_importance(frame)
+    assert shares["at_equal_flops"].equals(shares["accuracy"].rename("at_equal_flops"))

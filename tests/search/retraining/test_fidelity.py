@@ -1,9 +1,14 @@
-"""Proxies that people type for `hgcnas fidelity`."""
+"""Proxies that people type for `hgcnas fidelity`, and those that are tried by default."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from search.data.data_config import DataConfig
+from search.retraining.fidelity import default_proxies
+from search.training.proxy_config import ProxyConfig
+from search.training.recipe import Recipe, with_options
 from tests.parts.commands import hgcnas
 from tests.parts.retrained_study import write_networks
 
@@ -26,3 +31,24 @@ def test_a_wrong_proxy_is_refused_in_one_line(text: str, said: str, tmp_path: Pa
     lines = [line for line in ended.errors.splitlines() if line.startswith("hgcnas: ")]
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_the_proxies_that_are_tried_by_default_cost_half_of_the_studys_or_the_same() -> None:
+    proxy = ProxyConfig(epochs=8, train_images=1000)
+    base = with_options(Recipe(data=DataConfig(dataset="digits", resolution=16), proxy=proxy))
+
+    def spent(recipe: Recipe) -> tuple[int, int | None, int]:
+        return recipe.proxy.epochs, recipe.proxy.train_images, recipe.resolution
+
+    assert [spent(recipe) for recipe in default_proxies(base)] == [
+        (8, 1000, 16),
+        (4, 1000, 16),
+        (8, 1000, 12),
+        (8, 500, 16),
+        (16, 500, 16),
+    ]
+    all_images = replace(base, proxy=replace(base.proxy, epochs=1, train_images=None))
+    assert [spent(recipe) for recipe in default_proxies(all_images)] == [
+        (1, None, 16),
+        (1, None, 12),
+    ]

@@ -1,5 +1,6 @@
 """`hgcnas train`: the images that it uses, and what its model folders say."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 import hgcnet
 from search.data.data_config import DataConfig
 from search.data.splits import load_splits, load_test
-from tests.parts.commands import hgcnas
+from tests.parts.commands import hgcnas, refused
 from tests.parts.retrained_study import write_networks
 
 
@@ -37,3 +38,34 @@ def test_train_uses_the_validation_images_unless_they_are_held_out() -> None:
     sizes = [len(part.labels) for part in (splits.train, splits.validation)]
     assert len(all_of_them.train.labels) == sum(sizes)
     assert len(all_of_them.validation.labels) == 0
+
+
+def test_without_held_out_images_a_training_has_no_accuracies_but_the_test(tmp_path: Path) -> None:
+    write_networks(tmp_path)
+    options = ("--dataset", "digits", "--epochs", "2", "--train-images", "100", "-o", "models")
+    said = hgcnas("train", "one.toml", *options, cwd=tmp_path).output.splitlines()
+    assert said[0] == "one.toml on digits: 2 epochs, 1 seeds"
+    assert re.fullmatch(r"seed 0, epoch 2/2: loss \d\.\d{4}, \S+ left", said[2])
+    assert re.fullmatch(r"models/seed-0: test accuracy 0\.\d{4}, error .* %, after .*", said[3])
+    assert len(said) == 4  # one seed has no mean
+    metrics = tmp_path / "models/seed-0/metrics.json"
+    assert hgcnet.read_record(tmp_path / "models/seed-0").metrics["curve"] == []
+    before = metrics.stat().st_mtime_ns
+    again = hgcnas("train", "one.toml", *options, cwd=tmp_path).output.splitlines()
+    assert again == [said[0], said[3]]  # it is only read back
+    assert metrics.stat().st_mtime_ns == before
+
+
+def test_a_training_that_diverges_is_an_error_with_advice(tmp_path: Path) -> None:
+    write_networks(tmp_path)
+    options = ("--dataset", "digits", "--epochs", "9", "--train-images", "100")
+    options += ("--batch-size", "10", "--learning-rate", "1000")
+    said = hgcnas("train", "one.toml", *options, cwd=tmp_path, code=2).errors
+    assert re.fullmatch(r"hgcnas: seed 0: the .* loss .*; a lower --learning-rate may help\n", said)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a GPU here")
+def test_a_gpu_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    write_networks(tmp_path)
+    said = refused(tmp_path, "train", "one.toml", "--dataset", "digits", "--device", "cuda")
+    assert said == ("hgcnas: --device cuda: torch sees no GPU here; --device cpu trains without\n")

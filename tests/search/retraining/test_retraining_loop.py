@@ -182,9 +182,10 @@ def test_a_folder_that_is_in_use_or_damaged_is_named(
         locked_folder(folder),
     ):
         pass
-    (folder / "trainings.json").write_text("{")
-    with pytest.raises(RunError, match="is damaged"):
-        open_trainings()
+    for damaged in ("{", "[]"):
+        (folder / "trainings.json").write_text(damaged)
+        with pytest.raises(RunError, match="is damaged"):
+            open_trainings()
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"):
         TrainingFolder(tmp_path / "file" / "trainings", RECIPE)

@@ -1,6 +1,7 @@
 """The parts of the sampler that knows the cost, each against what it should be; and the whole."""
 
 import numpy as np
+import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,10 +14,12 @@ from search.estimation.gaussian_process import AccuracyModel
 from search.optuna_space import OptunaSpace
 from search.pareto import CostRange, HypervolumeBounds, normalised_hypervolume
 from search.samplers.ehvi import expected_improvement, rectangles
+from search.samplers.known_cost import KnownCostSampler
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from space.parameters import Choice, Growth, Parameters, Range
 from space.search_space import Limits, SearchSpace
+from tests.parts import made_up_table
 
 TASK = Task(in_channels=1, num_classes=10, resolution=8)
 SPACE = SearchSpace(
@@ -218,6 +221,16 @@ def test_smoothing_takes_noise_away_also_before_anything_was_learnt(has_learnt: 
     assert np.std(smooth - accuracy) < 0.7 * np.std(seen - accuracy)
 
 
+def test_a_prediction_rests_on_a_bounded_number_of_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("search.estimation.gaussian_process.MAX_KNOWN", 60)
+    model, others, accuracy = learnt(200)
+    assert len(model._process.X_train_) == 60
+    mean, _ = model.predict(others)
+    assert np.abs(mean - accuracy).mean() < 0.1 * accuracy.std()
+
+
 def test_what_is_being_trained_leaves_less_to_learn_near_it() -> None:
     rng = np.random.default_rng(0)
     points = SPACE.draw_points(rng, 30)
@@ -280,6 +293,15 @@ def search(kind: str, number: int, seed: int, costs: tuple[str, ...] = ("flops",
         found.append((accuracy, *(getattr(counts, cost) for cost in costs)))
     rows = np.array(found)
     return normalised_hypervolume(rows[:, 0], rows[:, 1:], bounds)
+
+
+def test_where_every_candidate_was_seen_nothing_is_proposed() -> None:
+    space = made_up_table.SPACE.space
+    points = space.draw_points(np.random.default_rng(0), space.size)  # all
+    seen = {space.architecture_at(point).fingerprint for point in points}
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    sampler = KnownCostSampler(made_up_table.SPACE, ("flops",), seen, seed=0)
+    assert sampler.sample_relative(study, study.ask()._cached_frozen_trial, {}) == {}
 
 
 def test_a_search_finds_in_25_trials_what_random_search_needs_100_for() -> None:

@@ -1,5 +1,7 @@
 """The run folder: its lock, its queue, and how it is found."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,17 @@ def test_the_stored_study_file_stays_as_the_study_was_started(folder: RunFolder)
     assert folder.study_file.read_text() == before
     assert 'name = "mine"' in before
     assert "# python 3.11" in before
+
+
+def test_a_driver_that_died_here_is_none_and_one_elsewhere_is_named(folder: RunFolder) -> None:
+    with folder.locked():
+        assert f"process {os.getpid()} on " in (folder.driver or "")
+        holder = folder.path / "driver.json"
+        document = json.loads(holder.read_bytes()) | {
+            "pid": 2**22 + 1
+        }  # no process has so high a one
+        holder.write_text(json.dumps(document))
+        assert folder.driver is None
+        holder.write_text(json.dumps(document | {"host": "elsewhere"}))
+        assert folder.driver == f"process {2**22 + 1} on elsewhere since {document['since']}"
+    assert folder.driver is None

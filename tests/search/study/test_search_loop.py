@@ -237,6 +237,18 @@ def test_enqueuing_what_lies_outside_the_space_is_refused_and_leaves_no_trace() 
     assert len(rows_of(loop)) == before
 
 
+def test_what_was_put_in_the_queue_by_hand_and_lies_outside_is_said_and_left_out() -> None:
+    outside = Architecture(stages=SPACE.space.cheapest().stages, stem_channels=64)
+    waiting, said = [{"mine": outside}], list[str]()
+    loop = open_loop(
+        InMemoryStorage(),
+        next_enqueued=lambda: waiting.pop() if waiting else {},
+        observe=lambda progress: said.append(progress.message),
+    )
+    assert isinstance(loop.next(), Proposal)
+    assert said[0].startswith("mine is not enqueued: stem_channels = 64 ")
+
+
 def test_the_budget_counts_what_was_trained_and_not_what_failed(storage: BaseStorage) -> None:
     def failing(proposal: Proposal, epoch: int) -> str | None:
         return "Diverged: nan" if proposal.number % 4 == 1 and epoch == 1 else None
@@ -605,6 +617,18 @@ def test_a_damaged_checkpoint_is_as_none(tmp_path: Path, content: bytes) -> None
     assert checkpoints.load("fedcba9876543210") is None
     checkpoints.keep_only(set())
     assert list(checkpoints.folder.iterdir()) == []
+
+
+def test_the_next_driver_keeps_the_checkpoints_of_what_it_repeats_and_no_others(
+    tmp_path: Path,
+) -> None:
+    storage, checkpoints = InMemoryStorage(), Checkpoints(tmp_path / "checkpoints")
+    first = open_loop(storage, checkpoints=checkpoints).next()
+    assert isinstance(first, Proposal)
+    for fingerprint in (first.fingerprint, "0123456789abcdef"):
+        checkpoints.save(fingerprint, b"")
+    open_loop(storage, checkpoints=checkpoints)  # the first one's process died
+    assert [path.name for path in checkpoints.folder.iterdir()] == [first.fingerprint]
 
 
 def test_a_network_that_failed_is_not_trained_again() -> None:

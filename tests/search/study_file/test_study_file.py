@@ -453,3 +453,12 @@ def test_shipped_studies_have_a_space_with_something_to_choose(shipped: StudyFil
 
 def test_shipped_studies_resolve_to_documents_that_read_back(shipped: StudyFile) -> None:
     assert parse_study_file(shipped.document, shipped.source) == shipped
+
+
+def test_an_earlier_name_of_an_early_stopping_is_read_as_todays() -> None:
+    early = {"min_epochs": 1}
+    files = [
+        parse_study_file(changed(early_stopping=early | {"kind": kind}), "x.toml")
+        for kind in ("belief", "front_chance")
+    ]
+    assert files[0] == files[1]
