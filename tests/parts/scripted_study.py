@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,7 @@ class RecordedLoop(SearchLoop):
         task = Task(in_channels=1, num_classes=10, resolution=8)
         space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
         storage = open_writer(sqlite_url(folder), file.name)
+        weakref.finalize(self, storage.close)
         self.writer = StudyWriter(storage, file, space)
         self.proposals: list[Proposal] = []
         self.most_running = 0
