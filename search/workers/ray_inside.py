@@ -66,6 +66,16 @@ def _as_death(error: Exception) -> Exception:
     return error
 
 
+def end_workers(controller: Any) -> None:
+    """Ends the workers of a Tune that was left by an exception. (It would keep them, and what they hold of
+    the machine, until Python collects its garbage.)"""
+    try:
+        controller._actor_manager.cleanup()
+    except AttributeError:
+        name = "TuneController._actor_manager.cleanup"
+        warn_moved("ray", name, SEEN, "workers of a study that was stopped may go on for a while")
+
+
 def error_of(trial: Trial) -> Exception | None:
     """Why Tune holds a trial for failed; None where it does not say."""
     if not hasattr(trial, "pickled_error_file"):

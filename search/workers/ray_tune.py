@@ -13,6 +13,7 @@ from typing import Any
 from search.workers.ray_inside import (
     WorkerOutOfMemory,
     describe_death,
+    end_workers,
     error_of,
     lost_workers_told,
 )
@@ -100,12 +101,13 @@ def fit_trials(
         can_be_alone: whether there is more to be had for a trial that is out of memory.
     """
     adapter = _LoopSearcher(loop, trial_minutes, can_be_alone)
+    scheduler = _LoopScheduler(adapter)
     with tempfile.TemporaryDirectory(prefix="hgcnas-") as folder, _stopped_by_signals(loop):
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
                 search_alg=adapter,
-                scheduler=_LoopScheduler(adapter),
+                scheduler=scheduler,
                 num_samples=-1,
                 max_concurrent_trials=slots,
                 reuse_actors=True,
@@ -124,7 +126,8 @@ def fit_trials(
             with lost_workers_told():
                 tuner.fit()
         except _Stopped:
-            pass
+            if scheduler.controller is not None:
+                end_workers(scheduler.controller)
         finally:
             with adapter.errors_kept():
                 loop.close()
@@ -257,6 +260,7 @@ class _LoopScheduler(FIFOScheduler):
     def __init__(self, adapter: _LoopSearcher) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._adapter = adapter
+        self.controller: Any = None  # Tune's, once it has a trial
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -264,6 +268,10 @@ class _LoopScheduler(FIFOScheduler):
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """There are several metrics, and the loop knows them."""
         return True
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Called for every trial, before it starts."""
+        self.controller = tune_controller
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Called after every epoch but the last."""

@@ -5,6 +5,7 @@ import signal
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import ray
@@ -192,6 +193,8 @@ class TestStudyOnRay:
         pressing.join()
         assert loop.end_reason == "stopped on request"
         assert [row.state.name for row in loop.rows] == ["COMPLETE", "FAIL", "WAITING"]
+        pids = [path.name.removeprefix("pid-") for path in tmp_path.glob("pid-*")]
+        wait_until(lambda: not any(Path("/proc", p).exists() for p in pids), "its worker ends")
 
         loop = RecordedLoop(tmp_path, create_file(3))
         fit_trials(loop, create_trainable(tmp_path, act), slots=1)

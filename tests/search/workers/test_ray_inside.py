@@ -8,7 +8,7 @@ from ray.air.execution import _internal
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
 
 from search.versions import VersionWarning
-from search.workers.ray_inside import describe_death, error_of, lost_workers_told
+from search.workers.ray_inside import describe_death, end_workers, error_of, lost_workers_told
 
 OUT_OF_MEMORY = (
     "Memory on the node (IP: 10.0.0.7, ID: 5a) was 22.9GB / 24.0GB (0.95), which exceeds the memory "
@@ -58,6 +58,13 @@ def test_a_trial_that_does_not_keep_its_error_failed_for_no_reason() -> None:
     with pytest.warns(VersionWarning, match=said):
         assert error_of(object()) is None
     assert describe_death(None) == "its worker died: nobody knows why"
+
+
+def test_a_controller_without_its_workers_leaves_them_alone() -> None:
+    with pytest.warns(
+        VersionWarning, match=r"^ray 2.* has no TuneController._actor_manager.cleanup "
+    ):
+        end_workers(object())
 
 
 def test_a_ray_that_has_moved_is_named_and_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
