@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from tests.parts.processes import Processes
 os.environ.setdefault("RAY_worker_niceness", "0")
 # The sums of floats depend on it, and two processes of tests have two cores.
 torch.set_num_threads(1)
+
+# A shell's background process ignores Ctrl-C, and what the tests start would, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 STARTING = ("integration", "faults")  # the folders of tests that start processes
