@@ -10,10 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from hgcnet.architecture import parse_toml, read_bytes
 from hgcnet.errors import StudyFileError, join_errors, one_line, shown
+from hgcnet.structure import least_resolution
 from search.study_file.messages import error_line, take_out_unusable
 from search.study_file.schema import METRICS, Objective, StudyFile, Tables, direction_of
 from space.declaration import read_parameters, to_table
-from space.parameters import Parameters
+from space.parameters import Parameters, values_of
 
 ADAPTER = TypeAdapter(Tables)
 
@@ -61,6 +62,8 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
         )
     if tables is not None:
         errors += _check_together(tables)
+    if tables is not None and parameters is not None:
+        errors += _check_resolutions(tables, parameters)
     # Whatever else is wrong with an unusable value follows from what it is.
     errors = [error for error in errors if error.partition(":")[0] not in unusable]
     errors += [f"{path}: {reason}" for path, reason in unusable.items()]
@@ -139,6 +142,19 @@ def _check_together(tables: Tables) -> list[str]:
             f"workers.gpus: {tables.workers.gpus} is neither a share of one GPU nor a whole number"
         )
     return errors
+
+
+def _check_resolutions(tables: Tables, parameters: Parameters) -> list[str]:
+    """Whether every network of the space has a pixel left in its last stage."""
+    stride, stages = max(values_of(parameters.stem_stride)), max(values_of(parameters.stages))
+    least = least_resolution(stride, stages)
+    given = {"data": tables.data.resolution, "proxy": tables.proxy.resolution}
+    return [
+        f"{table}.resolution: {resolution} px leave less than one to stage {stages} with "
+        f"space.stem_stride = {stride}; {least} or more are needed"
+        for table, resolution in given.items()
+        if resolution is not None and resolution < least
+    ]
 
 
 def _drop_none(value: Any) -> Any:

@@ -158,8 +158,8 @@ study = "x"
 """
 STAGES = '[{ depth = 2, growth = 12, groups = 4, se = "none" }]'
 WRONG = [  # what to replace, by what, the message after the file's name
-    ("format = 1\n", "", "format: None is not 1, the format read here"),
-    ("format = 1", "format = 2", "format: 2 is not 1, the format read here"),
+    ("format = 1\n", "", "format: None is not 1 or 2, the formats read here"),
+    ("format = 1", "format = 3", "format: 3 is not 1 or 2, the formats read here"),
     (CORRECT, "format = 1", "is not an architecture file: it has no [architecture] table"),
     (CORRECT, "format = 1\narchitecture = 3", "architecture: 3 is not a table"),
     ('"hgc"', '"dense"', "architecture.operator: 'dense' is not one of hgc, sgc"),
@@ -178,7 +178,7 @@ WRONG = [  # what to replace, by what, the message after the file's name
         "bottleneck =",
         "botleneck =",
         "architecture.botleneck: unknown key; known are bottleneck, compression, operator, "
-        "se_reduction, stages, stem_channels",
+        "se_reduction, stages, stem_channels, stem_stride",
     ),
     (STAGES, "[]", "architecture.stages: must be a list of at least one stage"),
     (STAGES, "7", "architecture.stages: must be a list of at least one stage"),

@@ -93,6 +93,7 @@ def stack(architectures: Sequence[Architecture]) -> ArchitectureArrays:
     return ArchitectureArrays(
         is_hgc=np.array([int(a.operator == "hgc") for a in architectures]),
         stem_channels=np.array([a.stem_channels for a in architectures]),
+        stem_stride=np.array([a.stem_stride for a in architectures]),
         bottleneck=np.array([a.bottleneck for a in architectures]),
         compression=np.array([a.compression for a in architectures]),
         se_reduction=np.array([a.se_reduction for a in architectures]),

@@ -15,7 +15,7 @@ PER_STAGE = ("depth", "groups", "growth", "se")
 NETWORK_WIDE = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
 ALL = ", ".join(
     (
-        *("operator", "stem_channels", "bottleneck", "compression"),
+        *("operator", "stem_channels", "stem_stride", "bottleneck", "compression", "stages"),
         *("depth", "groups", "growth", "se", "se_reduction"),
     )
 )

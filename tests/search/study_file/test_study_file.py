@@ -49,7 +49,10 @@ def errors_in(document: Mapping[str, Any]) -> list[str]:
 
 
 TOP = "name, seed, budget, data, objectives, limits, sampler, early_stopping, proxy, workers, space"
-AXES = "operator, stem_channels, bottleneck, compression, depth, groups, growth, se, se_reduction"
+AXES = (
+    "operator, stem_channels, stem_stride, bottleneck, compression, stages, depth, groups, growth, se, "
+    "se_reduction"
+)
 
 # What is wrong, and all that is said about it after the file's name.
 WRONG: list[tuple[dict[str, Any], str]] = [
