@@ -106,7 +106,8 @@ def _layers(architecture: Architecture, task: Task) -> Iterator[Layer]:
     stem_side, side = stem_sides(task.resolution, architecture.stem_stride)
     channels = architecture.stem_channels
     weights = 9 * task.in_channels * channels
-    yield _layer("stem", "conv3x3", task.in_channels, channels, stem_side, weights)
+    kind = {1: "conv3x3", 2: "conv3x3 /2", 4: "conv3x3 /2, pool"}[architecture.stem_stride]
+    yield _layer("stem", kind, task.in_channels, channels, stem_side, weights)
     for s, stage in enumerate(build_structure(architecture)):
         for m, module in enumerate(stage.modules):
             yield from _module_layers(f"stages.{s}.{m}", module, side)

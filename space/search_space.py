@@ -1,6 +1,7 @@
 """SearchSpace: the architectures that a study may train, their number, their costs, uniform draws."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -330,10 +331,21 @@ class SearchSpace:
         if _size(self._corner(part)) * num_values > _MAX_CORNERS:
             return part
         box = list(part)
-        for a, positions in enumerate(part):
-            trials = ([*box[:a], np.array([p]), *box[a + 1 :]] for p in positions)
-            box[a] = positions[[self._has_feasible(trial) for trial in trials]]
+        for a in range(len(box)):
+            box[a] = self._feasible_positions(box, a)
         return box
+
+    def _feasible_positions(self, box: list[Ints], a: int) -> Ints:
+        """The positions on an axis with which something in a box is feasible."""
+        axis, positions = self.axes[a], box[a]
+
+        def is_over(position: int) -> bool:
+            return not self._has_feasible([*box[:a], np.array([position]), *box[a + 1 :]])
+
+        if axis.may_cost_less:
+            return positions[[not is_over(p) for p in positions]]
+        by_cost = sorted(positions, key=lambda p: cost_order(axis, axis.values[p]))
+        return np.sort(by_cost[: bisect_left(by_cost, True, key=is_over)])
 
     def _has_feasible(self, positions: list[Ints]) -> bool:
         return bool(self._admitted(_product(self._corner(positions))).any())
