@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hgcnet.layers import Form, HierarchicalGroupConv2d, SqueezeExcite
-from hgcnet.structure import ModuleShape
+from hgcnet.structure import STEM_STRIDES, ModuleShape
 
 
 class Stem(nn.Conv2d):
@@ -18,9 +18,14 @@ class Stem(nn.Conv2d):
     multiply-adds that are counted. No BN and ReLU stand between the two: the first module begins
     with them. So both together are one linear map, a 5x5 convolution of stride 4 (ConvNeXt's stem
     is linear as well, 4x4 of stride 4).
+
+    Raises:
+        ValueError: another stride than 1, 2 or 4.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        if stride not in STEM_STRIDES:
+            raise ValueError(f"stride={stride} is not one of 1, 2, 4")
         step = min(stride, 2)
         super().__init__(in_channels, out_channels, 3, stride=step, padding=1, bias=False)
         self.is_pooled = stride == 4

@@ -63,7 +63,10 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
     if tables is not None:
         errors += _check_together(tables)
     if tables is not None and parameters is not None:
-        errors += _check_resolutions(tables, parameters)
+        sides = {"data": tables.data.resolution, "proxy": tables.proxy.resolution}
+        for table, side in sides.items():
+            if side is not None and (error := resolution_error(side, parameters)) is not None:
+                errors.append(f"{table}.resolution: {error}")
     # Whatever else is wrong with an unusable value follows from what it is.
     errors = [error for error in errors if error.partition(":")[0] not in unusable]
     errors += [f"{path}: {reason}" for path, reason in unusable.items()]
@@ -96,6 +99,17 @@ def read_stored(document: Mapping[str, Any], source: str) -> tuple[StudyFile, li
         is_list = key == "objectives" and isinstance(value, list)
         found[key] = [known_part(v, key) for v in value] if is_list else known_part(value, key)
     return parse_study_file(found, source), unknown
+
+
+def resolution_error(resolution: int, parameters: Parameters) -> str | None:
+    """What is wrong with a resolution of which some network of a space leaves its last stage no pixel."""
+    stride, stages = max(values_of(parameters.stem_stride)), max(values_of(parameters.stages))
+    if resolution >= (least := least_resolution(stride, stages)):
+        return None
+    return (
+        f"{resolution} px leave less than one to stage {stages} with space.stem_stride = {stride}; "
+        f"{least} or more are needed"
+    )
 
 
 def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | None:
@@ -142,19 +156,6 @@ def _check_together(tables: Tables) -> list[str]:
             f"workers.gpus: {tables.workers.gpus} is neither a share of one GPU nor a whole number"
         )
     return errors
-
-
-def _check_resolutions(tables: Tables, parameters: Parameters) -> list[str]:
-    """Whether every network of the space has a pixel left in its last stage."""
-    stride, stages = max(values_of(parameters.stem_stride)), max(values_of(parameters.stages))
-    least = least_resolution(stride, stages)
-    given = {"data": tables.data.resolution, "proxy": tables.proxy.resolution}
-    return [
-        f"{table}.resolution: {resolution} px leave less than one to stage {stages} with "
-        f"space.stem_stride = {stride}; {least} or more are needed"
-        for table, resolution in given.items()
-        if resolution is not None and resolution < least
-    ]
 
 
 def _drop_none(value: Any) -> Any:

@@ -86,6 +86,11 @@ def test_a_stride_leaves_out_pixels_of_the_stem_and_a_stride_of_4_averages_four_
     assert names[0] == names[1] == names[2]
 
 
+def test_a_stride_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="stride=3 is not one of 1, 2, 4"):
+        HGCNet(replace(TINY, stem_stride=3))
+
+
 def test_a_network_may_have_more_stages_than_its_images_have_halves() -> None:
     architecture = Architecture(stages=(Stage(depth=1, growth=4, groups=2),) * 6)
 
