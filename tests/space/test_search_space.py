@@ -1,6 +1,7 @@
 """The space: its size, its architectures, its limits, and draws that are uniform over networks."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -11,6 +12,7 @@ from scipy.stats import chisquare
 from hgcnet.architecture import Architecture, Stage, Task
 from hgcnet.complexity import count
 from hgcnet.errors import SpaceError
+from hgcnet.structure import STEM_STRIDES
 from space.parameters import Choice, Growth, Parameters, Range
 from space.search_space import Limits, SearchSpace
 
@@ -275,7 +277,7 @@ def test_spaces_of_several_numbers_of_stages_equal_brute_force(limits: Limits) -
     assert sorted(drawn) == sorted(a.fingerprint for a in feasible)
 
 
-@pytest.mark.parametrize("enumerable", [200_000, 10])
+@pytest.mark.parametrize("enumerable", [200_000, pytest.param(10, marks=pytest.mark.long)])
 def test_each_number_of_stages_is_drawn_equally_often_and_each_of_its_networks(
     monkeypatch: pytest.MonkeyPatch, enumerable: int
 ) -> None:
@@ -295,6 +297,58 @@ def test_each_number_of_stages_is_drawn_equally_often_and_each_of_its_networks(
         while (network := space.sample(rng, seen)) is not None:
             seen.add(network.fingerprint)
         assert seen == set(networks)
+
+
+def draw_space(seed: int) -> Parameters:
+    """Every way to declare a parameter, for three to five stages; of some hundreds of points."""
+    rng = np.random.default_rng(seed)
+
+    def some(values: Sequence[int], *, per_stage: bool = False) -> Choice[int]:
+        drawn = rng.choice(values, 2, replace=False)
+        return Choice(choice=tuple(map(int, drawn)), per_stage=per_stage)
+
+    most = int(rng.integers(3, 6))
+    listed = tuple(int(value) for value in rng.integers(1, 4, most))
+    schedules = Choice(choice=("constant", "exponential"))
+    growths = (listed, some((2, 3, 4, 6)), Growth(base=some((2, 3, 5)), schedule=schedules))
+    return Parameters(
+        operator=Choice(choice=("hgc", "sgc")) if seed % 5 == 0 else "hgc",
+        stem_channels=3,
+        stem_stride=some(STEM_STRIDES),
+        stages=Range(low=3, high=most),
+        bottleneck=1,
+        depth=(listed, some((1, 2, 3)), some((1, 2), per_stage=True))[seed % 3],
+        groups=(some((1, 2, 3, 4)), listed, some((1, 2, 4), per_stage=True))[seed // 2 % 3],
+        growth=growths[int(rng.integers(3))],
+        se=Choice(choice=("none", "last", "all")) if seed % 4 == 0 else "none",
+    )
+
+
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 40))]
+)
+def test_any_space_of_several_numbers_of_stages_equals_brute_force(seed: int) -> None:
+    parameters = draw_space(seed)
+    loose = SearchSpace(parameters, NO_LIMITS, LARGER_TASK)
+    everything = {a.fingerprint: count(a, LARGER_TASK) for a in every_architecture(loose)}
+    middle = sorted(cost.flops for cost in everything.values())[len(everything) // 3]
+    space = SearchSpace(parameters, Limits(flops=middle), LARGER_TASK)
+    feasible = {f for f, cost in everything.items() if cost.flops <= middle}
+
+    assert loose.num_networks() == len(everything)
+    assert space.num_networks() == len(feasible)
+    assert space.flops_range()[0] == min(everything[f].flops for f in feasible)
+    points = space.draw_points(np.random.default_rng(seed), 10**6)
+    networks = [space.architecture_at(point) for point in points]
+    assert sorted(network.fingerprint for network in networks) == sorted(feasible)
+    assert space.costs_of(points, ("flops", "num_params")).tolist() == [
+        [everything[n.fingerprint].flops, everything[n.fingerprint].num_params] for n in networks
+    ]
+    for point, network in list(zip(points, networks, strict=True))[:5]:
+        assert (space.point_of(network) == point).all()
+        found = {space.architecture_at(p).fingerprint for p in space.neighbour_points(point[None])}
+        by_values = {neighbour.fingerprint for neighbour in space.neighbours(network)}
+        assert found - {network.fingerprint} == by_values
 
 
 def test_what_is_feasible_with_three_stages_alone_is_found_in_a_huge_space() -> None:
