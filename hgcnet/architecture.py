@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 
 from hgcnet.atomic_write import reading, replace_file, writing
 from hgcnet.errors import ArchitectureError, join_errors, one_line, shown, shown_key
-from hgcnet.structure import build_structure
+from hgcnet.structure import STEM_STRIDES, build_structure
 
-FORMAT = 1
+FORMAT = 2  # of files with a `stem_stride`; all others are as they were in format 1
 
 # Far beyond any use. They bound what a file of a few lines can make a reader allocate.
 MAX_VALUE = 4096  # of every integer but the number of classes
@@ -45,6 +45,7 @@ class Architecture:
 
     operator: Operator = "hgc"
     stem_channels: int = 24
+    stem_stride: int = 1  # 1, 2 or 4
     bottleneck: int = 4
     compression: float = 0.5
     se_reduction: int = 8
@@ -63,8 +64,14 @@ class Architecture:
             )
             for stage in build_structure(self)
         ]
+        # What has no stride keeps the fingerprint that it had before there were any.
+        stem = (
+            (self.stem_channels,)
+            if self.stem_stride == 1
+            else (self.stem_channels, self.stem_stride)
+        )
         # default=int: widths that come as numpy integers are the same widths.
-        text = json.dumps((FORMAT, self.stem_channels, shapes), default=int)
+        text = json.dumps((_format_of(self), *stem, shapes), default=int)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __str__(self) -> str:
@@ -73,7 +80,8 @@ class Architecture:
             f"{s.depth}x{s.growth}g{s.groups}" + {"none": "", "last": "+se1", "all": "+se"}[s.se]
             for s in self.stages
         )
-        return f"{self.operator} {stages} b{self.bottleneck} c{self.compression:g} s{self.stem_channels}"
+        stem = f"s{self.stem_channels}" + (f"/{self.stem_stride}" if self.stem_stride > 1 else "")
+        return f"{self.operator} {stages} b{self.bottleneck} c{self.compression:g} {stem}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,8 +235,10 @@ def parse_toml(content: bytes) -> dict[str, Any]:
 def architecture_document(file: ArchitectureFile) -> dict[str, Any]:
     """The TOML document of an architecture file; `parse_architecture` reads it back."""
     architecture = asdict(file.architecture)
+    if file.architecture.stem_stride == 1:  # byte for byte what older programs read
+        del architecture["stem_stride"]
     document = {
-        "format": FORMAT,
+        "format": _format_of(file.architecture),
         "architecture": {**architecture, "stages": list(architecture["stages"])},
         "task": asdict(file.task),
     }
@@ -251,8 +261,26 @@ def one_of(known: tuple[str, ...]) -> Check:
     return check
 
 
+def integer_of(known: tuple[int, ...]) -> Check:
+    """A check that a value is one of these integers."""
+
+    def check(value: Any) -> str | None:
+        if type(value) is int and value in known:
+            return None
+        return f"{shown(value)} is not one of {', '.join(map(str, known))}"
+
+    return check
+
+
+def _format_of(architecture: Architecture) -> int:
+    """The first format that can say what it is: an older program refuses what it would ignore."""
+    return 1 if architecture.stem_stride == 1 else FORMAT
+
+
 def _format(value: Any) -> str | None:
-    return None if value == FORMAT else f"{shown(value)} is not {FORMAT}, the format read here"
+    if type(value) is int and 1 <= value <= FORMAT:
+        return None
+    return f"{shown(value)} is not 1 or {FORMAT}, the formats read here"
 
 
 def _table(value: Any) -> str | None:
@@ -284,6 +312,7 @@ def _check_table(
 _DOCUMENT = {"format": _format, "architecture": _table, "task": _table, "provenance": _table}
 _ARCHITECTURE: Mapping[str, Check] = {
     "operator": one_of(get_args(Operator)),
+    "stem_stride": integer_of(STEM_STRIDES),
     "compression": _compression,
     "stages": _stages,
 } | dict.fromkeys(("stem_channels", "bottleneck", "se_reduction"), positive_integer)

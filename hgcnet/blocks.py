@@ -1,11 +1,38 @@
-"""What an HGCNet is stacked from: the HGC module, and the transition between two stages."""
+"""What an HGCNet is stacked from: the stem, the HGC module, the transition between two stages."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hgcnet.layers import Form, HierarchicalGroupConv2d, SqueezeExcite
-from hgcnet.structure import ModuleShape
+from hgcnet.structure import STEM_STRIDES, ModuleShape
+
+
+class Stem(nn.Conv2d):
+    """3x3 convolution of an image: (N, in, H, W) -> (N, out, H / stride, W / stride), rounded up.
+
+    A stride of 2 is the convolution's, as in CondenseNet, MobileNet and RegNet for ImageNet. For a
+    stride of 4 a 2x2 average pool follows: DenseNet and ResNet pool there too, by a maximum, whose
+    gradient torch does not promise to be the same twice on a GPU; the average is the halving of the
+    transitions. It has no weights, so that stems of every stride have the same, and executes no
+    multiply-adds that are counted. No BN and ReLU stand between the two: the first module begins
+    with them. So both together are one linear map, a 5x5 convolution of stride 4 (ConvNeXt's stem
+    is linear as well, 4x4 of stride 4).
+
+    Raises:
+        ValueError: another stride than 1, 2 or 4.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        if stride not in STEM_STRIDES:
+            raise ValueError(f"stride={stride} is not one of 1, 2, 4")
+        step = min(stride, 2)
+        super().__init__(in_channels, out_channels, 3, stride=step, padding=1, bias=False)
+        self.is_pooled = stride == 4
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = super().forward(images)
+        return halve(x) if self.is_pooled else x
 
 
 class HGCModule(nn.Module):
@@ -54,5 +81,9 @@ class Transition(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(F.relu(self.norm(x), inplace=True))
-        return F.avg_pool2d(x, [min(2, side) for side in x.shape[2:]])
+        return halve(self.conv(F.relu(self.norm(x), inplace=True)))
+
+
+def halve(x: Tensor) -> Tensor:
+    """2x2 average pool; a side of one pixel stays one pixel."""
+    return F.avg_pool2d(x, [min(2, side) for side in x.shape[2:]])

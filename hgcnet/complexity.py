@@ -9,9 +9,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from hgcnet.architecture import Architecture, Task
 from hgcnet.arrays import Ints
-from hgcnet.structure import ArchitectureArrays, ModuleShape, build_structure, build_structures
+from hgcnet.structure import (
+    STEM_STRIDES,
+    ArchitectureArrays,
+    ModuleShape,
+    build_structure,
+    build_structures,
+    halved,
+    stem_sides,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +79,11 @@ def count_many(arrays: ArchitectureArrays, task: Task) -> tuple[Ints, Ints]:
     its modules. Equal to `count` to the last digit.
     """
     built = build_structures(arrays)
-    side = task.resolution
-    flops = num_params = 9 * task.in_channels * arrays.stem_channels
-    flops = flops * side**2
+    sides = np.array([stem_sides(task.resolution, stride) for stride in STEM_STRIDES])
+    stem_side, side = sides[np.searchsorted(STEM_STRIDES, arrays.stem_stride)].T
+    num_params = 9 * task.in_channels * arrays.stem_channels
+    flops = num_params * stem_side**2
+    last = np.zeros_like(num_params)  # channels after the last stage
     for s in range(built.depth.shape[1]):
         depth, growth, groups = built.depth[:, s], built.growth[:, s], built.groups[:, s]
         mid, hidden, channels = built.mid[:, s], built.hidden[:, s], built.in_channels[:, s]
@@ -81,19 +93,21 @@ def count_many(arrays: ArchitectureArrays, task: Task) -> tuple[Ints, Ints]:
             built.is_hgc[:, s] * (groups - 1) * per_group**2 + 9 * mid + mid * growth
         )
         channels = channels + depth * growth
+        last = np.where(depth > 0, channels, last)
         weights = weights + channels * built.transition[:, s]
         num_se = built.num_se[:, s]
         flops = flops + weights * side**2 + num_se * 2 * mid * hidden
         num_params = num_params + weights + num_se * (2 * mid * hidden + mid + hidden)
-        side = max(1, side // 2)
-    return flops + channels * task.num_classes, num_params + (channels + 1) * task.num_classes
+        side = halved(side)
+    return flops + last * task.num_classes, num_params + (last + 1) * task.num_classes
 
 
 def _layers(architecture: Architecture, task: Task) -> Iterator[Layer]:
-    side = task.resolution
+    stem_side, side = stem_sides(task.resolution, architecture.stem_stride)
     channels = architecture.stem_channels
     weights = 9 * task.in_channels * channels
-    yield _layer("stem", "conv3x3", task.in_channels, channels, side, weights)
+    kind = {1: "conv3x3", 2: "conv3x3 /2", 4: "conv3x3 /2, pool"}[architecture.stem_stride]
+    yield _layer("stem", kind, task.in_channels, channels, stem_side, weights)
     for s, stage in enumerate(build_structure(architecture)):
         for m, module in enumerate(stage.modules):
             yield from _module_layers(f"stages.{s}.{m}", module, side)
@@ -102,7 +116,7 @@ def _layers(architecture: Architecture, task: Task) -> Iterator[Layer]:
             width, name = stage.transition_channels, f"transitions.{s}"
             yield _batch_norm(f"{name}.norm", channels, side)
             yield _layer(f"{name}.conv", "conv1x1", channels, width, side, channels * width)
-            channels, side = width, max(1, side // 2)
+            channels, side = width, halved(side)
     yield _batch_norm("norm", channels, side)
     yield _linear("classifier", "linear", channels, task.num_classes)
 

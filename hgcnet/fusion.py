@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hgcnet.blocks import HGCModule, Transition
+from hgcnet.blocks import HGCModule, Transition, halve
 from hgcnet.layers import HierarchicalGroupConv2d
 
 if TYPE_CHECKING:  # the network imports this file
@@ -98,7 +98,7 @@ class FusedTransition(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.norm(x), inplace=True)
-        y: Tensor = self.conv(F.avg_pool2d(x, [min(2, side) for side in x.shape[2:]]))
+        y: Tensor = self.conv(halve(x))
         return y
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hgcnet.architecture import Architecture, Task
-from hgcnet.blocks import HGCModule, Transition
+from hgcnet.blocks import HGCModule, Stem, Transition
 from hgcnet.fusion import FusedHGCNet, fused
 from hgcnet.layers import Form, HierarchicalGroupConv2d
 from hgcnet.networks import find_network
@@ -20,7 +20,7 @@ class HGCNet(nn.Module):
     """An HGCNet for small images (Xie, Zhou, Kung 2019): images (N, in_channels, H, W) -> logits
     (N, num_classes).
 
-    3x3 stem at full resolution; stages of HGC modules with a transition between each two; BN, ReLU,
+    3x3 stem, at full resolution or with a stride; stages of HGC modules with a transition between each two; BN, ReLU,
     global average pool, classifier. The path of a submodule is the name of its row in
     `hgcnet.complexity.layer_table`.
 
@@ -47,9 +47,7 @@ class HGCNet(nn.Module):
         shapes = build_structure(architecture)
         # torch's own layers draw their first weights from the global state: put it back afterwards.
         with torch.random.fork_rng(devices=[]):
-            self.stem = nn.Conv2d(
-                task.in_channels, architecture.stem_channels, 3, padding=1, bias=False
-            )
+            self.stem = Stem(task.in_channels, architecture.stem_channels, architecture.stem_stride)
             self.stages = nn.ModuleList(
                 nn.Sequential(*(HGCModule(module, form) for module in stage.modules))
                 for stage in shapes

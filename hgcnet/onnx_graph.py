@@ -22,6 +22,7 @@ from hgcnet.errors import ArchitectureError, MissingPackageError
 from hgcnet.fusion import FusedModule, FusedTransition, fused
 from hgcnet.layers import HierarchicalGroupConv2d, SqueezeExcite
 from hgcnet.model import HGCNet
+from hgcnet.structure import halved, stem_sides
 
 if TYPE_CHECKING:
     import onnx
@@ -96,13 +97,16 @@ def build_onnx(model: HGCNet, form: GraphForm, resolution: int) -> "onnx.ModelPr
     """
     library = _import_onnx()
     network = fused(model) if form == "dense" else model
-    task, graph, side = model.task, _Graph(library), resolution
+    task, graph = model.task, _Graph(library)
+    stem_side, side = stem_sides(resolution, model.architecture.stem_stride)
     x = graph.conv("stem", "images", network.stem)
+    if network.stem.is_pooled:
+        x = _halve(graph, "stem.pool", x, stem_side)
     for s, stage in enumerate(network.stages):
         if s > 0:
             transition = cast(Transition | FusedTransition, network.transitions[s - 1])
             x = _transition(graph, f"transitions.{s - 1}", x, transition, side)
-            side = max(1, side // 2)
+            side = halved(side)
         for m, module in enumerate(stage.children()):
             x = _module(graph, f"stages.{s}.{m}", x, cast(HGCModule | FusedModule, module))
     x = graph.norm_relu("norm", x, network.norm)
@@ -173,17 +177,26 @@ class _Graph:
         return name
 
     def conv(self, name: str, x: str, layer: nn.Conv2d) -> str:
-        return self.convolve(name, x, layer.weight, layer.bias, layer.groups)
+        stride = layer.stride[0]
+        return self.convolve(name, x, layer.weight, layer.bias, layer.groups, stride)
 
     def convolve(
-        self, name: str, x: str, weight: Tensor, bias: Tensor | None = None, groups: int = 1
+        self,
+        name: str,
+        x: str,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        groups: int = 1,
+        stride: int = 1,
     ) -> str:
         side = weight.shape[2]
         inputs = [x, self.weight(f"{name}.weight", weight)]
         if bias is not None:
             inputs.append(self.weight(f"{name}.bias", bias))
-        shape, pads = [side, side], [side // 2] * 4
-        return self.add("Conv", name, *inputs, group=groups, kernel_shape=shape, pads=pads)
+        facts = {"group": groups, "kernel_shape": [side, side], "pads": [side // 2] * 4}
+        if stride > 1:
+            facts["strides"] = [stride, stride]
+        return self.add("Conv", name, *inputs, **facts)
 
     def linear(self, name: str, x: str, layer: nn.Linear, output: str | None = None) -> str:
         tensors = [self.weight(f"{name}.{key}", getattr(layer, key)) for key in ("weight", "bias")]

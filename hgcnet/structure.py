@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hgcnet.architecture import Architecture
 
 
+STEM_STRIDES = (1, 2, 4)
+
 N = TypeVar("N", int, Ints)
 _SLACK = 1 - 1e-12  # so that 0.1 * 30 = 3.0000000000000004 channels are 3, not 4
 
@@ -46,10 +48,15 @@ class StageShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchitectureArrays:
-    """N architectures of S stages, one a row. `se` holds 0 (none), 1 (last) or 2 (all)."""
+    """N architectures of at most S stages, one a row. `se` holds 0 (none), 1 (last) or 2 (all).
+
+    A stage that an architecture does not have, behind those that it has, is of depth 0, growth 0,
+    one group and no squeeze-and-excitation.
+    """
 
     is_hgc: Ints  # (N,) 1 for hgc, 0 for sgc
     stem_channels: Ints  # (N,)
+    stem_stride: Ints  # (N,)
     bottleneck: Ints  # (N,)
     compression: Floats  # (N,)
     se_reduction: Ints  # (N,)
@@ -61,8 +68,10 @@ class ArchitectureArrays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructureArrays:
-    """The built structure of N architectures of S stages, one a row; every array is (N, S)."""
+    """The built structure of N architectures of at most S stages, one a row; an array of what every
+    stage has is (N, S)."""
 
+    stem_stride: Ints  # (N, 1)
     is_hgc: Ints
     depth: Ints
     growth: Ints
@@ -74,7 +83,7 @@ class StructureArrays:
     transition: Ints  # width of the transition after it; 0 after the last stage
 
     def as_rows(self) -> Ints:
-        """(N, 9 S): two architectures are one network exactly where their rows are equal."""
+        """(N, 1 + 9 S): two architectures are one network exactly where their rows are equal."""
         return np.concatenate([getattr(self, f.name) for f in fields(self)], axis=1)
 
 
@@ -98,6 +107,23 @@ def transition_width(
 def se_width(mid_channels: int, reduction: int) -> int:
     """Hidden units of squeeze-and-excitation over `mid_channels`."""
     return max(1, mid_channels // reduction)
+
+
+def halved(side: N) -> N:
+    """Side of a map after a 2x2 average pool; one pixel stays one pixel."""
+    return side // 2 + (side < 2)
+
+
+def stem_sides(resolution: int, stride: int) -> tuple[int, int]:
+    """Sides of the map after the stem's convolution, and after its pool, which a stride of 4 has."""
+    side = -(-resolution // min(stride, 2))
+    return side, halved(side) if stride == 4 else side
+
+
+def least_resolution(stem_stride: int, num_stages: int) -> int:
+    """Side of the smallest image of which every halving leaves its half, and the last stage a pixel."""
+    side = (2 if stem_stride == 4 else 1) << (num_stages - 1)  # after the stem's convolution
+    return min(stem_stride, 2) * (side - 1) + 1
 
 
 def build_structure(architecture: "Architecture") -> tuple[StageShape, ...]:
@@ -143,9 +169,11 @@ def build_structures(arrays: ArchitectureArrays) -> StructureArrays:
     in_channels[:, 0] = arrays.stem_channels
     for s in range(depth.shape[1] - 1):
         channels = in_channels[:, s] + depth[:, s] * growth[:, s]
-        transition[:, s] = transition_width(arrays.compression, channels, growth[:, 0])
+        width = transition_width(arrays.compression, channels, growth[:, 0])
+        transition[:, s] = width * (depth[:, s + 1] > 0)
         in_channels[:, s + 1] = transition[:, s]
     return StructureArrays(
+        stem_stride=arrays.stem_stride[:, None],
         is_hgc=np.where(groups > 1, arrays.is_hgc[:, None], 1),
         depth=depth,
         growth=growth,

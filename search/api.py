@@ -33,7 +33,7 @@ from search.data.data_config import DataConfig
 from search.data.datasets import DATASETS
 from search.study.progress import Progress, progress_line  # noqa: F401, as `search` gives it
 from search.study.run_folder import RunFolder, find_run, list_runs
-from search.study_file.reading import read_study_file
+from search.study_file.reading import read_study_file, resolution_error
 from search.study_file.schema import SAMPLERS, StudyFile
 from search.training.proxy_config import ProxyConfig
 from search.training.recipe import Recipe, with_options
@@ -400,7 +400,7 @@ def measure_fidelity(
 
     file = read_study_file(study)
     base, folder = _recipe(file), Path(runs) / file.name / "fidelity"
-    given = [with_options(base, **settings) for settings in proxies]
+    given = [_recipe(file, **settings) for settings in proxies]
     epochs = reference_epochs or 3 * base.proxy.epochs
     fidelity = train_and_correlate(
         prepare(file),
@@ -512,8 +512,15 @@ def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:
 
 
 def _recipe(file: StudyFile, **given: int | None) -> Recipe:
-    """The study's proxy, with the settings that are given."""
-    return with_options(Recipe(data=file.data, proxy=file.proxy), **given)
+    """The study's proxy, with the settings that are given.
+
+    Raises:
+        StudyFileError: the resolution leaves no pixel to the last stage of some network.
+    """
+    recipe = with_options(Recipe(data=file.data, proxy=file.proxy), **given)
+    if (error := resolution_error(recipe.resolution, file.parameters)) is not None:
+        raise StudyFileError(f"{file.source}: resolution: {error}")
+    return recipe
 
 
 def _given(value: str | None, variable: str) -> str | None:

@@ -12,13 +12,16 @@ from hgcnet.architecture import (
     Operator,
     SEPlacement,
     Task,
+    integer_of,
     one_of,
     positive_integer,
     size_error,
 )
 from hgcnet.errors import shown, shown_key
+from hgcnet.structure import STEM_STRIDES
 from space.decode import cost_order, decode
 from space.parameters import (
+    DEFAULT_STAGES,
     NUM_STAGES,
     SCHEDULES,
     Axis,
@@ -26,7 +29,9 @@ from space.parameters import (
     Growth,
     Parameters,
     Range,
+    Value,
     build_axes,
+    values_of,
 )
 
 MAX_VALUES = 256  # of one parameter
@@ -38,6 +43,7 @@ def read_parameters(table: Mapping[str, Any], errors: list[str]) -> Parameters |
     found = len(errors)
     errors += [f"{key}: is missing" for key in ("depth", "groups", "growth") if key not in table]
     values: dict[str, Any] = {}
+    num_stages = _read_num_stages(table)
     for key, declared in table.items():
         if key not in _CHECKS:
             _check_keys("", [key], _CHECKS, errors)
@@ -45,6 +51,8 @@ def read_parameters(table: Mapping[str, Any], errors: list[str]) -> Parameters |
             values[key] = _read_growth(declared, errors)
         else:
             values[key] = _read(key, declared, _CHECKS[key], errors)
+            if num_stages and key in _PER_STAGE and isinstance(declared, list):
+                _check_length(key, len(declared), num_stages, errors)
     if len(errors) > found:
         return None
     parameters = Parameters(**values)
@@ -76,18 +84,23 @@ def _share(value: Any) -> str | None:
 _CHECKS: Mapping[str, Check] = {
     "operator": one_of(get_args(Operator)),
     "stem_channels": positive_integer,
+    "stem_stride": integer_of(STEM_STRIDES),
     "bottleneck": positive_integer,
     "compression": _share,
+    "stages": integer_of(NUM_STAGES),
     "depth": positive_integer,
     "groups": positive_integer,
     "growth": positive_integer,
     "se": one_of(get_args(SEPlacement)),
     "se_reduction": positive_integer,
 }
-_WORDS: Mapping[str, tuple[str, ...]] = {
+_VALUES: Mapping[str, tuple[Value, ...]] = {  # of the parameters that have but a few
     "operator": get_args(Operator),
+    "stem_stride": STEM_STRIDES,
+    "stages": NUM_STAGES,
     "se": get_args(SEPlacement),
 }
+_RANGED = (positive_integer, _CHECKS["stages"])  # checks of what may have low and high
 _GROWTH_KEYS = ("base", "schedule")
 _PER_STAGE = ("depth", "groups", "growth", "se")  # the others hold for the whole network
 
@@ -103,6 +116,23 @@ def _read_growth(declared: dict[str, Any], errors: list[str]) -> Growth:
     )
 
 
+def _read_num_stages(table: Mapping[str, Any]) -> tuple[int, ...]:
+    """How many stages there may be; empty where that cannot be told."""
+    errors: list[str] = []
+    declared = table.get("stages", DEFAULT_STAGES)
+    declared = _read("stages", declared, _CHECKS["stages"], errors)
+    return () if errors else values_of(declared)
+
+
+def _check_length(path: str, values: int, num_stages: tuple[int, ...], errors: list[str]) -> None:
+    """A list has a value for each stage that a network may have."""
+    if values != max(num_stages):
+        up_to = "up to " if len(num_stages) > 1 else ""
+        errors.append(
+            f"{path}: {values} values given; {up_to}{max(num_stages)} stages need one each"
+        )
+
+
 # The readers below give a value of no use where they append an error.
 
 
@@ -112,10 +142,6 @@ def _read(path: str, declared: Any, check: Check, errors: list[str]) -> Any:
     if isinstance(declared, list):
         if for_network:
             errors.append(f"{path}: {shown(declared)} is a list, but holds for the whole network")
-        elif len(declared) != NUM_STAGES:
-            errors.append(
-                f"{path}: {len(declared)} values given; {NUM_STAGES} stages need one each"
-            )
         _check_each(path, declared, check, errors)
         return tuple(declared)
     if not isinstance(declared, dict):
@@ -141,7 +167,7 @@ def _read_choice(
 ) -> Choice[Any] | None:
     values = declared.get("choice")
     if "choice" not in declared:
-        or_range = ", or low and high" if check is positive_integer else ""
+        or_range = ", or low and high" if check in _RANGED else ""
         errors.append(f"{path}: needs choice = [...]{or_range}")
     elif not isinstance(values, list) or not values:
         errors.append(f"{path}.choice: {shown(values)} is not a list of at least one value")
@@ -160,12 +186,14 @@ def _read_range(
     path: str, declared: dict[str, Any], check: Check, errors: list[str]
 ) -> Range | None:
     found = len(errors)
-    if check is not positive_integer:
-        errors.append(f"{path}: low and high are for integers; give choice = [...]")
+    if check not in _RANGED:
+        why = "1, 2, 4 are no range" if path == "stem_stride" else "low and high are for integers"
+        errors.append(f"{path}: {why}; give choice = [...]")
         return None
     errors += [f"{path}.{key}: is missing" for key in ("low", "high") if key not in declared]
-    for key in ("low", "high", "step"):
-        if key in declared and (error := check(declared[key])) is not None:
+    checks = {"low": check, "high": check, "step": positive_integer}
+    for key, is_right in checks.items():
+        if key in declared and (error := is_right(declared[key])) is not None:
             errors.append(f"{path}.{key}: {error}")
     if len(errors) > found:
         return None
@@ -201,35 +229,34 @@ def _check_sizes(axes: tuple[Axis, ...], errors: list[str]) -> None:
         errors.append(f"growth: the last stage's {growth} is more than {MAX_VALUE}")
     elif (error := size_error(largest, Task())) is not None:
         errors.append(f"depth, growth: the largest network {error}")
-    # The growth of later stages alone cannot make a network cheaper: see SearchSpace.
-    combined = [axis for axis in axes if axis.name.startswith(("groups", "growth"))]
-    tried = (axis for axis in combined if axis.name not in ("growth_1", "growth_2"))
-    if (combinations := math.prod(len(axis.values) for axis in tried)) > MAX_COMBINATIONS:
+    tried = (len(axis.values) for axis in axes if axis.may_cost_less)
+    if (combinations := math.prod(tried)) > MAX_COMBINATIONS:
         errors.append(
             f"groups: {combinations:,} combinations of groups and growth are more than "
             f"{MAX_COMBINATIONS:,}"
         )
 
 
-def _schema_of(path: str, check: Check, words: tuple[str, ...] = ()) -> dict[str, Any]:
+def _schema_of(path: str, check: Check, known: tuple[Value, ...] = ()) -> dict[str, Any]:
     """Of a bare value, a list with one value a stage, a choice or a range."""
-    if words := words or _WORDS.get(path, ()):
-        value: dict[str, Any] = {"enum": list(words)}
+    if known := known or _VALUES.get(path, ()):
+        value: dict[str, Any] = {"enum": list(known)}
     elif check is positive_integer:
         value = {"type": "integer", "minimum": 1, "maximum": MAX_VALUE}
     else:
         value = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
     values = {"type": "array", "items": value, "minItems": 1, "maxItems": MAX_VALUES}
     ways = [value, _table_schema({"choice": values | {"uniqueItems": True}}, required=["choice"])]
-    if check is positive_integer:
-        bounds = {"low": value, "high": value, "step": value}
+    if check in _RANGED:
+        step = {"type": "integer", "minimum": 1, "maximum": MAX_VALUE}
+        bounds = {"low": value, "high": value, "step": step}
         ways.append(_table_schema(bounds, required=["low", "high"]))
     for way in ways[1:]:
         way["properties"]["per_stage"] = (
             {"type": "boolean"} if path in _PER_STAGE else {"const": False}
         )
     if path in _PER_STAGE:
-        ways.append(values | {"minItems": NUM_STAGES, "maxItems": NUM_STAGES})
+        ways.append(values | {"minItems": min(NUM_STAGES), "maxItems": max(NUM_STAGES)})
     return {"anyOf": ways}
 
 

@@ -1,8 +1,8 @@
 """Points of the space <-> architectures: one at a time as values, many at once as arrays.
 
 A point is one number for each axis: the position of its value on that axis. Several points can stand
-for one built network (hgc and sgc at G = 1, widths that round to the same multiple, ...). The
-canonical point is the one whose positions are smallest.
+for one built network (hgc and sgc at G = 1, widths that round to the same multiple, values of a stage
+that it does not have, ...). The canonical point is the one whose positions are smallest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ import numpy as np
 from hgcnet.architecture import Architecture, Stage
 from hgcnet.arrays import Ints
 from hgcnet.errors import SpaceError
-from hgcnet.structure import ArchitectureArrays, build_structure
-from space.parameters import NETWORK_WIDE, NUM_STAGES, SCHEDULES, Axis, Value
+from hgcnet.structure import ArchitectureArrays, StageShape, build_structure
+from space.parameters import NETWORK_WIDE, SCHEDULES, Axis, Value
 
 # The numbers of texts in arrays. They grow with what a text costs.
 _CODES = {"sgc": 0, "hgc": 1, "none": 0, "last": 1, "all": 2}
@@ -35,7 +35,7 @@ def decode(axes: Sequence[Axis], params: Mapping[str, Value]) -> Architecture:
             groups=_of_stage(values, "groups", s),
             se=_of_stage(values, "se", s),
         )
-        for s in range(NUM_STAGES)
+        for s in range(values["stages"])
     )
     return Architecture(**{name: values[name] for name in NETWORK_WIDE}, stages=stages)
 
@@ -49,22 +49,24 @@ def encode(axes: Sequence[Axis], architecture: Architecture) -> dict[str, Value]
     Raises:
         SpaceError: the architecture lies outside the space; the message names the axis.
     """
-    if len(architecture.stages) != NUM_STAGES:
-        raise SpaceError(f"it has {len(architecture.stages)} stages; the space has {NUM_STAGES}")
-    structure = build_structure(architecture)
-    params: dict[str, Value] = {}
-    names = {axis.name for axis in axes}
+    num_stages, by_name = len(architecture.stages), {axis.name: axis for axis in axes}
+    if num_stages not in (known := by_name["stages"].values):
+        texts = ", ".join(map(str, known))
+        raise SpaceError(f"it has {num_stages} stages; the space has {texts}")
+    network = _network(architecture)
+    params: dict[str, Value] = {"stages": num_stages}
+    is_scheduled = "growth_base" in by_name
     for axis in axes:
-        if axis.name.startswith("growth_") and "growth_base" in names:
+        if axis.name == "stages" or (is_scheduled and axis.name.startswith("growth_")):
             continue
         for value in axis.values:
             candidate = _with_value(architecture, axis.name, value)
-            if candidate == architecture or build_structure(candidate) == structure:
+            if candidate == architecture or _network(candidate) == network:
                 params[axis.name] = value
                 break
         else:
             raise SpaceError(f"{_describe(architecture, axis)} is not in the space")
-    if "growth_base" in names:
+    if is_scheduled:
         params |= _encode_schedule(axes, architecture)
     return {axis.name: params[axis.name] for axis in axes}
 
@@ -76,29 +78,34 @@ def to_arrays(axes: Sequence[Axis], points: Ints) -> ArchitectureArrays:
         for a, axis in enumerate(axes)
     }
 
+    stages = np.arange(next(max(axis.values) for axis in axes if axis.name == "stages"))
+    is_there = stages < columns["stages"][:, None]  # (N, S)
+
     def per_stage(name: str) -> Any:  # (N, S)
-        return np.stack([_of_stage(columns, name, s) for s in range(NUM_STAGES)], axis=1)
+        return np.stack([_of_stage(columns, name, s) for s in stages], axis=1)
 
     if "growth_base" in columns:
-        growth = columns["growth_base"][:, None] * _MULTIPLIERS[columns["growth_schedule"]]
+        multipliers = _MULTIPLIERS[columns["growth_schedule"]][:, stages]
+        growth = columns["growth_base"][:, None] * multipliers
     else:
         growth = per_stage("growth")
     return ArchitectureArrays(
         is_hgc=columns["operator"],
         stem_channels=columns["stem_channels"],
+        stem_stride=columns["stem_stride"],
         bottleneck=columns["bottleneck"],
         compression=columns["compression"].astype(np.float64),
         se_reduction=columns["se_reduction"],
-        depth=per_stage("depth"),
-        growth=growth,
-        groups=per_stage("groups"),
-        se=per_stage("se"),
+        depth=per_stage("depth") * is_there,
+        growth=growth * is_there,
+        groups=np.where(is_there, per_stage("groups"), 1),
+        se=per_stage("se") * is_there,
     )
 
 
 def cost_order(axis: Axis, value: Value) -> float:
     """A number that grows with what a value of an axis costs."""
-    return -_number(value) if axis.name == "se_reduction" else _number(value)
+    return -_number(value) if axis.name in ("se_reduction", "stem_stride") else _number(value)
 
 
 def _number(value: Value) -> int | float:
@@ -115,9 +122,15 @@ def _growth(values: Mapping[str, Any], stage: int) -> int:
     return int(_of_stage(values, "growth", stage))
 
 
+def _network(architecture: Architecture) -> tuple[int, tuple[StageShape, ...]]:
+    """What two architectures have in common exactly where they are one network."""
+    return architecture.stem_stride, build_structure(architecture)
+
+
 def _with_value(architecture: Architecture, name: str, value: Any) -> Architecture:
-    """The architecture with one axis set: of the network, of every stage, or of one stage."""
-    if name in Architecture.__dataclass_fields__:
+    """The architecture with one axis set: of the network, of every stage, or of one stage, which it
+    may not have."""
+    if name in NETWORK_WIDE:
         return replace(architecture, **{name: value})
     key, _, stage = name.partition("_")
     stages = tuple(
@@ -132,7 +145,7 @@ def _encode_schedule(axes: Sequence[Axis], architecture: Architecture) -> dict[s
     growths = tuple(stage.growth for stage in architecture.stages)
     for base, schedule in product(values["growth_base"], values["growth_schedule"]):
         params = {"growth_base": base, "growth_schedule": schedule}
-        if growths == tuple(_growth(params, s) for s in range(NUM_STAGES)):
+        if growths == tuple(_growth(params, s) for s in range(len(growths))):
             return params
     text = "-".join(map(str, growths))
     raise SpaceError(f"growth {text} is not in the space: no base and schedule of it give that")
@@ -140,7 +153,7 @@ def _encode_schedule(axes: Sequence[Axis], architecture: Architecture) -> dict[s
 
 def _describe(architecture: Architecture, axis: Axis) -> str:
     key, _, stage = axis.name.rpartition("_")
-    if axis.name in Architecture.__dataclass_fields__:
+    if axis.name in NETWORK_WIDE:
         given = getattr(architecture, axis.name)
     elif key:
         given = getattr(architecture.stages[int(stage)], key)

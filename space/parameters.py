@@ -1,26 +1,32 @@
 """The kinds of parameter that a study file declares, and the axes of values they stand for.
 
 A parameter is fixed (a bare value, or a list with one value for each stage), a choice, or a range;
-the last two hold for the whole network or, `per_stage`, for each stage on its own.
+the last two hold for the whole network or, `per_stage`, for each stage on its own. Where the number of
+stages is a choice too, there is a value for each of the largest number; those of the stages that a
+network does not have say nothing of it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-NUM_STAGES = 3
+NUM_STAGES = (3, 4, 5)
+DEFAULT_STAGES = 3
 
 # These belong to the whole network: they have no value for each stage.
-NETWORK_WIDE = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
+NETWORK_WIDE = (
+    *("operator", "stem_channels", "stem_stride"),
+    *("bottleneck", "compression", "se_reduction"),
+)
 
 Value = int | float | str
 T = TypeVar("T", bound=Value)
 
 # Growth of stage s = multiplier[s] * base.
 SCHEDULES: Mapping[str, tuple[int, ...]] = {
-    "constant": tuple(1 for _ in range(NUM_STAGES)),
-    "linear": tuple(s + 1 for s in range(NUM_STAGES)),
-    "exponential": tuple(2**s for s in range(NUM_STAGES)),
+    "constant": tuple(1 for _ in range(max(NUM_STAGES))),
+    "linear": tuple(s + 1 for s in range(max(NUM_STAGES))),
+    "exponential": tuple(2**s for s in range(max(NUM_STAGES))),
 }
 
 
@@ -78,15 +84,17 @@ class Parameters:
     growth: Integer | Growth
     operator: Text = "hgc"
     stem_channels: Integer = 24
+    stem_stride: int | Choice[int] = 1
     bottleneck: Integer = 4
     compression: Real = 0.5
     se: Text = "none"
     se_reduction: Integer = 8
+    stages: int | Choice[int] | Range = DEFAULT_STAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """One coordinate of the space: `depth_0`, or `bottleneck` for the whole network."""
+    """One coordinate of the space: `depth_0`, `bottleneck` for the whole network, `stages`."""
 
     name: str
     values: tuple[Value, ...]
@@ -96,25 +104,45 @@ class Axis:
         """Whether there is nothing to choose."""
         return len(self.values) == 1
 
+    @property
+    def stage(self) -> int | None:
+        """The stage that it is of; None where it holds for the whole network."""
+        last = self.name.rpartition("_")[2]
+        return int(last) if last.isdigit() else None
+
+    @property
+    def may_cost_less(self) -> bool:
+        """Whether a larger value may cost less: widths are rounded to multiples of groups and of the
+        first stage's growth. The growth of later stages alone cannot make a network cheaper."""
+        of_later_growth = self.name.startswith("growth") and self.stage
+        return self.name.startswith(("groups", "growth")) and not of_later_growth
+
 
 def build_axes(parameters: Parameters) -> tuple[Axis, ...]:
     """The axes of a space, fixed ones included, in a stable order."""
-    declared = {name: getattr(parameters, name) for name in (*NETWORK_WIDE, "depth", "groups")}
+    names = (*NETWORK_WIDE, "stages", "depth", "groups")
+    declared = {name: getattr(parameters, name) for name in names}
     growth = parameters.growth
     if isinstance(growth, Growth):
         declared |= {"growth_base": growth.base, "growth_schedule": growth.schedule}
     else:
         declared["growth"] = growth
     declared["se"] = parameters.se
-    return tuple(axis for name, value in declared.items() for axis in _axes(name, value))
+    stages = max(values_of(parameters.stages))
+    return tuple(axis for name, value in declared.items() for axis in _axes(name, value, stages))
 
 
-def _axes(name: str, declared: Declaration) -> list[Axis]:
+def values_of(declared: int | Choice[int] | Range) -> tuple[int, ...]:
+    """What a whole number of the network may be."""
+    return declared.values if isinstance(declared, Choice | Range) else (declared,)
+
+
+def _axes(name: str, declared: Declaration, stages: int) -> list[Axis]:
     if isinstance(declared, tuple):
         fixed: tuple[Value, ...] = declared
         return [Axis(name=f"{name}_{s}", values=(value,)) for s, value in enumerate(fixed)]
     if isinstance(declared, Choice | Range):
         if declared.per_stage:
-            return [Axis(name=f"{name}_{s}", values=declared.values) for s in range(NUM_STAGES)]
+            return [Axis(name=f"{name}_{s}", values=declared.values) for s in range(stages)]
         return [Axis(name=name, values=declared.values)]
     return [Axis(name=name, values=(declared,))]

@@ -1,6 +1,7 @@
 """SearchSpace: the architectures that a study may train, their number, their costs, uniform draws."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -20,9 +21,6 @@ ENUMERABLE = 200_000  # points that are listed rather than drawn
 _BATCH = 4096
 _MAX_DRAWS = 2_000_000  # a few seconds
 _MAX_CORNERS = 5_000_000
-
-# What costs least. Every count grows with these, whatever the other values are.
-_GROWS = ("stem_channels", "bottleneck", "compression", "depth", "growth_1", "growth_2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +43,9 @@ class Limits:
 class SearchSpace:
     """A product of axes, the limits, and the task for which the counts are made.
 
+    Where the number of stages is an axis, the space is one product for each number: of the axes of
+    the stages that there are. The axes of the others stay at their first value.
+
     Raises:
         SpaceError: no architecture meets the limits.
     """
@@ -53,8 +54,8 @@ class SearchSpace:
         self.axes: tuple[Axis, ...] = build_axes(parameters)
         self.limits = limits
         self.task = task
-        if not self._has_feasible(self._positions):
-            corners = _product(self._corner(self._positions))
+        if not any(map(self._has_feasible, self._parts)):
+            corners = self._corners()
             flops, num_params = self.costs_of(corners, ("flops", "num_params")).min(axis=0)
             bounds = asdict(limits).items()
             text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds if v is not None)
@@ -71,7 +72,7 @@ class SearchSpace:
     @property
     def size(self) -> int:
         """Number of points, those over a limit and second spellings included."""
-        return _size(self._positions)
+        return sum(map(_size, self._parts))
 
     def decode(self, params: Mapping[str, Value]) -> Architecture:
         """The architecture of one value for each free axis."""
@@ -99,8 +100,10 @@ class SearchSpace:
     def sample(self, rng: np.random.Generator, seen: Collection[str] = ()) -> Architecture | None:
         """One architecture, uniformly among the feasible ones whose fingerprint is not in `seen`.
 
-        Each network counts once, however many points spell it. None where all are seen; in a space
-        of more than ENUMERABLE points also where 2,000,000 draws met no unseen feasible one.
+        Each network counts once, however many points spell it. Where the number of stages is to be
+        chosen, each number that is feasible comes equally often: there are so many more networks of
+        five stages that there would be no others. None where all are seen; in a space of more than
+        ENUMERABLE points also where 2,000,000 draws met no unseen feasible one.
         """
         for architecture in self._candidates(rng):
             if architecture.fingerprint not in seen:
@@ -125,7 +128,7 @@ class SearchSpace:
 
     def cheapest(self) -> Architecture:
         """The feasible architecture of the fewest FLOPs."""
-        corners = self._cheap_points()
+        corners = self._feasible_corners()
         return self.architecture_at(corners[np.argmin(self.costs_of(corners, ("flops",)))])
 
     def flops_range(self) -> tuple[int, int]:
@@ -144,37 +147,48 @@ class SearchSpace:
 
     def feasible_share(self, rng: np.random.Generator, draws: int = 100_000) -> float:
         """Share of the points that meet the limits: exact if enumerable, else estimated."""
-        is_small, box = self.size <= ENUMERABLE, self._positions
-        points = _product(box) if is_small else _draw(rng, box, draws)
-        return float(self._admitted(points).mean())
+        share = 0.0
+        for part in self._parts:
+            size = _size(part)
+            points = _product(part) if size <= ENUMERABLE else _draw(rng, part, draws)
+            share += size / self.size * float(self._admitted(points).mean())
+        return share
 
     def num_networks(self) -> int | None:
         """Number of feasible distinct networks; None where they are too many to list."""
-        return len(self._listed) if _size(self._box) <= ENUMERABLE else None
+        total = 0
+        for box in range(len(self._boxes)):
+            if (listed := self._listed(box)) is None:
+                return None
+            total += len(listed)
+        return total
 
     # -- points: positions of values, (N, number of axes) --------------------------------------
 
     def draw_points(self, rng: np.random.Generator, number: int) -> Ints:
-        """Feasible points, (at most `number`, axes): all there are, or independent uniform draws."""
-        if _size(self._box) <= ENUMERABLE:
-            return self._listed[rng.permutation(len(self._listed))[:number]]
-        found, missing = [], number
-        for points in self._draws(rng):
-            found.append(points[:missing])
-            missing -= len(found[-1])
-            if missing == 0:
-                break
-        return np.concatenate(found)
+        """Feasible points, (at most `number`, axes): all there are, or independent uniform draws, as
+        many of each number of stages."""
+        boxes = len(self._boxes)
+        shares = [(number + k) // boxes for k in range(boxes)]
+        drawn = [self._draw_in(rng, box, share) for box, share in enumerate(shares)]
+        return np.concatenate(drawn)
 
     def neighbour_points(self, points: Ints) -> Ints:
-        """The feasible points that differ from one of these (N, axes) in one position, each once."""
+        """The feasible points that differ from one of these (N, axes) in one position, each once.
+
+        The stages that one has beyond the other differ as well.
+        """
         found = []
         for a, axis in enumerate(self.axes):
+            is_there = self._is_there(axis, points)
             for position in range(len(axis.values)):
-                changed = points[points[:, a] != position]
+                changed = points[is_there & (points[:, a] != position)]
                 changed[:, a] = position  # a copy: boolean indices made one
                 found.append(changed)
-        neighbours = np.unique(np.concatenate(found), axis=0)
+        neighbours = np.concatenate(found)
+        for a, axis in enumerate(self.axes):
+            neighbours[~self._is_there(axis, neighbours), a] = 0
+        neighbours = np.unique(neighbours, axis=0)
         return neighbours[self._admitted(neighbours)]
 
     def point_of(self, architecture: Architecture) -> Ints:
@@ -201,76 +215,147 @@ class SearchSpace:
         counts = {"flops": flops, "num_params": num_params}
         return np.column_stack([counts[metric] for metric in metrics])
 
-    def _cheap_points(self) -> Ints:
+    def _corners(self, *, dear: bool = False) -> Ints:
+        """Points (N, axes), among them the cheapest ones (or the dearest) of each number of stages."""
+        return np.concatenate([_product(self._corner(part, dear=dear)) for part in self._parts])
+
+    def _feasible_corners(self) -> Ints:
         """Feasible points (N, axes), among them the cheapest ones."""
-        corners = _product(self._corner(self._positions))
+        corners = self._corners()
         return corners[self._admitted(corners)]
 
     def _extremes(self, metric: str) -> tuple[int, int]:
         """The smallest cost of the feasible and the largest of all architectures."""
-        dear = _product(self._corner(self._positions, dear=True))
-        least, most = (self.costs_of(points, (metric,)) for points in (self._cheap_points(), dear))
+        cheap, dear = self._feasible_corners(), self._corners(dear=True)
+        least, most = (self.costs_of(points, (metric,)) for points in (cheap, dear))
         return int(least.min()), int(most.max())
 
     @cached_property
-    def _positions(self) -> list[Ints]:
-        return [np.arange(len(axis.values)) for axis in self.axes]
+    def _stages(self) -> tuple[int, Ints]:
+        """Which axis is the number of stages, and its values."""
+        names = [axis.name for axis in self.axes]
+        index = names.index("stages")
+        return index, np.array(self.axes[index].values)
+
+    def _is_there(self, axis: Axis, points: Ints) -> Bools:
+        """Whether an axis says something of points (N, axes): those without its stage have no value."""
+        index, numbers = self._stages
+        return numbers[points[:, index]] > (-1 if axis.stage is None else axis.stage)
+
+    @cached_property
+    def _parts(self) -> list[list[Ints]]:
+        """Positions on all axes, a box for each number of stages."""
+        index, numbers = self._stages
+        parts = []
+        for position, number in enumerate(numbers):
+            part = [
+                np.arange(len(axis.values) if axis.stage is None or axis.stage < number else 1)
+                for axis in self.axes
+            ]
+            part[index] = np.array([position])
+            parts.append(part)
+        return parts
 
     def _admitted(self, points: Ints) -> Bools:
         return self.limits.admit(*count_many(self.arrays_of(points), self.task))
 
-    def _draws(self, rng: np.random.Generator) -> Iterator[Ints]:
-        """Batches of independent uniform draws, those over a limit left out."""
-        for _ in range(_MAX_DRAWS // _BATCH):
-            points = _draw(rng, self._box, _BATCH)
+    def _draw_in(self, rng: np.random.Generator, box: int, number: int) -> Ints:
+        """Feasible points of a box, (at most `number`, axes)."""
+        if (listed := self._listed(box)) is not None:
+            return listed[rng.permutation(len(listed))[:number]]
+        found, missing = [], number
+        for points in self._draws(rng, box):
+            found.append(points[:missing])
+            missing -= len(found[-1])
+            if missing == 0:
+                break
+        return np.concatenate(found)
+
+    def _draws(self, rng: np.random.Generator, box: int) -> Iterator[Ints]:
+        """Batches of independent uniform draws from a box, those over a limit left out."""
+        for _ in range(_MAX_DRAWS // len(self._boxes) // _BATCH):
+            points = _draw(rng, self._boxes[box], _BATCH)
             yield points[self._admitted(points)]
 
     def _candidates(self, rng: np.random.Generator) -> Iterator[Architecture]:
-        """Feasible networks: all of them in random order, or independent draws."""
-        if _size(self._box) <= ENUMERABLE:
-            for row in rng.permutation(len(self._listed)):
-                yield self.architecture_at(self._listed[row])
+        """Feasible networks: of a number of stages that is drawn for each, while there are any of it."""
+        found = [self._candidates_in(rng, box) for box in range(len(self._boxes))]
+        while found:
+            drawn = found[int(rng.integers(len(found))) if len(found) > 1 else 0]
+            if (architecture := next(drawn, None)) is None:
+                found.remove(drawn)
+            else:
+                yield architecture
+
+    def _candidates_in(self, rng: np.random.Generator, box: int) -> Iterator[Architecture]:
+        """Feasible networks of a box: all of them in random order, or independent draws."""
+        if (listed := self._listed(box)) is not None:
+            for row in rng.permutation(len(listed)):
+                yield self.architecture_at(listed[row])
             return
-        for points in self._draws(rng):
+        for points in self._draws(rng, box):
             for point in points:
                 architecture = self.architecture_at(point)
                 # A second spelling is drawn again, or networks with many spellings come more often.
                 if self.decode(encode(self.axes, architecture)) == architecture:
                     yield architecture
 
-    @cached_property
-    def _listed(self) -> Ints:
-        """All feasible points, one for each network."""
-        points = _product(self._box)
-        points = points[self._admitted(points)]
-        structures = build_structures(self.arrays_of(points)).as_rows()
-        _, first = np.unique(structures, axis=0, return_index=True)
-        return points[np.sort(first)]
+    def _listed(self, box: int) -> Ints | None:
+        """All feasible points of a box, one for each network; None where they are too many to list."""
+        if box not in self._lists:
+            if _size(self._boxes[box]) > ENUMERABLE:
+                return None
+            points = _product(self._boxes[box])
+            points = points[self._admitted(points)]
+            structures = build_structures(self.arrays_of(points)).as_rows()
+            _, first = np.unique(structures, axis=0, return_index=True)
+            self._lists[box] = points[np.sort(first)]
+        return self._lists[box]
 
     @cached_property
-    def _box(self) -> list[Ints]:
+    def _lists(self) -> dict[int, Ints]:
+        """What `_listed` has listed."""
+        return {}
+
+    @cached_property
+    def _boxes(self) -> list[list[Ints]]:
+        """The parts in which something is feasible, as small as the limits make them."""
+        return [self._shrunk(part) for part in self._parts if self._has_feasible(part)]
+
+    def _shrunk(self, part: list[Ints]) -> list[Ints]:
         """Positions less those that are over a limit with everything else at its cheapest.
 
         Tight limits leave a small box, from which uniform draws are as good and seldom rejected.
         """
-        num_values = sum(len(positions) for positions in self._positions)
-        if _size(self._corner(self._positions)) * num_values > _MAX_CORNERS:
-            return self._positions
-        box = list(self._positions)
-        for a, positions in enumerate(self._positions):
-            trials = ([*box[:a], np.array([p]), *box[a + 1 :]] for p in positions)
-            box[a] = positions[[self._has_feasible(trial) for trial in trials]]
+        num_values = sum(len(positions) for positions in part)
+        if _size(self._corner(part)) * num_values > _MAX_CORNERS:
+            return part
+        box = list(part)
+        for a in range(len(box)):
+            box[a] = self._feasible_positions(box, a)
         return box
+
+    def _feasible_positions(self, box: list[Ints], a: int) -> Ints:
+        """The positions on an axis with which something in a box is feasible."""
+        axis, positions = self.axes[a], box[a]
+
+        def is_over(position: int) -> bool:
+            return not self._has_feasible([*box[:a], np.array([position]), *box[a + 1 :]])
+
+        if axis.may_cost_less:
+            return positions[[not is_over(p) for p in positions]]
+        by_cost = sorted(positions, key=lambda p: cost_order(axis, axis.values[p]))
+        return np.sort(by_cost[: bisect_left(by_cost, True, key=is_over)])
 
     def _has_feasible(self, positions: list[Ints]) -> bool:
         return bool(self._admitted(_product(self._corner(positions))).any())
 
     def _corner(self, positions: list[Ints], *, dear: bool = False) -> list[Ints]:
-        """A box that holds the cheapest point (or the dearest): only growth and groups, whose widths
-        are rounded to multiples of them, can cost less with a larger value."""
+        """A box that holds the cheapest point (or the dearest): an axis of which every count grows with
+        its values, whatever the others are, stays at one of them."""
         box = []
         for axis, choices in zip(self.axes, positions, strict=True):
-            if axis.name.startswith(("groups", "growth")) and axis.name not in _GROWS:
+            if axis.may_cost_less:
                 box.append(choices)
                 continue
             cost = [cost_order(axis, axis.values[p]) for p in choices]

@@ -13,14 +13,19 @@ def features_of(space: SearchSpace, points: Ints) -> Floats:
     """The features of points (N, axes): (N, F), in their own units, the trend's columns last."""
     arrays = space.arrays_of(points)
     flops, num_params = count_many(arrays, space.task)
+    chosen = {axis.name for axis in space.free_axes}
+    # Columns of their own where these vary, so that every other space has those that it always had.
+    of_larger = [np.log2(arrays.stem_stride)] if "stem_stride" in chosen else []
+    of_larger += [(arrays.depth > 0).sum(axis=1)] if "stages" in chosen else []
     columns = [
+        *of_larger,
         arrays.is_hgc,
         np.log2(arrays.stem_channels),
         np.log2(arrays.bottleneck),
         arrays.compression,
         np.log2(arrays.se_reduction),
         *arrays.depth.T,
-        *np.log2(arrays.growth).T,
+        *np.log2(np.maximum(1, arrays.growth)).T,  # 0 in a stage that is not there, as groups are
         *np.log2(arrays.groups).T,
         *arrays.se.T,
         np.log(flops),

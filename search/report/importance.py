@@ -11,7 +11,7 @@ from search.report.traits import TRAIT_TITLES, stage_values
 
 LEAST_TRIALS = 20  # finished ones; a forest of fewer says nothing
 
-_NETWORK_COLUMNS = ("stem_channels", "bottleneck", "compression", "se_reduction")
+_NETWORK_COLUMNS = ("stem_channels", "stem_stride", "bottleneck", "compression", "se_reduction")
 
 
 def parameter_importance(frame: pd.DataFrame) -> pd.DataFrame:
@@ -71,12 +71,18 @@ def importance_figure(frame: pd.DataFrame) -> go.Figure:
 
 def _parameters(rows: pd.DataFrame) -> pd.DataFrame:
     """Every parameter that varies, stage by stage, as numbers."""
-    columns = {name.replace("_", " "): rows[name].to_numpy("float64") for name in _NETWORK_COLUMNS}
+    known = [
+        name for name in _NETWORK_COLUMNS if name in rows
+    ]  # tables of before have no stem_stride
+    columns = {name.replace("_", " "): rows[name].to_numpy("float64") for name in known}
     columns["operator"] = (rows["operator"] == "hgc").to_numpy("float64")
+    columns["stages"] = np.isfinite(stage_values(rows["depth"])).sum(axis=1).astype("float64")
     for name in ("depth", "growth", "groups", "se"):
         for stage, values in enumerate(stage_values(rows[name]).T, start=1):
             columns[f"{TRAIT_TITLES[name]}, stage {stage}"] = values
     table = pd.DataFrame(columns)
+    # Whether there is a stage is said by their number alone, not by what the stage would have.
+    table = table.fillna(table.mean())
     return table.loc[:, table.nunique() > 1]
 
 

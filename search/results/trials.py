@@ -17,6 +17,7 @@ from hgcnet.arrays import Floats
 from hgcnet.atomic_write import replace_file
 from search.optuna_space import OptunaSpace
 from search.pareto import COST_NAMES, choose, non_dominated
+from space.parameters import NETWORK_WIDE
 
 STATE_NAMES = {
     TrialState.COMPLETE: "finished",
@@ -46,6 +47,7 @@ COLUMNS = {
     "fingerprint": TEXT,
     "operator": TEXT,
     "stem_channels": "Int64",
+    "stem_stride": "Int64",
     "bottleneck": "Int64",
     "compression": "float64",
     "se_reduction": "Int64",
@@ -123,6 +125,7 @@ def architecture_of(row: pd.Series) -> Architecture:
     return Architecture(
         operator=row["operator"],
         stem_channels=int(row["stem_channels"]),
+        stem_stride=int(row["stem_stride"]),
         bottleneck=int(row["bottleneck"]),
         compression=float(row["compression"]),
         se_reduction=int(row["se_reduction"]),
@@ -171,8 +174,7 @@ def _row(trial: FrozenTrial, space: OptunaSpace, objectives: Sequence[str]) -> d
 
 
 def _architecture_cells(architecture: Architecture) -> dict[str, Any]:
-    names = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
-    cells: dict[str, Any] = {name: getattr(architecture, name) for name in names}
+    cells: dict[str, Any] = {name: getattr(architecture, name) for name in NETWORK_WIDE}
     for name in ("depth", "growth", "groups", "se"):
         cells[name] = "-".join(str(getattr(stage, name)) for stage in architecture.stages)
     return {"architecture": str(architecture)} | cells

@@ -10,10 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from hgcnet.architecture import parse_toml, read_bytes
 from hgcnet.errors import StudyFileError, join_errors, one_line, shown
+from hgcnet.structure import least_resolution
 from search.study_file.messages import error_line, take_out_unusable
 from search.study_file.schema import METRICS, Objective, StudyFile, Tables, direction_of
 from space.declaration import read_parameters, to_table
-from space.parameters import Parameters
+from space.parameters import Parameters, values_of
 
 ADAPTER = TypeAdapter(Tables)
 
@@ -61,6 +62,11 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
         )
     if tables is not None:
         errors += _check_together(tables)
+    if tables is not None and parameters is not None:
+        sides = {"data": tables.data.resolution, "proxy": tables.proxy.resolution}
+        for table, side in sides.items():
+            if side is not None and (error := resolution_error(side, parameters)) is not None:
+                errors.append(f"{table}.resolution: {error}")
     # Whatever else is wrong with an unusable value follows from what it is.
     errors = [error for error in errors if error.partition(":")[0] not in unusable]
     errors += [f"{path}: {reason}" for path, reason in unusable.items()]
@@ -93,6 +99,17 @@ def read_stored(document: Mapping[str, Any], source: str) -> tuple[StudyFile, li
         is_list = key == "objectives" and isinstance(value, list)
         found[key] = [known_part(v, key) for v in value] if is_list else known_part(value, key)
     return parse_study_file(found, source), unknown
+
+
+def resolution_error(resolution: int, parameters: Parameters) -> str | None:
+    """What is wrong with a resolution of which some network of a space leaves its last stage no pixel."""
+    stride, stages = max(values_of(parameters.stem_stride)), max(values_of(parameters.stages))
+    if resolution >= (least := least_resolution(stride, stages)):
+        return None
+    return (
+        f"{resolution} px leave less than one to stage {stages} with space.stem_stride = {stride}; "
+        f"{least} or more are needed"
+    )
 
 
 def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | None:

@@ -57,6 +57,8 @@ def test_numpy_integers_have_the_fingerprint_of_integers() -> None:
     [
         replace(PLAIN, operator="sgc"),
         replace(PLAIN, stem_channels=16),
+        replace(PLAIN, stem_stride=2),
+        replace(PLAIN, stem_stride=4),
         replace(PLAIN, bottleneck=2),
         replace(PLAIN, compression=1.0),
         replace(PLAIN, stages=PLAIN.stages[:1]),
@@ -142,6 +144,47 @@ def test_keys_that_are_absent_have_their_defaults() -> None:
     )
 
 
+def test_a_file_without_a_stride_is_as_older_programs_wrote_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    write_architecture(path, ArchitectureFile(architecture=with_stage(se="last")))
+
+    assert (
+        path.read_text(encoding="utf-8")
+        == """\
+format = 1
+
+[architecture]
+operator = "hgc"
+stem_channels = 24
+bottleneck = 4
+compression = 0.5
+se_reduction = 8
+stages = [
+    { depth = 2, growth = 8, groups = 4, se = "none" },
+    { depth = 1, growth = 16, groups = 2, se = "last" },
+]
+
+[task]
+in_channels = 3
+num_classes = 10
+resolution = 32
+"""
+    )
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_a_file_with_a_stride_has_a_format_that_older_programs_refuse(
+    tmp_path: Path, stride: int
+) -> None:
+    path, network = tmp_path / "a.toml", replace(PLAIN, stem_stride=stride)
+    file = ArchitectureFile(architecture=network, provenance={"fingerprint": network.fingerprint})
+    write_architecture(path, file)
+
+    assert tomllib.loads(path.read_text(encoding="utf-8"))["format"] == 2
+    assert read_architecture(path) == file
+    assert str(network) == f"{PLAIN}/{stride}"
+
+
 CORRECT = """\
 format = 1
 [architecture]
@@ -158,13 +201,23 @@ study = "x"
 """
 STAGES = '[{ depth = 2, growth = 12, groups = 4, se = "none" }]'
 WRONG = [  # what to replace, by what, the message after the file's name
-    ("format = 1\n", "", "format: None is not 1, the format read here"),
-    ("format = 1", "format = 2", "format: 2 is not 1, the format read here"),
+    ("format = 1\n", "", "format: None is not 1 or 2, the formats read here"),
+    ("format = 1", "format = 3", "format: 3 is not 1 or 2, the formats read here"),
     (CORRECT, "format = 1", "is not an architecture file: it has no [architecture] table"),
     (CORRECT, "format = 1\narchitecture = 3", "architecture: 3 is not a table"),
     ('"hgc"', '"dense"', "architecture.operator: 'dense' is not one of hgc, sgc"),
     ("24", "0", "architecture.stem_channels: 0 is not a positive integer"),
     ("24", "24.0", "architecture.stem_channels: 24.0 is not a positive integer"),
+    (
+        "bottleneck = 4",
+        "stem_stride = 3",
+        "architecture.stem_stride: 3 is not one of 1, 2, 4",
+    ),
+    (
+        "bottleneck = 4",
+        "stem_stride = true",
+        "architecture.stem_stride: True is not one of 1, 2, 4",
+    ),
     (
         "bottleneck = 4",
         'bottleneck = "4"',
@@ -178,7 +231,7 @@ WRONG = [  # what to replace, by what, the message after the file's name
         "bottleneck =",
         "botleneck =",
         "architecture.botleneck: unknown key; known are bottleneck, compression, operator, "
-        "se_reduction, stages, stem_channels",
+        "se_reduction, stages, stem_channels, stem_stride",
     ),
     (STAGES, "[]", "architecture.stages: must be a list of at least one stage"),
     (STAGES, "7", "architecture.stages: must be a list of at least one stage"),

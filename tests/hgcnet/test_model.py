@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,37 @@ def test_any_architecture_runs_and_learns(
     task = Task(in_channels=1 + seed % 3, num_classes=2 + seed)
 
     check_forward_and_backward(HGCNet(draw_architecture(seed), task), resolution=8 + seed)
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+@pytest.mark.parametrize("resolution", [1, 9, 64])
+def test_a_network_whose_stem_has_a_stride_runs_and_learns(resolution: int, stride: int) -> None:
+    architecture = replace(TINY, stem_stride=stride)
+
+    check_forward_and_backward(HGCNet(architecture), resolution)
+
+
+@pytest.mark.parametrize("side", [8, 9, 10, 11])
+def test_a_stride_leaves_out_pixels_of_the_stem_and_a_stride_of_4_averages_four_of_those(
+    side: int,
+) -> None:
+    one, two, four = (HGCNet(replace(TINY, stem_stride=stride)) for stride in (1, 2, 4))
+    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+    with torch.no_grad():
+        full, half, quarter = (network.stem(images) for network in (one, two, four))
+
+    assert torch.allclose(half, full[:, :, ::2, ::2], atol=1e-5)
+    even = half.shape[2] // 2 * 2
+    blocks = half[:, :, :even, :even].unfold(2, 2, 2).unfold(3, 2, 2)
+    assert torch.allclose(quarter, blocks.mean((4, 5)), atol=1e-6)
+    names = [list(network.state_dict()) for network in (one, two, four)]
+    assert names[0] == names[1] == names[2]
+
+
+def test_a_stride_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="stride=3 is not one of 1, 2, 4"):
+        HGCNet(replace(TINY, stem_stride=3))
 
 
 def test_a_network_may_have_more_stages_than_its_images_have_halves() -> None:

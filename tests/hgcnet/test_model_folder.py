@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def test_a_folder_holds_three_files_and_everything_that_was_given(
         torch.equal(loaded.state_dict()[name], tensor)
         for name, tensor in network.state_dict().items()
     )
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_a_stem_with_a_stride_is_restored_bit_for_bit(tmp_path: Path, stride: int) -> None:
+    network = HGCNet(replace(SMALL, stem_stride=stride), TASK).eval()
+
+    save_model(tmp_path, network, metrics={}, mean=MEAN, std=STD)
+
+    loaded = load(tmp_path)
+    assert loaded.architecture == network.architecture
+    assert torch.equal(loaded(draw_images()), network(draw_images()))
 
 
 def test_a_network_in_channels_last_and_float64_is_stored_as_any_other(

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,25 @@ def test_groups_without_channels_of_their_own_are_exported(
     network = randomise(HGCNet(architecture, Task(resolution=7)), 0)
 
     assert check_against_eager(network, form, batches=(2,)) < 1e-4
+
+
+@pytest.mark.parametrize("form", ["grouped", "dense"])
+@pytest.mark.parametrize(("stride", "resolution"), [(2, 1), (2, 33), (4, 2), (4, 33), (4, 64)])
+def test_a_stem_with_a_stride_is_exported_with_its_counts(
+    draw_architecture: Callable[..., Architecture],
+    randomise: Callable[[HGCNet, int], HGCNet],
+    stride: int,
+    resolution: int,
+    form: str,
+) -> None:
+    architecture = replace(draw_architecture(resolution, num_stages=4), stem_stride=stride)
+    network = randomise(HGCNet(architecture, Task(resolution=resolution)), 0)
+
+    assert check_against_eager(network, form, batches=(1, 3)) < 1e-4
+    if form == "grouped":
+        counts = count_onnx(build_onnx(network, form, resolution))
+        advertised = count(architecture, network.task)
+        assert (counts.flops, counts.num_params) == (advertised.flops, advertised.num_params)
 
 
 @pytest.mark.parametrize("name", hgcnet.PRESETS)

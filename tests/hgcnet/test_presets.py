@@ -95,3 +95,21 @@ def test_a_name_like_no_other_is_answered_with_all() -> None:
 def test_the_papers_errors_are_of_presets() -> None:
     assert PAPER_TEST_ERROR["cifar10"].keys() == PRESETS.keys()
     assert PAPER_TEST_ERROR["cifar100"].keys() < PRESETS.keys()
+
+
+FINGERPRINTS = {  # as studies, trainings and model folders of the first format hold them
+    "sgcnet_42_g1": "d04e0f27081ab1fd",
+    "hgcnet_42_g2": "52461374d46f40c3",
+    "sgcnet_42_g2": "cee46dfc64509e26",
+    "hgcnet_42_g4": "544e835971631b4a",
+    "sgcnet_42_g4": "ec0da4d76bc38d94",
+    "hgcnet_42_g6": "a8dc9cc41bc32c8a",
+    "sgcnet_42_g6": "a4889b00c7dfd361",
+    "hgcnet_67_g4": "d2f76a85072585b6",
+    "hgcnet_91_g4": "458cafaf4c387072",
+    "se_hgcnet_42_g4": "80ce1a725be7cf3c",
+}
+
+
+def test_every_preset_has_the_fingerprint_that_it_always_had() -> None:
+    assert {name: network.fingerprint for name, network in PRESETS.items()} == FINGERPRINTS

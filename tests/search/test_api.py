@@ -80,3 +80,12 @@ def test_a_report_is_opened_in_the_browser_if_asked_for(
     said = hgcnas("report", "old", "--open", cwd=runs.parent).output.splitlines()
     assert opened == [(runs / "old" / "report.html").as_uri()]
     assert said[0] == "runs/old/report.html"
+
+
+def test_a_resolution_that_leaves_no_pixel_is_refused_wherever_it_is_given(tmp_path: Path) -> None:
+    """Of the study file's space, by its three stages behind a stem of stride 2."""
+    study, runs = write_study(tmp_path, space__stem_stride=2), tmp_path / "runs"
+    for proxy in ({"resolution": 6}, {"epochs": 1, "resolution": 6}):
+        with pytest.raises(StudyFileError, match="resolution: 6 px leave less than one to stage 3"):
+            search.measure_fidelity(study, networks=4, proxies=[proxy], runs=runs)
+    assert not runs.exists()

@@ -157,3 +157,40 @@ def test_optuna_suggests_what_was_enqueued(space: OptunaSpace) -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.enqueue_trial(params)
     assert study.ask(space.distributions).params == params
+
+
+LARGER = Parameters(
+    stem_channels=8,
+    stem_stride=Choice(choice=(1, 2, 4)),
+    stages=Range(low=3, high=5),
+    depth=Range(low=1, high=2, per_stage=True),
+    groups=Choice(choice=(1, 2, 4), per_stage=True),
+    growth=Growth(base=4, schedule=Choice(choice=("linear", "exponential"))),
+)
+
+
+def test_a_space_of_several_numbers_of_stages_has_the_parameters_of_the_largest() -> None:
+    space = OptunaSpace(SearchSpace(LARGER, Limits(), Task(resolution=64)))
+    assert space.distributions == {
+        "stem_stride_index": IntDistribution(0, 2),
+        "stages": IntDistribution(3, 5),
+        **{f"depth_{s}": IntDistribution(1, 2) for s in range(5)},
+        **{f"groups_{s}_index": IntDistribution(0, 2) for s in range(5)},
+        "growth_schedule": CategoricalDistribution(("linear", "exponential")),
+    }
+    rng = np.random.default_rng(0)
+    numbers = set()
+    for _ in range(30):
+        architecture = space.space.sample(rng)
+        assert architecture is not None
+        params = space.encode(architecture)
+        assert params["stages"] == len(architecture.stages)
+        assert space.decode(params).fingerprint == architecture.fingerprint
+        # What a stage would have that it does not have makes no other network.
+        absent = {name for name in params if name.startswith(("depth_", "groups_"))}
+        absent = {n for n in absent if int(n.split("_")[1]) >= params["stages"]}
+        other = params | dict.fromkeys(absent, 2)
+        assert space.decode(other) == architecture
+        assert space.encode(space.decode(other)) == params
+        numbers.add(params["stages"])
+    assert numbers == {3, 4, 5}

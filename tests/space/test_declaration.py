@@ -15,7 +15,7 @@ PER_STAGE = ("depth", "groups", "growth", "se")
 NETWORK_WIDE = ("operator", "stem_channels", "bottleneck", "compression", "se_reduction")
 ALL = ", ".join(
     (
-        *("operator", "stem_channels", "bottleneck", "compression"),
+        *("operator", "stem_channels", "stem_stride", "bottleneck", "compression", "stages"),
         *("depth", "groups", "growth", "se", "se_reduction"),
     )
 )
@@ -133,6 +133,36 @@ def test_a_table_with_every_default_reads_back(table: dict[str, Any]) -> None:
     assert read(**written) == parameters
 
 
+@pytest.mark.parametrize(
+    ("declared", "values"),
+    [
+        (4, (4,)),
+        ({"choice": [5, 3]}, (3, 5)),
+        ({"low": 3, "high": 5}, (3, 4, 5)),
+        ({"low": 3, "high": 5, "step": 2}, (3, 5)),
+    ],
+    ids=str,
+)
+def test_each_stage_that_a_network_may_have_has_its_values(
+    declared: Any, values: tuple[int, ...]
+) -> None:
+    largest = max(values)
+    parameters = read(
+        stages=declared,
+        depth={"low": 1, "high": 2, "per_stage": True},
+        groups=[1, 2, 4, 8, 16][:largest],
+        growth={"base": 4, "schedule": {"choice": ["linear", "exponential"]}},
+        se={"choice": ["none", "all"], "per_stage": True},
+    )
+    axes = axes_of(parameters)
+    assert axes["stages"] == values
+    for name in ("depth", "groups", "se"):
+        of_stages = [f"{name}_{s}" for s in range(9) if f"{name}_{s}" in axes]
+        assert of_stages == [f"{name}_{s}" for s in range(largest)]
+    written = json.loads(json.dumps(to_table(parameters)))
+    assert read(**written) == parameters
+
+
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"stem": 8}, [f"stem: unknown key; known are {ALL}"]),
     ({"depth": 0}, ["depth: 0 is not a positive integer"]),
@@ -142,6 +172,23 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"depth": 5000}, ["depth: 5000 is more than 4096"]),
     ({"depth": [2, 3]}, ["depth: 2 values given; 3 stages need one each"]),
     ({"depth": []}, ["depth: 0 values given; 3 stages need one each"]),
+    ({"depth": [1, 1, 1, 1]}, ["depth: 4 values given; 3 stages need one each"]),
+    ({"stages": 4, "depth": [1, 1, 1]}, ["depth: 3 values given; 4 stages need one each"]),
+    (
+        {"stages": {"choice": [3, 5]}, "depth": [1, 1, 1]},
+        ["depth: 3 values given; up to 5 stages need one each"],
+    ),
+    ({"stages": 6, "depth": [1, 1]}, ["stages: 6 is not one of 3, 4, 5"]),
+    ({"stages": {"low": 2, "high": 4}}, ["stages.low: 2 is not one of 3, 4, 5"]),
+    ({"stages": {"choice": [3, 3]}}, ["stages.choice[1]: 3 is there twice"]),
+    ({"stages": [3, 4]}, ["stages: [3, 4] is a list, but holds for the whole network"]),
+    ({"stem_stride": 3}, ["stem_stride: 3 is not one of 1, 2, 4"]),
+    ({"stem_stride": True}, ["stem_stride: True is not one of 1, 2, 4"]),
+    ({"stem_stride": 2.0}, ["stem_stride: 2.0 is not one of 1, 2, 4"]),
+    (
+        {"stem_stride": {"low": 1, "high": 4}},
+        ["stem_stride: 1, 2, 4 are no range; give choice = [...]"],
+    ),
     (
         {"depth": [2, 0, "x"]},
         ["depth[1]: 0 is not a positive integer", "depth[2]: 'x' is not a positive integer"],

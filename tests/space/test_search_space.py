@@ -1,6 +1,8 @@
 """The space: its size, its architectures, its limits, and draws that are uniform over networks."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -10,6 +12,7 @@ from scipy.stats import chisquare
 from hgcnet.architecture import Architecture, Stage, Task
 from hgcnet.complexity import count
 from hgcnet.errors import SpaceError
+from hgcnet.structure import STEM_STRIDES
 from space.parameters import Choice, Growth, Parameters, Range
 from space.search_space import Limits, SearchSpace
 
@@ -255,3 +258,194 @@ def test_an_architecture_over_a_limit_is_named() -> None:
     dear = max(every_architecture(loose), key=lambda a: count(a, TASK).flops)
     with pytest.raises(SpaceError, match="is over the limit of 20,000"):
         tight.encode(dear)
+
+
+# Strides, three to five stages, and a list that gives values to all five.
+LARGER = Parameters(
+    stem_channels=4,
+    stem_stride=Choice(choice=(1, 4)),
+    stages=Range(low=3, high=5),
+    bottleneck=1,
+    depth=Choice(choice=(1, 2), per_stage=True),
+    groups=(1, 2, 1, 2, 2),
+    growth=Growth(base=4, schedule=Choice(choice=("constant", "linear", "exponential"))),
+    se=Choice(choice=("none", "last")),
+)
+LARGER_TASK = Task(resolution=64)
+
+
+def test_a_network_of_fewer_stages_is_one_point_whatever_the_others_would_have() -> None:
+    space = SearchSpace(LARGER, NO_LIMITS, LARGER_TASK)
+    everything = {a.fingerprint: a for a in every_architecture(space)}
+    by_stages = Counter(len(network.stages) for network in everything.values())
+    assert space.num_networks() == len(everything)
+    assert space.size == sum(2 * 3 * 2 * 2**stages for stages in (3, 4, 5))
+    assert set(by_stages) == {3, 4, 5}
+    for network in list(everything.values())[::17]:
+        point = space.point_of(network)
+        assert space.architecture_at(point).fingerprint == network.fingerprint
+        absent = [
+            position
+            for axis, position in zip(space.axes, point, strict=True)
+            if axis.name[-1].isdigit() and int(axis.name[-1]) >= len(network.stages)
+        ]
+        assert not any(absent)
+
+
+@pytest.mark.parametrize(
+    "limits", [NO_LIMITS, Limits(flops=150_000), Limits(flops=160_000, num_params=500)]
+)
+def test_spaces_of_several_numbers_of_stages_equal_brute_force(limits: Limits) -> None:
+    parameters = replace(LARGER, se="none", growth=Choice(choice=(3, 4)))
+    parameters = replace(parameters, groups=Choice(choice=(1, 2, 3)))
+    space = SearchSpace(parameters, limits, LARGER_TASK)
+    everything = list({a.fingerprint: a for a in every_architecture(space)}.values())
+    feasible = [a for a in everything if space.is_feasible(a)]
+    assert 0 < len(feasible) < len(everything) or limits == NO_LIMITS
+    assert space.num_networks() == len(feasible)
+    for metric in ("flops", "num_params"):
+        costs = [getattr(count(a, LARGER_TASK), metric) for a in everything]
+        low, high = space.cost_range(metric)
+        assert low == min(getattr(count(a, LARGER_TASK), metric) for a in feasible)
+        assert high == (getattr(limits, metric) or max(costs))
+    least = min(count(a, LARGER_TASK).flops for a in feasible)
+    assert count(space.cheapest(), LARGER_TASK).flops == least
+    points = space.draw_points(np.random.default_rng(0), 10**6)
+    drawn = [space.architecture_at(point).fingerprint for point in points]
+    assert sorted(drawn) == sorted(a.fingerprint for a in feasible)
+
+
+@pytest.mark.parametrize("enumerable", [200_000, pytest.param(10, marks=pytest.mark.long)])
+def test_each_number_of_stages_is_drawn_equally_often_and_each_of_its_networks(
+    monkeypatch: pytest.MonkeyPatch, enumerable: int
+) -> None:
+    monkeypatch.setattr("space.search_space.ENUMERABLE", enumerable)
+    parameters = replace(LARGER, se="none", stem_stride=4, growth=4)
+    space = SearchSpace(parameters, Limits(flops=230_000), LARGER_TASK)
+    networks = {a.fingerprint: a for a in every_architecture(space) if space.is_feasible(a)}
+    numbers = Counter(len(network.stages) for network in networks.values())
+    assert set(numbers) == {3, 4, 5}
+    rng = np.random.default_rng(2)
+    draws = Counter(space.sample(rng).fingerprint for _ in range(600))
+    assert set(draws) <= set(networks)
+    expected = [600 / 3 / numbers[len(network.stages)] for network in networks.values()]
+    assert chisquare([draws[f] for f in networks], expected).pvalue > 0.01
+    seen: set[str] = set()
+    if enumerable > 10:
+        while (network := space.sample(rng, seen)) is not None:
+            seen.add(network.fingerprint)
+        assert seen == set(networks)
+
+
+def draw_space(seed: int) -> Parameters:
+    """Every way to declare a parameter, for three to five stages; of some hundreds of points."""
+    rng = np.random.default_rng(seed)
+
+    def some(values: Sequence[int], *, per_stage: bool = False) -> Choice[int]:
+        drawn = rng.choice(values, 2, replace=False)
+        return Choice(choice=tuple(map(int, drawn)), per_stage=per_stage)
+
+    most = int(rng.integers(3, 6))
+    listed = tuple(int(value) for value in rng.integers(1, 4, most))
+    schedules = Choice(choice=("constant", "exponential"))
+    growths = (listed, some((2, 3, 4, 6)), Growth(base=some((2, 3, 5)), schedule=schedules))
+    return Parameters(
+        operator=Choice(choice=("hgc", "sgc")) if seed % 5 == 0 else "hgc",
+        stem_channels=3,
+        stem_stride=some(STEM_STRIDES),
+        stages=Range(low=3, high=most),
+        bottleneck=1,
+        depth=(listed, some((1, 2, 3)), some((1, 2), per_stage=True))[seed % 3],
+        groups=(some((1, 2, 3, 4)), listed, some((1, 2, 4), per_stage=True))[seed // 2 % 3],
+        growth=growths[int(rng.integers(3))],
+        se=Choice(choice=("none", "last", "all")) if seed % 4 == 0 else "none",
+    )
+
+
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 40))]
+)
+def test_any_space_of_several_numbers_of_stages_equals_brute_force(seed: int) -> None:
+    parameters = draw_space(seed)
+    loose = SearchSpace(parameters, NO_LIMITS, LARGER_TASK)
+    everything = {a.fingerprint: count(a, LARGER_TASK) for a in every_architecture(loose)}
+    middle = sorted(cost.flops for cost in everything.values())[len(everything) // 3]
+    space = SearchSpace(parameters, Limits(flops=middle), LARGER_TASK)
+    feasible = {f for f, cost in everything.items() if cost.flops <= middle}
+
+    assert loose.num_networks() == len(everything)
+    assert space.num_networks() == len(feasible)
+    assert space.flops_range()[0] == min(everything[f].flops for f in feasible)
+    points = space.draw_points(np.random.default_rng(seed), 10**6)
+    networks = [space.architecture_at(point) for point in points]
+    assert sorted(network.fingerprint for network in networks) == sorted(feasible)
+    assert space.costs_of(points, ("flops", "num_params")).tolist() == [
+        [everything[n.fingerprint].flops, everything[n.fingerprint].num_params] for n in networks
+    ]
+    for point, network in list(zip(points, networks, strict=True))[:5]:
+        assert (space.point_of(network) == point).all()
+        found = {space.architecture_at(p).fingerprint for p in space.neighbour_points(point[None])}
+        by_values = {neighbour.fingerprint for neighbour in space.neighbours(network)}
+        assert found - {network.fingerprint} == by_values
+
+
+def test_what_is_feasible_with_three_stages_alone_is_found_in_a_huge_space() -> None:
+    parameters = Parameters(
+        stages=Choice(choice=(3, 5)),
+        depth=Range(low=1, high=30, per_stage=True),
+        groups=Choice(choice=(1, 2, 4), per_stage=True),
+        growth=Growth(base=Range(low=4, high=40)),
+        se=Choice(choice=("none", "last", "all"), per_stage=True),
+    )
+    least = SearchSpace(replace(parameters, stages=5), NO_LIMITS, TASK).cost_range("num_params")[0]
+    space = SearchSpace(parameters, Limits(num_params=least - 1), TASK)
+    rng, seen = np.random.default_rng(0), set()
+    for _ in range(30):
+        network = space.sample(rng, seen)
+        assert network is not None
+        assert len(network.stages) == 3
+        seen.add(network.fingerprint)
+
+
+def test_neighbours_differ_in_one_parameter_or_in_their_last_stages() -> None:
+    space = SearchSpace(LARGER, NO_LIMITS, LARGER_TASK)
+    points = space.draw_points(np.random.default_rng(3), 12)
+    for point in points:
+        network = space.architecture_at(point)
+        neighbours = space.neighbour_points(point[None])
+        found = [space.architecture_at(neighbour) for neighbour in neighbours]
+        for neighbour, changed in zip(found, neighbours != point, strict=True):
+            if len(neighbour.stages) == len(network.stages):
+                assert changed.sum() == 1
+            else:
+                assert neighbour.stem_stride == network.stem_stride
+                common = min(len(neighbour.stages), len(network.stages))
+                assert neighbour.stages[:common] == network.stages[:common]
+        assert {len(a.stages) for a in found} == {3, 4, 5}
+        by_values = {a.fingerprint for a in space.neighbours(network)}
+        assert {a.fingerprint for a in found} - {network.fingerprint} == by_values
+
+
+def test_a_number_of_stages_that_the_space_does_not_have_is_named() -> None:
+    space = SearchSpace(replace(LARGER, stages=Choice(choice=(3, 5))), NO_LIMITS, LARGER_TASK)
+    stages = (Stage(depth=1, growth=4, groups=1),) * 4
+    with pytest.raises(SpaceError, match="it has 4 stages; the space has 3, 5"):
+        space.encode(Architecture(stages=stages))
+    network = replace(space.cheapest(), stem_stride=2)
+    with pytest.raises(SpaceError, match=r"stem_stride = 2 \(the space has 1, 4\) is not in"):
+        space.encode(network)
+
+
+def test_growth_follows_its_schedule_over_five_stages() -> None:
+    growths = {}
+    for schedule in ("constant", "linear", "exponential"):
+        parameters = Parameters(
+            stages=5, depth=1, groups=1, growth=Growth(base=4, schedule=schedule)
+        )
+        network = SearchSpace(parameters, NO_LIMITS, LARGER_TASK).cheapest()
+        growths[schedule] = [stage.growth for stage in network.stages]
+    assert growths == {
+        "constant": [4, 4, 4, 4, 4],
+        "linear": [4, 8, 12, 16, 20],
+        "exponential": [4, 8, 16, 32, 64],
+    }

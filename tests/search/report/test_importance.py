@@ -39,6 +39,24 @@ def test_only_what_varies_is_listed_and_what_matters_comes_out():
     assert shares["accuracy"].sum() <= 1
 
 
+def test_the_number_of_stages_and_the_stride_are_parameters_and_absent_stages_say_nothing():
+    rng = np.random.default_rng(6)
+    frame = made_up(rng, 300, lambda depth, groups, _: np.zeros(len(depth)))
+    stages = rng.choice([2, 3], 300)
+    frame["stem_stride"] = rng.choice([1, 2, 4], 300)
+    for name, value in (("depth", "4"), ("growth", "8"), ("groups", "2"), ("se", "all")):
+        third = np.where(stages == 3, f"-{value}", "")
+        frame[name] = frame[name].str.cat(third.astype(str))
+    frame["val_accuracy"] = 0.5 + 0.1 * (stages == 3) - 0.02 * frame["stem_stride"]
+    shares = parameter_importance(frame)
+    assert set(shares.index) == {
+        *("stem stride", "stages"),
+        *(f"{p}, stage {s}" for p in ("depth", "groups") for s in (1, 2)),
+    }
+    assert shares["accuracy"].idxmax() == "stages"
+    assert shares["accuracy"].nlargest(2).index.tolist() == ["stages", "stem stride"]
+
+
 def test_at_equal_flops_the_size_of_a_network_does_not_count():
     rng = np.random.default_rng(1)
 

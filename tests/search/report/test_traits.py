@@ -38,6 +38,20 @@ def test_traits_are_means_over_the_modules_that_are_built():
     assert traits.iloc[1].isna().all()
 
 
+def test_the_front_has_panels_of_as_many_stages_as_one_of_its_networks_has(frame):
+    deeper = frame.copy()
+    row = deeper.index[deeper["on_front"]][0]
+    for name in ("depth", "growth", "groups"):
+        deeper.loc[row, name] += "-2"
+    deeper.loc[row, "se"] += "-none"
+    figure = front_traits(deeper)
+    assert len(figure.data) == 4 * 3
+    third = figure.data[2]
+    assert np.isnan(third.y).sum() == len(third.y) - 1
+    assert "NaN" not in figure.to_json()
+    assert np.isfinite(network_traits(deeper)["depth"].dropna()).all()
+
+
 def test_the_front_has_a_panel_for_every_trait_and_stage(frame):
     figure = front_traits(frame)
     assert len(figure.data) == 4 * 2

@@ -9,8 +9,9 @@ import pytest
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from hgcnet.architecture import Architecture, Stage
+from hgcnet.architecture import Architecture, Stage, Task
 from hgcnet.errors import RunError
+from search.optuna_space import OptunaSpace
 from search.results.trials import (
     COLUMNS,
     TEXT,
@@ -22,6 +23,8 @@ from search.results.trials import (
     write_csv,
     write_parquet,
 )
+from space.parameters import Choice, Parameters, Range
+from space.search_space import Limits, SearchSpace
 
 OBJECTIVES = ("val_accuracy", "flops")
 
@@ -98,6 +101,33 @@ def test_the_architecture_is_spread_over_columns(frame):
 def test_a_row_gives_its_architecture_back(frame):
     for _, row in frame[frame["architecture"].notna()].iterrows():
         assert str(architecture_of(row)) == row["architecture"]
+
+
+def test_a_row_gives_back_a_network_with_a_stride_and_its_number_of_stages():
+    parameters = Parameters(
+        stem_stride=Choice(choice=(1, 2, 4)),
+        stages=Choice(choice=(3, 5)),
+        depth=Range(low=1, high=2, per_stage=True),
+        groups=2,
+        growth=4,
+    )
+    space = OptunaSpace(SearchSpace(parameters, Limits(), Task(resolution=64)))
+    rng = np.random.default_rng(0)
+    networks = [space.space.sample(rng) for _ in range(8)]
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for network in networks:
+        attributes = {"fingerprint": network.fingerprint, "flops": 1, "curve": [0.5]}
+        trial = create_trial(
+            values=[0.5, 1.0],
+            params=space.encode(network),
+            distributions=space.distributions,
+            user_attrs=attributes,
+        )
+        study.add_trial(trial)
+    found = to_frame(study.trials, space, OBJECTIVES)
+    assert [architecture_of(row) for _, row in found.iterrows()] == networks
+    assert found["stem_stride"].tolist() == [network.stem_stride for network in networks]
+    assert {depth.count("-") for depth in found["depth"]} == {2, 4}
 
 
 def test_reasons_and_origins_are_kept(frame):

@@ -268,6 +268,37 @@ def test_a_limit_that_almost_nothing_meets_is_no_trap(kind: str) -> None:
     check_proposals(writer, proposals, space)
 
 
+# TPE proposes the same few hundreds of times once most are seen.
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.long) if kind in ("gp", "tpe") else kind
+        for kind in KINDS
+    ],
+)
+def test_a_space_of_several_numbers_of_stages_is_proposed_whole_and_nothing_twice(
+    kind: str,
+) -> None:
+    parameters = Parameters(
+        stem_channels=8,
+        stem_stride=Choice(choice=(1, 2)),
+        stages=Range(low=3, high=5),
+        bottleneck=1,
+        depth=Choice(choice=(1, 2), per_stage=True),
+        groups=2,
+        growth=4,
+    )
+    task = Task(in_channels=1, num_classes=10, resolution=32)
+    space = OptunaSpace(SearchSpace(parameters, Limits(num_params=950), task))
+    everything = all_fingerprints(space)
+    assert 20 <= len(everything) < 30
+    writer = open_study(kind, space)
+    proposals = propose(writer, len(everything) + 1)
+    check_proposals(writer, proposals, space)
+    assert {proposal.fingerprint for proposal in proposals} == everything
+    assert {len(proposal.architecture.stages) for proposal in proposals} == {3, 4, 5}
+
+
 def test_tpe_and_nsga2_learn_from_what_finished() -> None:
     """After 35 trials their next ones are better, by the accuracy of the same FLOPs, than random's."""
 

@@ -54,6 +54,10 @@ def test_the_file_beside_the_studies_is_what_the_command_prints(tmp_path: Path) 
         ("space.depth", [1, 2]),
         ("space.stem_channels", {"choice": [8, 16], "per_stage": True}),
         ("space.operator", {"low": 1, "high": 2}),
+        ("space.stem_stride", 3),
+        ("space.stem_stride", {"low": 1, "high": 4}),
+        ("space.stages", 6),
+        ("space.stages", {"low": 2, "high": 4}),
         ("space.growth", {"base": 4, "schedule": "square"}),
         ("space.se", "first"),
         ("space.compression", 1.5),
@@ -71,6 +75,19 @@ def test_what_is_wrong_is_underlined_at_its_place(path: str, value: Any) -> None
     assert errors
     places = {".".join(map(str, error.absolute_path)) for error in errors}
     assert any(path.startswith(place) or place.startswith(path) for place in places), places
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"stem_stride": 4, "stages": 5, "depth": [1, 1, 2, 2, 3]},
+        {"stem_stride": {"choice": [2, 4]}, "stages": {"low": 3, "high": 5, "step": 2}},
+        {"stages": {"choice": [3, 4]}},
+    ],
+    ids=str,
+)
+def test_spaces_for_larger_pictures_are_right(space: dict[str, Any]) -> None:
+    CHECK.validate(QUICKSTART | {"space": QUICKSTART["space"] | space})
 
 
 @pytest.mark.parametrize("key", ["name", "budget", "data", "objectives", "proxy", "space"])

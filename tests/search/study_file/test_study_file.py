@@ -49,7 +49,10 @@ def errors_in(document: Mapping[str, Any]) -> list[str]:
 
 
 TOP = "name, seed, budget, data, objectives, limits, sampler, early_stopping, proxy, workers, space"
-AXES = "operator, stem_channels, bottleneck, compression, depth, groups, growth, se, se_reduction"
+AXES = (
+    "operator, stem_channels, stem_stride, bottleneck, compression, stages, depth, groups, growth, se, "
+    "se_reduction"
+)
 
 # What is wrong, and all that is said about it after the file's name.
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -90,6 +93,22 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"data.resolution": "8"}, "data.resolution: '8' is not an integer"),
     ({"data.root": ""}, "data.root: '' is not a path"),
     ({"data.mirror": 1}, "data.mirror: 1 is not true or false"),
+    (
+        {"space.stages": 5},
+        "data.resolution: 8 px leave less than one to stage 5 with space.stem_stride = 1; "
+        "16 or more are needed",
+    ),
+    (
+        {
+            "space.stages": {"low": 3, "high": 5},
+            "space.stem_stride": {"choice": [1, 4]},
+            "data.resolution": 128,
+            "proxy.resolution": 62,
+        },
+        "proxy.resolution: 62 px leave less than one to stage 5 with space.stem_stride = 4; "
+        "63 or more are needed",
+    ),
+    ({"space.stem_stride": 8}, "space.stem_stride: 8 is not one of 1, 2, 4"),
     ({"limits.flops": 0}, "limits.flops: 0 is not above 0"),
     ({"limits.flops": "1e6"}, "limits.flops: '1e6' is not a number"),
     ({"limits.flops": INFINITY}, "limits.flops: inf is not a finite number"),
@@ -314,6 +333,15 @@ def test_quickstart_becomes_values() -> None:
     assert file.parameters.depth == Range(low=1, high=3, per_stage=True)
     assert file.parameters.groups == Choice(choice=(1, 2, 4), per_stage=True)
     assert isinstance(file.parameters.growth, Growth)
+
+
+def test_a_space_for_larger_pictures_becomes_values() -> None:
+    given = {"space.stem_stride": {"choice": [2, 4]}, "space.stages": {"low": 3, "high": 5}}
+    file = parse_study_file(changed(**given, **{"data.resolution": 63}), "x.toml")
+    assert file.parameters.stem_stride == Choice(choice=(2, 4))
+    assert file.parameters.stages == Range(low=3, high=5)
+    again = parse_study_file(file.document, "x.toml")
+    assert again.parameters == file.parameters
 
 
 def test_tables_with_defaults_may_be_left_out() -> None:
