@@ -72,7 +72,8 @@ def run(
             if storage_url is None:
                 database = stack.enter_context(_opened(folder, storage_url))
             loop, content = _open_loop(prepared, folder, database, observe)
-        run_trials(loop, splits, prepared.file.proxy, prepared.file.workers)
+        file = prepared.file
+        run_trials(loop, splits, file.proxy, file.workers, quality_metric=file.quality_metric)
         content.write(is_last=True)
         return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)
 

@@ -175,7 +175,7 @@ def front_table(frame: "pd.DataFrame") -> Table:
     columns: dict[str, Column] = {
         "trial": "{number}",
         **({"estimated": "{estimated_accuracy:.4f}"} if has_estimates else {}),
-        "measured": "{val_accuracy:.4f}",
+        "measured": "{quality:.4f}",
         **_COSTS,
         "front": _star,
         "architecture": lambda row: (
@@ -216,8 +216,8 @@ def comparison_table(comparison: "Comparison") -> Table:
         "visible": "{less.smallest_visible:.4f}",
         "pairs": "{less.pairs}",
     }
-    if "test_accuracy" in networks:
-        columns["test"] = "{test_accuracy:.4f}"
+    if (name := comparison.compared_on).startswith("test_"):
+        columns["test"] = f"{{{name}:.4f}}"
     return _table(columns, networks)
 
 

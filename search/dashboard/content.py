@@ -196,7 +196,7 @@ def trial_files(
 ) -> dict[str, tuple[str, str]]:
     """The files of a trial by name: their MIME types and texts."""
     curve = enumerate(trial.user_attrs["curve"], start=1)
-    rows = ["epoch,val_accuracy", *(f"{epoch},{accuracy}" for epoch, accuracy in curve)]
+    rows = [f"epoch,{file.quality_metric}", *(f"{epoch},{accuracy}" for epoch, accuracy in curve)]
     architecture = tomli_w.dumps(architecture_document(architecture_file(trial, file, space)))
     return {
         f"trial_{trial.number}.toml": ("text/plain", architecture),

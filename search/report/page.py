@@ -186,7 +186,7 @@ def _network(row: pd.Series, name: str, run: str, task: Task) -> str:
     estimated = "" if pd.isna(estimate) else f"Estimated accuracy {estimate:.4f}, "
     return (
         f"<h3>{name}: trial {number}</h3>"
-        f"<p>{estimated}measured {row['val_accuracy']:.4f} at {row['flops'] / 1e6:.3f}M FLOPs and "
+        f"<p>{estimated}measured {row['quality']:.4f} at {row['flops'] / 1e6:.3f}M FLOPs and "
         f"{row['num_params'] / 1e6:.3f}M params. <code>{escape(str(architecture))}</code><br>"
         f"<code>{escape(export_command(run, number))}</code></p>"
         + figure_html(layer_figure(architecture, task), f"layers-{number}")

@@ -118,7 +118,7 @@ def _numbers(values: pd.Series, form: str = "{:.4f}") -> pd.Series:
 
 def _accuracies(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Estimates come first, where there are any: they decide on the front."""
-    measured = {"measured": _numbers(frame["val_accuracy"])}
+    measured = {"measured": _numbers(frame["quality"])}
     if frame["estimated_accuracy"].isna().all():
         return measured
     return {"estimated": _numbers(frame["estimated_accuracy"]), **measured}

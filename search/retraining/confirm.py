@@ -14,9 +14,10 @@ from hgcnet.presets import PRESETS
 from search.pareto import choose
 from search.results.stored_study import StoredStudy
 from search.results.trials import front, known_costs
-from search.retraining.compare import TestedModel, evaluate_on_test, summarise_networks
+from search.retraining.compare import evaluate_on_test, summarise_networks
 from search.retraining.confirmations import CONFIRMATION
 from search.retraining.retraining_loop import RetrainingProgress, retrain
+from search.retraining.tested_model import TestedModel
 from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
 from search.training.recipe import Recipe
 from search.versions import versions
@@ -78,7 +79,8 @@ def confirm_front(
     """Trains what is not trained yet, and keeps the result in the run folder, under `confirm/`.
 
     Nothing is written to the study. Once all is trained, the most accurate of the study's networks by
-    mean validation accuracy is taken to the test split, and nothing else is.
+    mean on the validation images (by the study's quality metric) is taken to the test split, and nothing
+    else is.
 
     Raises:
         UserError: nothing can be confirmed, or it cannot be trained.
@@ -92,7 +94,9 @@ def confirm_front(
             wanted, trainings, file, ray_address=ray_address, observe=observe, keep_states=True
         )
         frame = trainings.frame(wanted, stored.space.space.task)
-        table = _with_proxy(summarise_networks(frame, file.costs), trials, stored)
+        table = _with_proxy(
+            summarise_networks(frame, file.costs, recipe.quality_metric), trials, stored
+        )
         chosen, tested = None, tuple[TestedModel, ...]()
         if loop.is_complete:
             # The most accurate network of the study; of equal ones the cheapest.
@@ -131,7 +135,7 @@ def _with_proxy(
 ) -> pd.DataFrame:
     rows = stored.trials().set_index("number")
     table = summary.assign(trial=summary["name"].map(trials).astype("float64"))
-    table["proxy_accuracy"] = table["trial"].map(rows["val_accuracy"])
+    table["proxy_accuracy"] = table["trial"].map(rows["quality"])
     table["proxy_estimate"] = table["trial"].map(rows["estimated_accuracy"])
     judged = table["proxy_estimate"].fillna(table["proxy_accuracy"])
     means = table["mean"].where(table["trial"].notna())

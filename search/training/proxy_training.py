@@ -295,7 +295,7 @@ class ProxyTraining:
         for step in range(steps):
             part = slice(step * batch_size, (step + 1) * batch_size)
             cropped = crops[part]
-            inputs = (order[part], cropped.top, cropped.left, cropped.mirrored)
+            inputs = [order[part], cropped.top, cropped.left, cropped.mirrored]
             inputs += () if changes is None else changes[part]
             done = self.epoch * steps + step
             for group in self._optimizer.param_groups:

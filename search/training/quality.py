@@ -21,6 +21,11 @@ QUALITY_NAMES: Mapping[QualityMetric, str] = {
 Confusion = tuple[tuple[int, ...], ...]  # how many images of class i (row) were called j (column)
 
 
+def name_on_test(metric: QualityMetric) -> str:
+    """What the same is called on the test images."""
+    return metric.replace("val_", "test_", 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassCounts:
     """Of each of K classes: its images, the images that were called so, and those rightly."""

@@ -28,6 +28,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hgcnet.model import HGCNet
+
 LABEL_SMOOTHING = 0.1
 _WARM_UP = 1 / 20  # of all steps
 _AVERAGED = 1 / 20  # of all steps
@@ -84,7 +86,7 @@ def change_images(pixels: Tensor, places: Tensor, factors: Tensor) -> Tensor:
     """(B, C, H, W) uint8 -> float32 of 0 .. 255, moved and recoloured; black where nothing was."""
     grid = functional.affine_grid(places, list(pixels.shape), align_corners=False)
     images = functional.grid_sample(pixels.float(), grid, align_corners=False)
-    brightness, contrast, saturation = factors.t()[:, :, None, None, None]
+    brightness, contrast, saturation = factors.t()[:, :, None, None, None].unbind()
     images = brightness * images
     means = _grey(images).mean((1, 2, 3), keepdim=True)
     images = means + contrast * (images - means)
@@ -117,7 +119,7 @@ def warmed_up_cosine(step: int, steps: int) -> float:
 class AveragedWeights:
     """A copy of a network whose weights are the moving average of that network's."""
 
-    def __init__(self, network: nn.Module, steps: int) -> None:
+    def __init__(self, network: HGCNet, steps: int) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False)
         pairs = [
             (kept, given.detach())
@@ -132,7 +134,8 @@ class AveragedWeights:
         from torch.optim.swa_utils import get_ema_multi_avg_fn
 
         decay = min(self._decay, step / (10 + step))
-        get_ema_multi_avg_fn(decay)(self._kept, self._given, step)
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average(self._kept, self._given, step)
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:
@@ -143,6 +146,6 @@ def _grey(images: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, 1, H, W)."""
     if images.shape[1] != len(_GREY):
         return images.mean(1, keepdim=True)
-    red, green, blue = images.split(1, dim=1)
+    red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
     # Numbers of Python: a tensor of them would be copied from the CPU, which no CUDA graph may do.
     return _GREY[0] * red + _GREY[1] * green + _GREY[2] * blue
