@@ -97,6 +97,7 @@ def _open_loop(
     """The study's loop, and what its dashboard shows, up to date with what is stored."""
     file, space = prepared.file, prepared.space
     writer = StudyWriter(database, file, space)
+    writer.keep_class_names(prepared.data.class_names)
     checkpoints = Checkpoints(folder.path / "checkpoints")
     start_with, next_enqueued = prepared.start_with, folder.next_enqueued
     loop = SearchLoop(file, space, writer, start_with, observe, next_enqueued, checkpoints)

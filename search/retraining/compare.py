@@ -56,6 +56,7 @@ class Comparison:
 
     folder: Path
     recipe: str
+    quality_metric: QualityMetric
     # As `TrainingFolder.frame` and `summarise_networks` give them; on the test split: `compared_on`.
     trainings: pd.DataFrame
     networks: pd.DataFrame
@@ -116,6 +117,7 @@ def compare_networks(
     return Comparison(
         folder=trainings.folder,
         recipe=recipe.text,
+        quality_metric=metric,
         trainings=frame,
         networks=summary,
         against=against,

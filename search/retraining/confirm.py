@@ -19,6 +19,7 @@ from search.retraining.confirmations import CONFIRMATION
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.tested_model import TestedModel
 from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
+from search.training.quality import QualityMetric
 from search.training.recipe import Recipe
 from search.versions import versions
 
@@ -28,6 +29,7 @@ class Confirmation:
     """What the proxy said and what the longer trainings say, of each network."""
 
     recipe: str
+    quality_metric: QualityMetric  # of the means, and of what the study said
     # As `summarise_networks` gives it, and: trial (NaN: a preset that the study did not train),
     # proxy_accuracy (measured), proxy_estimate, proxy_rank (by the estimates where there are any), rank
     # (by the means; both from 1, among those of the study).
@@ -108,6 +110,7 @@ def confirm_front(
             tested = evaluate_on_test(trainings, of_chosen, provenance, file.workers.gpus)
         result = Confirmation(
             recipe=recipe.text,
+            quality_metric=recipe.quality_metric,
             networks=table,
             chosen=chosen,
             tested=tested,
@@ -123,6 +126,7 @@ def confirmation_document(result: Confirmation) -> dict[str, Any]:
     """As JSON can hold it."""
     return {
         "recipe": result.recipe,
+        "quality_metric": result.quality_metric,
         "networks": json.loads(result.networks.to_json(orient="records", double_precision=15)),
         "chosen": result.chosen,
         "tested": [asdict(tested) | {"folder": str(tested.folder)} for tested in result.tested],

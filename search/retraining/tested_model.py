@@ -4,19 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.training.proxy_training import Evaluation
 from search.training.quality import (
     QUALITY_METRICS,
+    Answers,
     ClassScores,
     Confusion,
     class_counts,
     class_scores,
     name_on_test,
 )
+
+if TYPE_CHECKING:  # it loads torch, which a report needs nothing of
+    from search.training.proxy_training import Evaluation
 
 MAX_CONFUSED = 200  # classes: the matrix of more would be a file of megabytes
 
@@ -35,7 +38,7 @@ class TestedModel:
     confusion: Confusion = ()
 
 
-def metrics_on_test(tested: Evaluation, class_names: Sequence[str]) -> dict[str, Any]:
+def metrics_on_test(tested: "Evaluation", class_names: Sequence[str]) -> dict[str, Any]:
     """What metrics.json says of the test split; `facts_on_test` reads it."""
     counts = class_counts(tested.confusion)
     found: dict[str, Any] = {name_on_test(m): tested.quality(m) for m in QUALITY_METRICS}
@@ -55,9 +58,11 @@ def facts_on_test(metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def mean_scores(models: Sequence[TestedModel]) -> tuple[ClassScores, ...]:
-    """A line for each class: the means over models on the same images; none, if one has none."""
-    return tuple(
+def mean_answers(models: Sequence[TestedModel]) -> Answers | None:
+    """Of models on the same images: the mean of each score, the sum of the confusions; None without any."""
+    if not models or not all(model.classes for model in models):
+        return None
+    classes = tuple(
         ClassScores(
             name=of_class[0].name,
             images=of_class[0].images,
@@ -65,13 +70,9 @@ def mean_scores(models: Sequence[TestedModel]) -> tuple[ClassScores, ...]:
             precision=fmean(scores.precision for scores in of_class),
             f1=fmean(scores.f1 for scores in of_class),
         )
-        for of_class in zip(*(model.classes for model in models), strict=False)
+        for of_class in zip(*(model.classes for model in models), strict=True)
     )
-
-
-def summed_confusion(models: Sequence[TestedModel]) -> Confusion:
-    """Over all models; empty, if one has none."""
-    if not models or not all(model.confusion for model in models):
-        return ()
     total = np.sum([model.confusion for model in models], axis=0)
-    return tuple(map(tuple, total.tolist()))
+    return Answers(
+        classes=classes, confusion=tuple(map(tuple, total.tolist())) if total.size else ()
+    )

@@ -20,6 +20,7 @@ STOPPED = "stopped on request"
 UNPLANNED = "interrupted before it was planned"  # so there is nothing to repeat
 
 
+CLASS_NAMES = "class_names"  # of a study; the first ones have none
 # User attributes of a finished trial. Every reader of a study reads them of all trials: a matrix of a
 # hundred classes would be larger than all else.
 _CONFUSION, _COUNTS = "confusion", "class_counts"  # the counts: images, called, right of each class
@@ -36,14 +37,14 @@ def answer_attributes(confusion: Confusion | None) -> dict[str, Any]:
     return {_COUNTS: np.stack((counts.images, counts.called, counts.right), 1).tolist()}
 
 
-def answers_of(attributes: Mapping[str, Any]) -> tuple[ClassCounts, Confusion | None] | None:
+def answers_of(attributes: Mapping[str, Any]) -> tuple[ClassCounts, Confusion] | None:
     """What `answer_attributes` stored; None of trials that have none, as those of earlier versions."""
     if (confusion := attributes.get(_CONFUSION)) is not None:
         return class_counts(confusion), tuple(map(tuple, confusion))
     if (counts := attributes.get(_COUNTS)) is None:
         return None
     images, called, right = np.asarray(counts, dtype=np.int64).T
-    return ClassCounts(images=images, called=called, right=right), None
+    return ClassCounts(images=images, called=called, right=right), ()
 
 
 def failed_for_good(trial: FrozenTrial) -> bool:

@@ -23,7 +23,7 @@ from search.study.progress import Progress
 from search.study.writer import StudyWriter
 from search.study_file.schema import StudyFile
 from search.training.checkpoints import Checkpoints
-from search.training.quality import Confusion
+from search.training.quality import QUALITY_NAMES, Confusion
 from search.workers.protocol import Proposal, Retry, Wait
 
 
@@ -210,6 +210,7 @@ class SearchLoop:
             seconds=budget.seconds,
             seconds_left=budget.seconds_left,
             message=message,
+            quality=QUALITY_NAMES[self._file.quality_metric],
         )
 
     def _ask(self) -> Proposal | None:

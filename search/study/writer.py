@@ -18,8 +18,10 @@ from search.pareto import HypervolumeBounds
 from search.samplers.create import create_sampler
 from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
 from search.study.attributes import (
+    CLASS_NAMES,
     FORMAT,
     INTERRUPTED,
+    MAX_COUNTED,
     RETRY,
     UNPLANNED,
     answer_attributes,
@@ -88,6 +90,11 @@ class StudyWriter:
         for key, value in attributes.items():
             if key not in stored or stored[key] != value:
                 self._storage.set_study_system_attr(self._study_id, key, value)
+
+    def keep_class_names(self, names: Sequence[str]) -> None:
+        """Stores what the classes are called, for reports, where that is not stored yet."""
+        if len(names) <= MAX_COUNTED and CLASS_NAMES not in self._study.user_attrs:
+            self._study.set_user_attr(CLASS_NAMES, list(names))
 
     def close_interrupted(self) -> int:
         """Tells what a dead driver left running as failed; returns how many there were."""

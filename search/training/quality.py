@@ -49,6 +49,14 @@ class ClassScores:
     f1: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a network said of images, class by class."""
+
+    classes: tuple[ClassScores, ...]
+    confusion: Confusion  # empty, where the classes are too many for it to be kept
+
+
 def class_counts(confusion: npt.ArrayLike) -> ClassCounts:
     """The counts of a confusion matrix (K, K): a row a true class, a column an answer."""
     matrix = np.asarray(confusion, dtype=np.int64)

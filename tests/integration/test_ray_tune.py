@@ -20,7 +20,7 @@ from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
 from search.workers.ray_cluster import Node, Resources
 from search.workers.ray_tune import fit_trials, run_trials, with_shares
-from search.workers.ray_worker import ACCURACY, CROWDED, EPOCH, FAILURE, SECONDS, ProxyTrainable
+from search.workers.ray_worker import CROWDED, EPOCH, FAILURE, QUALITY, SECONDS, ProxyTrainable
 from tests.parts.processes import wait_until
 from tests.parts.scripted_study import RecordedLoop, create_file, create_trainable, num_workers
 
@@ -257,7 +257,7 @@ def test_what_is_out_of_memory_beside_others_is_tried_once_more_with_a_whole_gpu
             is_wide = self._architecture.stem_channels == 16
             if is_wide and (share < 1 or self._architecture.stages[0].depth == 3):
                 return {FAILURE: "out of memory", CROWDED: share < 1, tune.result.DONE: True}
-            return {EPOCH: 1, ACCURACY: share, SECONDS: 0.1, tune.result.DONE: True}
+            return {EPOCH: 1, QUALITY: share, SECONDS: 0.1, tune.result.DONE: True}
 
     workers = Workers(cpus=1, gpus=0.25)
     loop = RecordedLoop(tmp_path, create_file(12, budget={"trials": 12, "max_failure_share": 1}))

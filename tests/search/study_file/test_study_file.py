@@ -23,6 +23,7 @@ from space.search_space import SearchSpace
 STUDIES = Path(__file__).parents[3] / "studies"
 QUICKSTART = tomllib.loads((STUDIES / "quickstart.toml").read_text(encoding="utf-8"))
 MISSING = object()
+NEEDED = "one of val_accuracy, val_balanced_accuracy, val_macro_f1 and one or more of flops, num_params are needed"
 NAN, INFINITY = float("nan"), float("inf")
 
 
