@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
         "retraining",
     },
     "report": {"training", "study", "results", "retraining"},
-    "dashboard": {"study_file", "estimation", "study", "results", "export", "report"},
+    "dashboard": {"training", "study_file", "estimation", "study", "results", "export", "report"},
 }
 FREE = {"api", "run", "cli"}
 

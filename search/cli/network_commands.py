@@ -20,7 +20,7 @@ def train(result: "FullTraining", seeds: int) -> Said:
     """Prints the test accuracy of each model, of several the mean with its 95 % interval, and each class."""
     accuracies = [model.test_accuracy for model in result.models]
     mean = result.mean_test_accuracy
-    document = {
+    document: dict[str, Any] = {
         "recipe": result.recipe,
         "taken": result.taken,
         "models": [str(model.folder) for model in result.models],

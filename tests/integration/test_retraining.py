@@ -29,7 +29,8 @@ def test_confirm_trains_the_front_again_and_chooses(tmp_path: Path) -> None:
         assert model.architecture.stages
     assert found["chosen"] == max(found["networks"], key=lambda row: row["mean"])["name"]
     assert {row["seeds"] for row in found["networks"]} == {2}
-    (networks,) = read_confirmations(tmp_path / "runs" / "tiny").values()
+    (confirmed,) = read_confirmations(tmp_path / "runs" / "tiny").values()
+    networks = confirmed.networks
     assert networks["proxy_accuracy"].notna().all()
     hgcnas("report", "tiny", cwd=tmp_path)
     page = (tmp_path / "runs/tiny/report.html").read_text()
