@@ -36,9 +36,10 @@ class Taken:
 
 
 def take_weights(model: str, architecture: Architecture, task: Task) -> Taken:
-    """The weights of a model folder whose names and shapes a network has for a task.
+    """The weights of the layers of a model folder that a network has just so for a task.
 
-    A classifier of another number of classes has another shape, and so has a stem for other channels.
+    A layer is taken whole or not at all: the bias of a classifier is of no use beside other weights. A
+    classifier of another number of classes is left out, and so is a stem for other channels.
 
     Raises:
         ArchitectureError: it is no whole model folder.
@@ -50,19 +51,24 @@ def take_weights(model: str, architecture: Architecture, task: Task) -> Taken:
             "no weights to begin with"
         )
     given, own = (_weights(network) for network in (load(model), HGCNet(architecture, task)))
-    tensors = {
-        name: given[name]
+    different = {
+        _layer(name)
         for name, tensor in own.items()
-        if name in given and given[name].shape == tensor.shape
+        if name not in given or given[name].shape != tensor.shape
     }
+    tensors = {name: given[name] for name in own if _layer(name) not in different}
     if not tensors:
         raise RunError(
-            f"--from {model}: none of its {len(given)} tensors has the name and the shape of one of "
-            f"{architecture}; leave --from out, or begin with a network like this one"
+            f"--from {model}: none of its layers has the name and the shapes of one of {architecture}; "
+            "leave --from out, or begin with a network like this one"
         )
     source = StartingWeights(model=str(model), sha256=weights_sha256(Path(model)))
     fresh = tuple(name for name in own if name not in tensors)
     return Taken(source=source, tensors=tensors, fresh=fresh)
+
+
+def _layer(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _weights(network: HGCNet) -> dict[str, Tensor]:

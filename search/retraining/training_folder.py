@@ -98,6 +98,13 @@ class TrainingFolder:
         before = json.loads(_to_json(kept.document()))
         if (difference := first_difference(before, given)) is not None:
             key, old, new = difference
+            if key.partition(".")[0] == "start":
+                began = f"with the weights of {kept.start.model}" if kept.start else "afresh"
+                raise RunError(
+                    f"{folder}: its trainings began {began}; begin so again"
+                    + (f" (--from {kept.start.model}, as it was then)" if kept.start else "")
+                    + ", or name another folder"
+                )
             raise RunError(
                 f"{folder}: its trainings have {key} = {old!r}, not {new!r}; give the old value, or "
                 "delete the folder"

@@ -127,8 +127,9 @@ class TestStudyOnRay:
             training = ProxyTraining(
                 proposal.architecture, splits, proxy, seed=proposal.seed, device=torch.device("cpu")
             )
-            accuracies = [training.run_epoch().val_accuracy for _ in range(2)]
-            assert row.user_attrs["curve"] == [round(accuracy, 6) for accuracy in accuracies]
+            epochs = [training.run_epoch() for _ in range(2)]
+            assert row.user_attrs["curve"] == [round(epoch.val_accuracy, 6) for epoch in epochs]
+            assert row.user_attrs["confusion"] == [list(images) for images in epochs[-1].confusion]
 
     def test_a_repeated_training_goes_on_from_its_checkpoint(self, tmp_path):
         class DiesOnce(ProxyTrainable):
