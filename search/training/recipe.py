@@ -103,7 +103,7 @@ class Recipe:
         return cls(**given), unknown
 
 
-def with_options(recipe: Recipe, **given: int | str | None) -> Recipe:
+def with_options(recipe: Recipe, /, **given: int | str | None) -> Recipe:
     """The recipe with the settings of its proxy that are given and not None."""
     # The resolution is said in any case: two spellings of one recipe are one folder.
     changes: dict[str, Any] = {"resolution": recipe.resolution}

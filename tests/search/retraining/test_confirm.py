@@ -13,7 +13,7 @@ from search.data.data_config import DataConfig
 from search.retraining.compare import summarise_networks
 from search.retraining.confirmations import read_confirmations
 from search.training.proxy_config import ProxyConfig
-from search.training.recipe import Recipe, StartingWeights
+from search.training.recipe import Recipe, StartingWeights, with_options
 
 PAPERS = Recipe(
     data=DataConfig(dataset="cifar10", resolution=32), proxy=ProxyConfig(epochs=300, batch_size=128)
@@ -63,6 +63,15 @@ def test_a_recipe_is_read_back() -> None:
     del document["proxy"]["weight_decay"], document["format"]  # from before they were there
     document["proxy"]["warm_up"] = document["crop"] = 3  # by a newer program
     assert Recipe.from_document(document) == (recipe, ["crop", "proxy.warm_up"])
+
+
+def test_a_recipe_takes_the_settings_that_are_given_and_keeps_the_others() -> None:
+    strong = with_options(PAPERS, recipe="strong", epochs=60, train_images=None)
+    assert (strong.proxy.recipe, strong.proxy.epochs) == ("strong", 60)
+    assert strong.proxy.train_images == PAPERS.proxy.train_images
+    assert strong.name == "60-epochs-32px-all-images-strong"  # a folder of its own
+    assert strong.text == "60 epochs on all images of 32 px, recipe strong"
+    assert with_options(PAPERS, recipe=None).name == PAPERS.name == "300-epochs-32px-all-images"
 
 
 def test_the_papers_errors_stand_beside_its_recipe(tmp_path: Path) -> None:
