@@ -131,6 +131,15 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
     return network.eval()
 
 
+def weights_sha256(folder: Path) -> str:
+    """The digest of a model folder's weights, by which they can be told from others.
+
+    Raises:
+        ArchitectureError: they cannot be read.
+    """
+    return _sha256(folder / _WEIGHTS)
+
+
 def read_record(folder: str | Path) -> ModelRecord:
     """What a model folder says of its network, after a check that the folder is whole.
 

@@ -117,12 +117,13 @@ def load_trials(
     """The trials of a study, also while it runs: one row each, oldest first.
 
     Columns (`search.results.trials.COLUMNS` has all, with their types): `number`, `state` ("finished",
-    "stopped" early, "failed", "running" or "waiting"), `on_front`, `val_accuracy` in [0, 1] after the
-    last epoch of finished trials, `estimated_accuracy` (what a model of all trainings makes of the
+    "stopped" early, "failed", "running" or "waiting"), `on_front`, `quality` in [0, 1] by the
+    study's own objective after the last epoch of finished trials (and `val_accuracy`, `val_balanced_accuracy`,
+    `val_macro_f1`, one of which it is), `estimated_accuracy` (what a model of all trainings makes of the
     network, without one seed's noise; NaN while fewer than ten have finished; it decides on the front),
     `flops` (multiply-adds of one image), `num_params`, `architecture` in one line, `depth`, `growth`,
     `groups` and `se` stage by stage ("7-7-6"), `seconds` of training, `failure` with its reason, and
-    `curve`, the list of val_accuracy of every epoch.
+    `curve`, the list of the quality after every epoch.
 
     Raises:
         hgcnet.errors.RunError: there is no such study, or it cannot be read.
@@ -226,16 +227,21 @@ def train(
     batch_size: int = 128,
     learning_rate: float = 0.1,
     weight_decay: float = 1e-4,
+    recipe: Literal["paper", "strong"] = "paper",
+    class_weights: Literal["none", "balanced"] = "none",
+    from_model: str | None = None,
     resolution: int | None = None,
     train_images: int | None = None,
     hold_out: bool = False,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     observe: "Callable[[int, EpochResult, float], None] | None" = None,
+    say: Callable[[str], None] | None = None,
 ) -> "FullTraining":
-    """Trains one network in full, by the paper's recipe, and writes it as model folders.
+    """Trains one network in full and writes it as model folders.
 
-    SGD with Nesterov momentum, a cosine from the learning rate to 0, crops and mirroring. The test images
-    are read once, at the end. Rerun it to resume from the last epoch.
+    By the paper's recipe: SGD with Nesterov momentum, a cosine from the learning rate to 0, crops and
+    mirroring. "strong" adds label smoothing, averaged weights, RandAugment-like changes, random erasing and
+    a warm-up. The test images are read once, at the end. Rerun it to resume from the last epoch.
 
     Args:
         network: an architecture file, a preset's name, or a model folder.
@@ -248,11 +254,15 @@ def train(
         batch_size: images of one step.
         learning_rate: at the start; it falls to 0 by a cosine.
         weight_decay: of all weights.
+        recipe: the paper's, or a strong one of today, for trainings of dozens of epochs.
+        class_weights: "balanced" has the images of rare classes count more, those of frequent ones less.
+        from_model: a model folder to begin with: its weights are taken where names and shapes agree.
         resolution: of the images, in pixels; by default the architecture file's.
         train_images: how many to train on; by default all.
         hold_out: keep the validation images out of the training, and measure their accuracy each epoch.
         device: "auto" is a GPU, if there is one.
         observe: is called after every epoch with the repetition, the epoch and the seconds so far.
+        say: is called with a line about the weights of `from_model`.
 
     Raises:
         hgcnet.errors.UserError: the network, the data or the device are not to be had, a folder cannot be
@@ -274,6 +284,8 @@ def train(
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         train_images=train_images,
+        recipe=recipe,
+        class_weights=class_weights,
     )
     name = Path(network).stem
     return train_in_full(
@@ -284,6 +296,8 @@ def train(
         seeds=seeds,
         seed=seed,
         device=device,
+        begin_with=from_model,
+        say=say or (lambda line: None),
         observe=observe or (lambda repetition, epoch, seconds: None),
     )
 
@@ -296,6 +310,7 @@ def confirm(
     train_images: int | None = None,
     resolution: int | None = None,
     select: str | None = None,
+    recipe: Literal["paper", "strong"] | None = None,
     runs: str | Path = "runs",
     storage: str | None = None,
     ray_address: str | None = None,
@@ -303,18 +318,25 @@ def confirm(
 ) -> "Confirmation":
     """Trains the front of a study again, longer and with fresh seeds, beside the paper's networks.
 
-    The network with the best mean validation accuracy is then tested on the test images, and its models
+    The network with the best mean on the validation images is then tested on the test images, and its models
     are kept in the run folder. Nothing is written to the study. Rerun it to resume.
 
     Args:
         select: a rule for the front, as max-flops=60e6: that network alone.
+        recipe: the paper's, or a strong one of today; by default the study's.
     """
     from search.retraining.confirm import confirm_front
 
     stored = _read(run, runs, storage)
     return confirm_front(
         stored,
-        _recipe(stored.file, epochs=epochs, train_images=train_images, resolution=resolution),
+        _recipe(
+            stored.file,
+            epochs=epochs,
+            train_images=train_images,
+            resolution=resolution,
+            recipe=recipe,
+        ),
         seeds=seeds,
         select=select,
         ray_address=_given(ray_address, "RAY_ADDRESS"),
@@ -511,13 +533,14 @@ def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:
     return file if trials is None else file.with_trials(trials)
 
 
-def _recipe(file: StudyFile, **given: int | None) -> Recipe:
+def _recipe(file: StudyFile, **given: int | str | None) -> Recipe:
     """The study's proxy, with the settings that are given.
 
     Raises:
         StudyFileError: the resolution leaves no pixel to the last stage of some network.
     """
-    recipe = with_options(Recipe(data=file.data, proxy=file.proxy), **given)
+    study_recipe = Recipe(data=file.data, proxy=file.proxy, quality_metric=file.quality_metric)
+    recipe = with_options(study_recipe, **given)
     if (error := resolution_error(recipe.resolution, file.parameters)) is not None:
         raise StudyFileError(f"{file.source}: resolution: {error}")
     return recipe

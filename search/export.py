@@ -37,7 +37,7 @@ def export_trial(stored: StoredStudy, number: int) -> ArchitectureFile:
 
 def architecture_file(trial: FrozenTrial, file: StudyFile, space: OptunaSpace) -> ArchitectureFile:
     """The architecture file of a finished trial, with where it comes from and what was measured."""
-    attributes = trial.user_attrs
+    attributes, metric = trial.user_attrs, file.quality_metric
     return ArchitectureFile(
         architecture=space.decode(trial.params),
         task=space.space.task,
@@ -47,7 +47,7 @@ def architecture_file(trial: FrozenTrial, file: StudyFile, space: OptunaSpace) -
             "fingerprint": attributes["fingerprint"],
             "flops": int(attributes["flops"]),
             "num_params": int(attributes["num_params"]),
-            "val_accuracy": float(trial.values[file.metrics.index("val_accuracy")]),
+            metric: float(trial.values[file.metrics.index(metric)]),
             "data_set": file.data.dataset,
             "epochs": len(attributes["curve"]),
             "versions": versions(),

@@ -72,7 +72,8 @@ def run(
             if storage_url is None:
                 database = stack.enter_context(_opened(folder, storage_url))
             loop, content = _open_loop(prepared, folder, database, observe)
-        run_trials(loop, splits, prepared.file.proxy, prepared.file.workers)
+        file = prepared.file
+        run_trials(loop, splits, file.proxy, file.workers, quality_metric=file.quality_metric)
         content.write(is_last=True)
         return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)
 
@@ -96,6 +97,7 @@ def _open_loop(
     """The study's loop, and what its dashboard shows, up to date with what is stored."""
     file, space = prepared.file, prepared.space
     writer = StudyWriter(database, file, space)
+    writer.keep_class_names(prepared.data.class_names)
     checkpoints = Checkpoints(folder.path / "checkpoints")
     start_with, next_enqueued = prepared.start_with, folder.next_enqueued
     loop = SearchLoop(file, space, writer, start_with, observe, next_enqueued, checkpoints)

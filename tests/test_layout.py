@@ -34,7 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "study": {"training", "study_file", "samplers", "early_stopping", "workers"},
     "prepare": {"data", "study_file"},
     "forecast": {"data", "training", "prepare"},
-    "results": {"study_file", "estimation", "samplers", "study"},
+    "results": {"training", "study_file", "estimation", "samplers", "study"},
     "export": {"study_file", "results"},
     "retraining": {
         *("data", "training", "study_file", "workers", "prepare", "results"),
@@ -43,8 +43,8 @@ ROOMS: dict[str, set[str]] = {
         *("training", "study_file", "estimation", "samplers", "workers", "study", "prepare"),
         "retraining",
     },
-    "report": {"study", "results", "retraining"},
-    "dashboard": {"study_file", "estimation", "study", "results", "export", "report"},
+    "report": {"training", "study", "results", "retraining"},
+    "dashboard": {"training", "study_file", "estimation", "study", "results", "export", "report"},
 }
 FREE = {"api", "run", "cli"}
 

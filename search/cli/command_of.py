@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,6 +31,7 @@ _METAVARS = {
 }
 _SPELLINGS = {
     "output": "-o --output",
+    "from_model": "--from",
     "open_page": "--open",
     "proxies": "--proxy",
     "as_json": "--json",
@@ -53,7 +55,7 @@ _LIMITS: dict[str, tuple[float, float | None]] = {  # other numbers are at least
     "port": (0, 65535),
 }
 _LAST = ["runs", "storage", "ray_address", "as_json"]  # in --help
-_FILLED_IN = ("observe", "result")  # by the command itself
+_FILLED_IN = ("observe", "result", "say")  # by the command itself
 _JSON = "print one JSON document and nothing else."
 
 
@@ -75,7 +77,8 @@ def command_of(
     def command(as_json: bool = False, **given: Any) -> None:
         with ExitStack() as stack:
             if showing is not None:
-                given["console"] = err if as_json else out
+                given["console"] = console = err if as_json else out
+                given["say"] = partial(console.print, soft_wrap=True)
                 given["observe"] = stack.enter_context(_call(showing, given))
             result = _call(function, given)
         document, lines = result if words is None else _call(words, given | {"result": result})

@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Literal
 
 from hgcnet.complexity import count, layer_table
 from hgcnet.networks import find_network, network_kind
 from search.cli import terminal
 from search.cli.printing import Said
+from search.retraining.tested_model import mean_answers
 from search.units import count_text, duration
 
 if TYPE_CHECKING:
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 
 
 def train(result: "FullTraining", seeds: int) -> Said:
-    """Prints the test accuracy of each model and, of several, the mean with its 95 % interval."""
+    """Prints the test accuracy of each model, of several the mean with its 95 % interval, and each class."""
     accuracies = [model.test_accuracy for model in result.models]
     mean = result.mean_test_accuracy
-    document = {
+    document: dict[str, Any] = {
         "recipe": result.recipe,
+        "taken": result.taken,
         "models": [str(model.folder) for model in result.models],
         "test_accuracy": accuracies,
+        "test_balanced_accuracy": [model.test_balanced_accuracy for model in result.models],
+        "test_macro_f1": [model.test_macro_f1 for model in result.models],
         "mean": mean.mean,
         "interval": None if seeds == 1 else [mean.low, mean.high],
     }
@@ -36,7 +40,13 @@ def train(result: "FullTraining", seeds: int) -> Said:
             f"mean test accuracy {mean.mean:.4f}, 95 % interval {mean.low:.4f} to {mean.high:.4f}; "
             f"standard deviation {stdev(accuracies):.4f}"
         )
-    return document, lines
+    answers = mean_answers(result.models)
+    if answers is not None:
+        document["classes"] = [asdict(scores) for scores in answers.classes]
+        names = ("test_balanced_accuracy", "test_macro_f1")
+        balanced, macro_f1 = (fmean(getattr(m, name) for m in result.models) for name in names)
+        lines.append(f"class by class: balanced accuracy {balanced:.4f}, macro F1 {macro_f1:.4f}")
+    return document, [*lines, *terminal.classes_table(answers)]
 
 
 def describe(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from search.cli import terminal
 from search.cli.printing import Said, err
+from search.retraining.tested_model import mean_answers
+from search.training.quality import QUALITY_NAMES, name_on_test
 from search.units import duration
 
 if TYPE_CHECKING:
@@ -21,17 +23,23 @@ def confirm(result: "Confirmation", seeds: int) -> Said:
     """Prints the networks by mean accuracy with 95 % intervals, and the test accuracy of the best."""
     from search.retraining.confirm import confirmation_document
 
-    chosen = terminal.MISSING
+    chosen, quality = terminal.MISSING, QUALITY_NAMES[result.quality_metric]
     if result.is_complete:
-        accuracies = ", ".join(f"{tested.test_accuracy:.4f}" for tested in result.tested)
+        on_test = name_on_test(result.quality_metric)
+        found = ", ".join(
+            f"{value:.4f}"
+            for tested in result.tested
+            if (value := getattr(tested, on_test)) is not None
+        )
         chosen = (
-            f"chosen by the means: {result.chosen}; its test accuracy: {accuracies} (models in "
+            f"chosen by the means: {result.chosen}; its test {quality}: {found} (models in "
             f"{result.tested[0].folder.parent})"
         )
     return confirmation_document(result), [
         f"{result.recipe}, {seeds} seeds:",
-        terminal.confirmation_table(result.networks),
+        terminal.confirmation_table(result.networks, quality),
         chosen,
+        *terminal.classes_table(mean_answers(result.tested)),
     ]
 
 

@@ -16,6 +16,7 @@ from search.study_file.json_schema import study_file_schema
 from search.study_file.reading import read_study_file
 from search.study_file.schema import StudyFile
 from search.study_file.templates import write_template
+from search.training.quality import QUALITY_METRICS
 from search.units import count_text, duration
 
 if TYPE_CHECKING:
@@ -178,8 +179,9 @@ def _exported(path: Path, file: ArchitectureFile) -> str:
     facts = file.provenance
     estimate = facts.get("estimated_accuracy")
     estimated = "" if estimate is None else f"estimated {estimate:.4f}, "
+    measured = next(facts[metric] for metric in QUALITY_METRICS if metric in facts)
     return (
-        f"{path}: trial {facts['trial']}, {estimated}measured {facts['val_accuracy']:.4f}, "
+        f"{path}: trial {facts['trial']}, {estimated}measured {measured:.4f}, "
         f"{count_text(facts['flops'])} FLOPs, {count_text(facts['num_params'])} params"
     )
 

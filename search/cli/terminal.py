@@ -16,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hgcnet.complexity import Complexity, Layer
+from hgcnet.errors import one_line
 from search.study.progress import progress_line, progress_lines
+from search.training.quality import QUALITY_NAMES, Answers, ClassScores
 from search.units import count_text, duration
 
 if TYPE_CHECKING:
@@ -175,7 +177,7 @@ def front_table(frame: "pd.DataFrame") -> Table:
     columns: dict[str, Column] = {
         "trial": "{number}",
         **({"estimated": "{estimated_accuracy:.4f}"} if has_estimates else {}),
-        "measured": "{val_accuracy:.4f}",
+        "measured": "{quality:.4f}",
         **_COSTS,
         "front": _star,
         "architecture": lambda row: (
@@ -188,11 +190,11 @@ def front_table(frame: "pd.DataFrame") -> Table:
     return table
 
 
-def confirmation_table(networks: "pd.DataFrame") -> Table:
-    """By mean accuracy: what the longer trainings gave, and what the proxy had said."""
+def confirmation_table(networks: "pd.DataFrame", quality: str) -> Table:
+    """By mean quality: what the longer trainings gave, and what the proxy had said."""
     columns: dict[str, Column] = {
         "network": "{name}",
-        "accuracy": _mean,
+        quality: _mean,
         "estimated": "{proxy_estimate:.4f}",
         "by the proxy": "{proxy_accuracy:.4f}",
         "rank": "{proxy_rank:.0f} -> {rank:.0f}",
@@ -209,16 +211,35 @@ def comparison_table(comparison: "Comparison") -> Table:
     columns: dict[str, Column] = {
         "network": "{name}",
         **_COSTS,
-        "accuracy": _mean,
+        QUALITY_NAMES[comparison.quality_metric]: _mean,
         f"less {comparison.against}, {comparison.compared_on.partition('_')[0]}": (
             "{less.difference.mean:+.4f} ± {less.difference.half_width:.4f}"
         ),
         "visible": "{less.smallest_visible:.4f}",
         "pairs": "{less.pairs}",
     }
-    if "test_accuracy" in networks:
-        columns["test"] = "{test_accuracy:.4f}"
+    if (name := comparison.compared_on).startswith("test_"):
+        columns["test"] = f"{{{name}:.4f}}"
     return _table(columns, networks)
+
+
+def classes_table(answers: Answers | None) -> list[str | Table]:
+    """A line for each class; of many, for those that are found worst."""
+    if answers is None:
+        return []
+    classes: Sequence[ClassScores] = answers.classes
+    said = []
+    if len(classes) > _MOST_CLASSES:
+        classes = sorted(classes, key=lambda scores: scores.f1)[:_MOST_CLASSES]
+        said = [f"the {_MOST_CLASSES} of {len(answers.classes)} classes with the lowest F1:"]
+    columns: dict[str, Column] = {
+        "class": lambda row: one_line(row["name"]),
+        "images": "{images}",
+        "recall": "{recall:.4f}",
+        "precision": "{precision:.4f}",
+        "F1": "{f1:.4f}",
+    }
+    return [*said, _table(columns, map(asdict, classes))]
 
 
 def fidelity_table(fidelity: "Fidelity") -> Table:
@@ -317,4 +338,16 @@ _COSTS: dict[str, Column] = {
     "FLOPs": lambda row: count_text(row["flops"]),
     "params": lambda row: count_text(row["num_params"]),
 }
-_WORDS = {"study", "data", "network", "score", "sampler", "layer", "kind", "front", "architecture"}
+_MOST_CLASSES = 20  # lines
+_WORDS = {
+    "class",
+    "study",
+    "data",
+    "network",
+    "score",
+    "sampler",
+    "layer",
+    "kind",
+    "front",
+    "architecture",
+}

@@ -37,6 +37,7 @@ from search.report.hypervolume import hypervolume_history
 from search.results.trials import shown_cost, to_frame
 from search.study.writer import StudyWriter
 from search.study_file.schema import StudyFile
+from search.training.quality import ACCURACY, QUALITY_NAMES
 from search.units import count_text
 
 PERIOD = 30.0  # seconds between two updates
@@ -102,7 +103,8 @@ class DashboardContent:
 
     def _of_study(self, frame: pd.DataFrame, stored: Mapping[str, Any]) -> Attributes:
         """The study's note and the two graphs, which are small figures of the report."""
-        pareto = pareto_figure(frame, shown_cost(self._file.costs), MAX_POINTS)
+        quality = QUALITY_NAMES[self._file.quality_metric]
+        pareto = pareto_figure(frame, shown_cost(self._file.costs), MAX_POINTS, quality)
         history = hypervolume_history(frame, self._writer.hypervolume_bounds(), MAX_POINTS)
         (steps,) = history.data or (None,)
         volume = "" if steps is None else f": {steps.y[-1]:.4f} after {steps.x[-1]} trainings"
@@ -178,12 +180,13 @@ The trials of the front have a note, their architecture file and their learning 
 
 def trial_note(trial: FrozenTrial, file: StudyFile) -> str:
     """What a trial of the front is, in Markdown. Stays true when the trial leaves the front."""
-    attributes = trial.user_attrs
+    attributes, metric = trial.user_attrs, file.quality_metric
+    quality = "" if metric == ACCURACY else f" {QUALITY_NAMES[metric]}"
     origin = f", {attributes['origin']}" if attributes.get("origin") else ""
     return f"""\
 **{attributes["architecture"]}**{origin}
 
-{attributes["curve"][-1]:.4f} measured after {len(attributes["curve"])} epochs, \
+{attributes["curve"][-1]:.4f}{quality} measured after {len(attributes["curve"])} epochs, \
 {count_text(attributes["flops"])} FLOPs, {count_text(attributes["num_params"])} params. \
 It was on the Pareto front when this was written.
 
@@ -196,7 +199,7 @@ def trial_files(
 ) -> dict[str, tuple[str, str]]:
     """The files of a trial by name: their MIME types and texts."""
     curve = enumerate(trial.user_attrs["curve"], start=1)
-    rows = ["epoch,val_accuracy", *(f"{epoch},{accuracy}" for epoch, accuracy in curve)]
+    rows = [f"epoch,{file.quality_metric}", *(f"{epoch},{accuracy}" for epoch, accuracy in curve)]
     architecture = tomli_w.dumps(architecture_document(architecture_file(trial, file, space)))
     return {
         f"trial_{trial.number}.toml": ("text/plain", architecture),

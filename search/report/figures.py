@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 
 from search.pareto import COST_NAMES
 from search.report.style import (
-    ACCURACY_TITLE,
     COLOURS,
     COST_AXIS,
     COST_TITLES,
@@ -22,6 +21,7 @@ from search.report.style import (
 )
 from search.report.traits import network_traits
 from search.results.trials import front, judged_accuracy
+from search.training.quality import ACCURACY, QUALITY_NAMES
 
 _COLOUR_TITLES = {
     "groups": "groups,<br>mean of the<br>modules",
@@ -33,8 +33,13 @@ _SYMBOLS = {"stopped": "circle-open", "failed": "x-thin-open", "finished": "circ
 _TEXTS = ("architecture", "origin", "failure")
 
 
-def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None) -> go.Figure:
-    """Accuracy against FLOPs or `num_params`: the front as a staircase, and what else was measured.
+def pareto_figure(
+    frame: pd.DataFrame,
+    x: str = "flops",
+    most: int | None = None,
+    quality: str = QUALITY_NAMES[ACCURACY],
+) -> go.Figure:
+    """Quality against FLOPs or `num_params`: the front as a staircase, and what else was measured.
 
     A front of both costs is no staircase: its networks are points. The front is drawn at its estimated
     accuracies, if the frame has them, and every trial at what it measured; stopped and failed ones at
@@ -45,11 +50,13 @@ def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None
         frame: the trials, as `search.results.trials.to_frame` gives them.
         most: how many trials of each kind are drawn, for a small figure with short hover texts. The
             legend says how many there are. None draws all.
+        quality: what the study's quality metric is called.
     """
     measured = frame[frame["last_accuracy"].notna() & frame[x].notna()]
     if measured.empty:
-        return notice("No trial has measured an accuracy yet")
-    figure = empty_figure(COST_TITLES[x], ACCURACY_TITLE, **COST_AXIS)
+        return notice(f"No trial has measured its {quality} yet")
+    title = f"validation {quality} (last epoch)"
+    figure = empty_figure(COST_TITLES[x], title, **COST_AXIS)
     best = front(measured).sort_values(x, kind="stable")
     heights = judged_accuracy(best)
     given = measured[measured["origin"].notna()].sort_values(x)
@@ -60,7 +67,7 @@ def pareto_figure(frame: pd.DataFrame, x: str = "flops", most: int | None = None
         drawn = thinned(rows, most)
         hover = f"trial %{{customdata}}: %{{y:.4f}}, %{{x:.4s}} {COST_NAMES[x]}"
         if most is None:
-            style["hovertext"] = [_hover_text(row) for row in drawn.to_dict("records")]
+            style["hovertext"] = [_hover_text(row, quality) for row in drawn.to_dict("records")]
             hover = "%{hovertext}"
         elif rows is best:
             measured_as = drawn["last_accuracy"].map("{:.4f}".format)
@@ -118,13 +125,15 @@ def with_colour_selector(figure: go.Figure, frame: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def accuracies(networks: pd.DataFrame, cost: str = "flops") -> go.Figure:
-    """Mean accuracy against FLOPs or `num_params`, with its 95 % interval, the front as a staircase.
+def accuracies(
+    networks: pd.DataFrame, cost: str = "flops", quality: str = QUALITY_NAMES[ACCURACY]
+) -> go.Figure:
+    """Mean quality against FLOPs or `num_params`, with its 95 % interval, the front as a staircase.
 
     The staircase leaves out what is on the front for another cost's sake alone. `networks` is what
     `search.retraining.compare.summarise_networks` gives.
     """
-    title = "mean validation accuracy, with its 95 % interval"
+    title = f"mean validation {quality}, with its 95 % interval"
     figure = empty_figure(COST_TITLES[cost], title, **COST_AXIS)
     rows = networks.sort_values(cost)
     best = rows[rows["on_front"]]
@@ -155,7 +164,7 @@ def _button(label: str, colours: list[object], layout: dict[str, object]) -> dic
     return {"label": label, "method": "update", "args": [{"marker.color": colours}, layout]}
 
 
-def _hover_text(row: dict[str, Any]) -> str:
+def _hover_text(row: dict[str, Any], quality: str) -> str:
     epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
     when = "" if row["state"] == "finished" else f" after {epochs}"
     texts = {name: "" if pd.isna(row[name]) else escape(row[name]) for name in _TEXTS}
@@ -163,8 +172,8 @@ def _hover_text(row: dict[str, Any]) -> str:
     lines = [
         f"<b>trial {row['number']}</b>, {row['state']}{when}",
         texts["architecture"],
-        f"measured accuracy {row['last_accuracy']:.4f}, {row['flops'] / 1e6:.2f}M FLOPs",
-        "" if pd.isna(estimate) else f"estimated accuracy {estimate:.4f}",
+        f"measured {quality} {row['last_accuracy']:.4f}, {row['flops'] / 1e6:.2f}M FLOPs",
+        "" if pd.isna(estimate) else f"estimated {quality} {estimate:.4f}",
         "" if pd.isna(params) else f"{params / 1e6:.3f}M params",
         texts["origin"],
         texts["failure"],

@@ -19,13 +19,13 @@ def hypervolume_steps(frame: pd.DataFrame, bounds: HypervolumeBounds) -> pd.Data
     """
     trained = frame[frame["state"].isin(["finished", "stopped"])]
     trained = trained.sort_values(["finished_at", "number"])
-    # A stopped trial has no val_accuracy, and so leaves the hypervolume where it was.
+    # A stopped trial has no quality, and so leaves the hypervolume where it was.
     costs = costs_of(trained, bounds.metrics)
     steps = pd.DataFrame(
         {
             "trained": np.arange(1, len(trained) + 1),
             "number": trained["number"].to_numpy(),
-            "hypervolume": running_hypervolume(trained["val_accuracy"], costs, bounds),
+            "hypervolume": running_hypervolume(trained["quality"], costs, bounds),
             "seconds": worked_seconds(frame, trained["finished_at"]),
         }
     )

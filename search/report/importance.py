@@ -32,7 +32,7 @@ def parameter_importance(frame: pd.DataFrame) -> pd.DataFrame:
     columns = ["accuracy", "at_equal_flops"]
     if len(finished) < LEAST_TRIALS or parameters.empty:
         return pd.DataFrame(columns=columns, dtype=np.float64)
-    accuracy = finished["val_accuracy"].to_numpy("float64")
+    accuracy = finished["quality"].to_numpy("float64")
     log_flops = np.log(finished["flops"].to_numpy("float64"))
     return pd.DataFrame(
         {

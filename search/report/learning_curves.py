@@ -7,13 +7,18 @@ import plotly.graph_objects as go
 
 from search.report.style import COLOURS, STATE_TITLES, empty_figure, legend_name, notice, thinned
 from search.results.trials import front
+from search.training.quality import ACCURACY, QUALITY_NAMES
 
 MOST_CURVES = 250  # of one kind, but for the front, which is drawn whole
 _OPACITIES = {"stopped": 0.5, "failed": 0.8, "finished": 0.4}
 
 
-def learning_curves(frame: pd.DataFrame, rung_epochs: Sequence[int] = ()) -> go.Figure:
-    """Validation accuracy after every epoch; the front's trials stand out, the rungs are marked.
+def learning_curves(
+    frame: pd.DataFrame,
+    rung_epochs: Sequence[int] = (),
+    quality: str = QUALITY_NAMES[ACCURACY],
+) -> go.Figure:
+    """The quality after every epoch; the front's trials stand out, the rungs are marked.
 
     Of more than MOST_CURVES trials of one kind, so many are drawn, evenly over the study; the legend
     says so. A circle marks where a curve was stopped.
@@ -21,7 +26,7 @@ def learning_curves(frame: pd.DataFrame, rung_epochs: Sequence[int] = ()) -> go.
     started = frame[frame["epochs"] > 0]
     if started.empty:
         return notice("No trial has finished an epoch yet")
-    figure = empty_figure("epoch", "validation accuracy")
+    figure = empty_figure("epoch", f"validation {quality}")
     stopped = started[started["state"] == "stopped"]
     beside = started[~started["on_front"]]
     for state, title in STATE_TITLES.items():

@@ -19,6 +19,7 @@ from search.report.importance import importance_figure
 from search.report.layers import layer_figure
 from search.report.learning_curves import learning_curves
 from search.report.tables import (
+    answers_html,
     confirmation_html,
     export_command,
     front_html,
@@ -28,6 +29,8 @@ from search.report.tables import (
 from search.report.time_use import slots, time_figure
 from search.report.traits import front_traits
 from search.results.trials import architecture_of, select_trial, shown_cost
+from search.retraining.confirmations import Confirmed
+from search.training.quality import ACCURACY, QUALITY_NAMES, Answers
 
 
 def write_page(
@@ -40,7 +43,9 @@ def write_page(
     run: str,
     task: Task,
     rung_epochs: Sequence[int] = (),
-    confirmed: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+    confirmed: Mapping[str, Confirmed] = MappingProxyType({}),
+    quality: str = QUALITY_NAMES[ACCURACY],
+    answers: Mapping[int, Answers] = MappingProxyType({}),
 ) -> None:
     """Writes the report of a study, replacing an earlier one in one step.
 
@@ -53,28 +58,31 @@ def write_page(
         task: what the networks' FLOPs are counted for.
         rung_epochs: after which trainings could be stopped early.
         confirmed: what `search.retraining.confirmations.read_confirmations` gives.
+        quality: what the study's quality metric is called.
+        answers: what finished trials said of the validation images, by their numbers.
 
     Raises:
         OSError: it cannot be written.
     """
     cost = shown_cost(bounds.metrics)
-    pareto = with_colour_selector(pareto_figure(frame, cost), frame)
+    pareto = with_colour_selector(pareto_figure(frame, cost, quality=quality), frame)
     estimate = _note(_ESTIMATE) if frame["estimated_accuracy"].notna().any() else ""
     importance, history = importance_figure(frame), hypervolume_history(frame, bounds)
     sections = {
         "Study": _facts(facts),
         "Pareto front": estimate + figure_html(pareto, "pareto") + front_html(frame, run),
         **{
-            f"Trained again: {recipe}": _trained_again(networks, cost, f"confirmed-{number}")
-            for number, (recipe, networks) in enumerate(confirmed.items())
+            f"Trained again: {recipe}": _trained_again(kept, cost, quality, f"confirmed-{number}")
+            for number, (recipe, kept) in enumerate(confirmed.items())
         },
-        "Chosen networks": _chosen(frame, bounds.metrics, run, task),
+        "Chosen networks": _chosen(frame, bounds.metrics, run, task, quality, answers),
         "What the front has in common": _note(_TRAITS) + figure_html(front_traits(frame), "traits"),
         "Hypervolume": figure_html(history, "hypervolume"),
-        "Learning curves": figure_html(learning_curves(frame, rung_epochs), "curves"),
-        "What the accuracy depends on": _note(_IMPORTANCE) + figure_html(importance, "importance"),
+        "Learning curves": figure_html(learning_curves(frame, rung_epochs, quality), "curves"),
+        f"What the {quality} depends on": _note(_IMPORTANCE)
+        + figure_html(importance, "importance"),
         "Where the time went": _time_note(frame) + figure_html(time_figure(frame), "time"),
-        f"All trials ({len(frame):,})": trials_html(frame, run),
+        f"All trials ({len(frame):,})": trials_html(frame, run, quality),
     }
     replace_file(path, document(title, sections).encode())
 
@@ -151,6 +159,13 @@ _IMPORTANCE = (
     "and the sampler left more good ones than bad."
 )
 
+_ANSWERS = (
+    "Its answers on the validation images after the last epoch: of each class how many there are, the share "
+    "that was found (recall), the share of what was called so that is so (precision), and their harmonic mean."
+)
+
+_TESTED = "Recall, precision and F1 are means over its seeds; which classes it took for which is their sum."
+
 _PAPER = (
     "These trainings follow the paper's recipe (Xie, Zhou, Kung 2019: 300 epochs of SGD, batch 128, "
     "learning rate 0.1, weight decay 1e-4), but for the validation images, which are kept out of the "
@@ -160,15 +175,27 @@ _PAPER = (
 )
 
 
-def _trained_again(networks: pd.DataFrame, cost: str, identifier: str) -> str:
-    body = figure_html(accuracies(networks, cost), identifier) + confirmation_html(networks)
+def _trained_again(kept: Confirmed, cost: str, quality: str, identifier: str) -> str:
+    networks = kept.networks
+    body = figure_html(accuracies(networks, cost, quality), identifier)
+    body += confirmation_html(networks, quality)
+    if kept.tested is not None:
+        body += "<h3>The chosen network on the test images, class by class</h3>"
+        body += _note(_TESTED) + answers_html(kept.tested)
     in_paper = networks[networks["paper_error"].notna()]
     if in_paper.empty:
         return body
     return f"{body}<h3>Beside the paper</h3>{_note(_PAPER)}{paper_html(in_paper)}"
 
 
-def _chosen(frame: pd.DataFrame, objectives: Sequence[str], run: str, task: Task) -> str:
+def _chosen(
+    frame: pd.DataFrame,
+    objectives: Sequence[str],
+    run: str,
+    task: Task,
+    quality: str,
+    answers: Mapping[int, Answers],
+) -> str:
     """The most accurate network and the knee of the front, layer by layer."""
     if not frame["on_front"].any():
         return "<p>No trial has finished yet.</p>"
@@ -177,16 +204,20 @@ def _chosen(frame: pd.DataFrame, objectives: Sequence[str], run: str, task: Task
         number = select_trial(frame, objectives, rule)
         names[number] = f"{names[number]}, and the knee of the front" if number in names else name
     rows = frame.set_index("number", drop=False)
-    return "".join(_network(rows.loc[number], name, run, task) for number, name in names.items())
+    return "".join(
+        _network(rows.loc[number], name, run, task, quality)
+        + (_note(_ANSWERS) + answers_html(answers[number]) if number in answers else "")
+        for number, name in names.items()
+    )
 
 
-def _network(row: pd.Series, name: str, run: str, task: Task) -> str:
-    """One network with its accuracies, its costs, what exports it, and its layers."""
+def _network(row: pd.Series, name: str, run: str, task: Task, quality: str) -> str:
+    """One network with its qualities, its costs, what exports it, and its layers."""
     number, architecture, estimate = row["number"], architecture_of(row), row["estimated_accuracy"]
-    estimated = "" if pd.isna(estimate) else f"Estimated accuracy {estimate:.4f}, "
+    estimated = "" if pd.isna(estimate) else f"Estimated {quality} {estimate:.4f}, "
     return (
         f"<h3>{name}: trial {number}</h3>"
-        f"<p>{estimated}measured {row['val_accuracy']:.4f} at {row['flops'] / 1e6:.3f}M FLOPs and "
+        f"<p>{estimated}measured {row['quality']:.4f} at {row['flops'] / 1e6:.3f}M FLOPs and "
         f"{row['num_params'] / 1e6:.3f}M params. <code>{escape(str(architecture))}</code><br>"
         f"<code>{escape(export_command(run, number))}</code></p>"
         + figure_html(layer_figure(architecture, task), f"layers-{number}")

@@ -14,6 +14,7 @@ from search.pareto import COST_NAMES
 from search.report.figures import accuracies
 from search.report.page import document, figure_html
 from search.report.style import COLOURS, OTHER_COLOURS, empty_figure
+from search.training.quality import QUALITY_NAMES
 
 if TYPE_CHECKING:
     from search.retraining.compare import Comparison
@@ -27,10 +28,12 @@ def write_comparison(comparison: "Comparison", title: str) -> Path:
     Raises:
         RunError: it cannot be written.
     """
+    networks, quality = comparison.networks, QUALITY_NAMES[comparison.quality_metric]
+    heading = quality[0].upper() + quality[1:]  # "macro F1" keeps its capital
     figures = {
-        "Accuracy against FLOPs": accuracies(comparison.networks),
-        "Accuracy against parameters": accuracies(comparison.networks, "num_params"),
-        "Learning curves": mean_curves(comparison.trainings),
+        f"{heading} against FLOPs": accuracies(networks, "flops", quality),
+        f"{heading} against parameters": accuracies(networks, "num_params", quality),
+        "Learning curves": mean_curves(comparison.trainings, quality),
     }
     return _write_figures(comparison.folder / "compare.html", title, figures)
 
@@ -60,9 +63,9 @@ def write_simulation(simulation: "Simulation", title: str) -> Path:
     return _write_figures(simulation.page, title, figures)
 
 
-def mean_curves(trainings: pd.DataFrame) -> go.Figure:
+def mean_curves(trainings: pd.DataFrame, quality: str) -> go.Figure:
     """The mean curve of each network over its seeds, with the range of the seeds as a band."""
-    figure = empty_figure("epoch", "validation accuracy")
+    figure = empty_figure("epoch", f"validation {quality}")
     for name, group in trainings.groupby("name", sort=False):
         curves = np.array(group["curve"].tolist())
         epochs = range(1, curves.shape[1] + 1)

@@ -8,6 +8,7 @@ from search.results.stored_study import StoredStudy
 from search.results.summary import report_facts
 from search.results.trials import write_csv, write_parquet
 from search.retraining.confirmations import read_confirmations
+from search.training.quality import QUALITY_NAMES
 
 
 def write_report_files(stored: StoredStudy) -> tuple[Path, ...]:
@@ -29,6 +30,8 @@ def write_report_files(stored: StoredStudy) -> tuple[Path, ...]:
             task=stored.space.space.task,
             rung_epochs=stored.file.rung_epochs,
             confirmed=read_confirmations(folder),
+            quality=QUALITY_NAMES[stored.file.quality_metric],
+            answers=stored.answers(),
         )
         write_csv(frame, csv)
         write_parquet(frame, parquet)

@@ -12,7 +12,6 @@ COST_TITLES = {
     "flops": "FLOPs (multiply-adds of one image)",
     "num_params": "params (weights and biases)",
 }
-ACCURACY_TITLE = "validation accuracy (last epoch)"
 
 # Okabe-Ito colours, which stay apart for every kind of colour vision.
 COLOURS = {

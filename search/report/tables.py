@@ -2,13 +2,23 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from html import escape
 
 import pandas as pd
 
 from search.results.trials import front
+from search.training.quality import ACCURACY, QUALITY_NAMES, Answers
 
-_TEXTS = {"state", "network", "architecture", "origin", "export", "failure"}  # all else are numbers
+_TEXTS = {
+    "class",
+    "state",
+    "network",
+    "architecture",
+    "origin",
+    "export",
+    "failure",
+}  # all else are numbers
 _CODE = {"architecture", "export"}
 
 
@@ -28,7 +38,7 @@ def front_html(frame: pd.DataFrame, run: str) -> str:
     )
 
 
-def trials_html(frame: pd.DataFrame, run: str) -> str:
+def trials_html(frame: pd.DataFrame, run: str, quality: str = QUALITY_NAMES[ACCURACY]) -> str:
     """All trials, with a text box that filters them; those of the front are marked."""
     if frame.empty:
         return "<p>The study has no trials yet.</p>"
@@ -37,7 +47,7 @@ def trials_html(frame: pd.DataFrame, run: str) -> str:
         "trial": frame["number"],
         "state": frame["state"],
         **_accuracies(frame),
-        "last accuracy": _numbers(frame["last_accuracy"]),
+        f"last {quality}": _numbers(frame["last_accuracy"]),
         "FLOPs": network["FLOPs"],
         "params": network["params"],
         "epochs": frame["epochs"],
@@ -55,13 +65,13 @@ def trials_html(frame: pd.DataFrame, run: str) -> str:
     return filter_box + _table(columns, is_marked)
 
 
-def confirmation_html(networks: pd.DataFrame) -> str:
-    """Networks trained longer, with fresh seeds, by mean accuracy."""
+def confirmation_html(networks: pd.DataFrame, quality: str = QUALITY_NAMES[ACCURACY]) -> str:
+    """Networks trained longer, with fresh seeds, by mean quality."""
     rows = networks.sort_values("mean", ascending=False)
     return _table(
         {
             "network": rows["name"],
-            "accuracy": _numbers(rows["mean"]),
+            quality: _numbers(rows["mean"]),
             "±": _numbers(rows["high"] - rows["mean"]),
             "seeds": rows["seeds"],
             "estimated": _numbers(rows["proxy_estimate"]),
@@ -86,6 +96,24 @@ def paper_html(networks: pd.DataFrame) -> str:
     )
 
 
+def answers_html(answers: Answers) -> str:
+    """A line for each class and, where it is kept, which classes were taken for which."""
+    rows = pd.DataFrame(map(asdict, answers.classes))
+    scores = {name: _numbers(rows[key]) for key, name in _SCORES.items()}
+    lines = _table({"class": rows["name"], "images": rows["images"], **scores})
+    if not answers.confusion:
+        return lines
+    names = rows["name"].tolist()
+    called = {
+        f"called {name}": pd.Series(column)
+        for name, column in zip(names, zip(*answers.confusion, strict=True), strict=True)
+    }
+    return lines + _table({"class": rows["name"], **called})
+
+
+_SCORES = {"recall": "recall", "precision": "precision", "f1": "F1"}
+
+
 def export_command(run: str, number: int) -> str:
     """What writes the architecture file of a trial."""
     return f"hgcnas export {shlex.quote(run)} --trial {number}"
@@ -95,7 +123,7 @@ def _table(columns: Mapping[str, pd.Series], is_marked: pd.Series | None = None)
     """An HTML table of columns by their headings; a missing value is an empty cell."""
     classes = {name: "" if name in _TEXTS else " class=number" for name in columns}
     classes |= {"failure": " class=reason"}
-    head = (f"<th{classes[name]}><button>{name}</button></th>" for name in columns)
+    head = (f"<th{classes[name]}><button>{escape(name)}</button></th>" for name in columns)
     cells = []
     for name, values in columns.items():
         form = "<code>{}</code>" if name in _CODE else "{}"
@@ -118,7 +146,7 @@ def _numbers(values: pd.Series, form: str = "{:.4f}") -> pd.Series:
 
 def _accuracies(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Estimates come first, where there are any: they decide on the front."""
-    measured = {"measured": _numbers(frame["val_accuracy"])}
+    measured = {"measured": _numbers(frame["quality"])}
     if frame["estimated_accuracy"].isna().all():
         return measured
     return {"estimated": _numbers(frame["estimated_accuracy"]), **measured}

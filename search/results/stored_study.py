@@ -18,11 +18,12 @@ from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.results.trials import select_trial, to_frame
 from search.samplers.stored_bounds import read_bounds
-from search.study.attributes import FORMAT, seconds_used
+from search.study.attributes import CLASS_NAMES, FORMAT, answers_of, seconds_used
 from search.study.run_folder import RunFolder
 from search.study.storage import open_storage
 from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile
+from search.training.quality import Answers, class_scores
 from search.versions import check_format, warn_unknown
 from space.search_space import SearchSpace
 
@@ -78,6 +79,23 @@ class StoredStudy:
     def architecture(self, number: int) -> Architecture:
         """The architecture of a trial."""
         return self.space.decode(self.frozen_trials[number].params)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called; by their numbers in studies of earlier versions."""
+        numbers = map(str, range(self.space.space.task.num_classes))
+        with _reading(self.folder):
+            return tuple(self.study.user_attrs.get(CLASS_NAMES, numbers))
+
+    def answers(self) -> dict[int, Answers]:
+        """By the number of each finished trial that has them: its answers on the validation images."""
+        found = {}
+        for trial in self.frozen_trials:
+            if (kept := answers_of(trial.user_attrs)) is not None:
+                counts, confusion = kept
+                scores = class_scores(counts, self.class_names)
+                found[trial.number] = Answers(classes=scores, confusion=confusion)
+        return found
 
     def fingerprints(self) -> dict[str, int]:
         """The trial of every architecture that the study has, in any state."""

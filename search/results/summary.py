@@ -9,6 +9,7 @@ import numpy as np
 from search.pareto import normalised_hypervolume
 from search.results.trials import costs_of, front
 from search.study.attributes import failed_for_good
+from search.training.quality import QUALITY_NAMES
 from search.units import duration
 
 if TYPE_CHECKING:
@@ -18,22 +19,25 @@ if TYPE_CHECKING:
 def summarise_study(stored: "StoredStudy") -> dict[str, Any]:
     """Counts, best network, hypervolume, front and time of a study, as JSON can hold them.
 
-    `best_estimate` is None where there are no estimates. The hypervolume is that of what was measured.
+    `best_estimate` and `best_accuracy` are of the study's quality metric; the first is None where there are
+    no estimates. The hypervolume is that of what was measured.
     """
     frame = stored.trials()
     counts = frame["state"].value_counts()
     finished, stopped = int(counts.get("finished", 0)), int(counts.get("stopped", 0))
     failed = sum(map(failed_for_good, stored.frozen_trials))
     done = frame[frame["state"] == "finished"]
-    accuracy, costs = done["val_accuracy"].to_numpy(), costs_of(done, stored.file.costs)
-    hypervolume = normalised_hypervolume(accuracy, costs, stored.bounds)
+    quality, costs = done["quality"].to_numpy(), costs_of(done, stored.file.costs)
+    hypervolume = normalised_hypervolume(quality, costs, stored.bounds)
     budget, used, trained = stored.file.budget.trials, stored.seconds_used, finished + stopped
-    columns = ["number", "estimated_accuracy", "val_accuracy", "flops", "num_params"]
+    metric = stored.file.quality_metric
+    columns = ["number", "estimated_accuracy", metric, "flops", "num_params"]
     columns += ["architecture", "origin"]
     best = None if done.empty else frame.iloc[stored.select("best")]
     return {
         "study": stored.file.name,
         "data_set": stored.file.data.dataset,
+        "quality_metric": metric,
         "budget": budget,
         "trained": trained,
         "finished": finished,
@@ -43,7 +47,7 @@ def summarise_study(stored: "StoredStudy") -> dict[str, Any]:
         "running": int(counts.get("running", 0)),
         "best_trial": None if best is None else int(best["number"]),
         "best_estimate": None if best is None else _or_none(best["estimated_accuracy"]),
-        "best_accuracy": None if best is None else float(best["val_accuracy"]),
+        "best_accuracy": None if best is None else float(best["quality"]),
         "hypervolume": _or_none(hypervolume),
         "front_size": int(frame["on_front"].sum()),
         "front": json.loads(front(frame)[columns].to_json(orient="records")),
@@ -65,6 +69,7 @@ def report_facts(stored: "StoredStudy") -> dict[str, str]:
     return {
         "Data set": f"{file.data.dataset}, {file.data.resolution} px",
         "Proxy": f"{file.proxy.epochs} epochs, {file.proxy.resolution or file.data.resolution} px",
+        "Judged by": QUALITY_NAMES[file.quality_metric],
         "Sampler": file.sampler.kind,
         "Limits": ", ".join(limits) or "none",
         "Trained": f"{summary['trained']} of {summary['budget']}",

@@ -17,6 +17,9 @@ from hgcnet.arrays import Floats
 from hgcnet.atomic_write import replace_file
 from search.optuna_space import OptunaSpace
 from search.pareto import COST_NAMES, choose, non_dominated
+from search.study.attributes import answers_of
+from search.study_file.schema import quality_metric_of
+from search.training.quality import QUALITY_METRICS, judge
 from space.parameters import NETWORK_WIDE
 
 STATE_NAMES = {
@@ -34,9 +37,12 @@ COLUMNS = {
     "number": "int64",
     "state": TEXT,
     "on_front": "bool",  # of the finished trials: not dominated, by the estimates where there are any
-    "val_accuracy": "float64",  # of the last epoch; finished trials only
-    "estimated_accuracy": "float64",  # without one seed's noise; from ten finished trials on
-    "last_accuracy": "float64",  # of the last epoch there was, in any state
+    "quality": "float64",  # the study's own of the three below, after the last epoch of finished trials
+    "val_accuracy": "float64",
+    "val_balanced_accuracy": "float64",  # of trials of earlier versions only where it is the quality
+    "val_macro_f1": "float64",  # likewise
+    "estimated_accuracy": "float64",  # quality without one seed's noise; from ten finished trials on
+    "last_accuracy": "float64",  # quality after the last epoch there was, in any state
     "flops": "Int64",  # multiply-adds of one image
     "num_params": "Int64",
     "num_params_total": "Int64",  # with batch normalisation
@@ -59,7 +65,7 @@ COLUMNS = {
     "retry_of": "Int64",  # the interrupted trial that this one repeats
     "started_at": "datetime64[us]",
     "finished_at": "datetime64[us]",
-    "curve": "object",  # val_accuracy of every finished epoch
+    "curve": "object",  # quality after every finished epoch
 }
 
 
@@ -72,9 +78,9 @@ def to_frame(
     """One row a trial, in the order given, with the columns of `COLUMNS`.
 
     Args:
-        objectives: the metrics in the order of the trials' values; `val_accuracy` is one of them and
-            is maximised, the others are minimised.
-        estimated: the accuracies (n,) that decide on the front, NaN where they are not known; without
+        objectives: the metrics in the order of the trials' values; the quality metric is one of them
+            and is maximised, the others are minimised.
+        estimated: the qualities (n,) that decide on the front, NaN where they are not known; without
             them it is decided by what was measured.
     """
     rows = [_row(trial, space, objectives) for trial in trials]
@@ -89,14 +95,14 @@ def to_frame(
 
 def front(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows on the Pareto front, from the fewest FLOPs to the most."""
-    return frame[frame["on_front"]].sort_values(["flops", "val_accuracy", "number"])
+    return frame[frame["on_front"]].sort_values(["flops", "quality", "number"])
 
 
 def select_trial(frame: pd.DataFrame, costs: Sequence[str], rule: str) -> int:
     """The number of the trial of the front that a rule of `search.pareto.choose` asks for.
 
     Args:
-        costs: the study's objectives beside the accuracy.
+        costs: the study's objectives beside the quality.
 
     Raises:
         RunError: the rule is unknown, or nothing meets it.
@@ -166,7 +172,10 @@ def _row(trial: FrozenTrial, space: OptunaSpace, objectives: Sequence[str]) -> d
     }
     row |= {name: attributes[name] for name in COLUMNS if name in attributes and name != "curve"}
     if trial.state == TrialState.COMPLETE:
-        row["val_accuracy"] = trial.values[objectives.index("val_accuracy")]
+        own = quality_metric_of(objectives)
+        if (answers := answers_of(attributes)) is not None:
+            row |= {metric: judge(metric, answers[0]) for metric in QUALITY_METRICS}
+        row["quality"] = row[own] = trial.values[objectives.index(own)]
     # The fingerprint is written once all parameters are: without it they may be incomplete.
     if "fingerprint" in attributes:
         row |= _architecture_cells(space.decode(trial.params))
@@ -184,12 +193,13 @@ def are_on_front(
     trials: Sequence[FrozenTrial], objectives: Sequence[str], estimated: Floats | None = None
 ) -> list[bool]:
     """Which trials finished and are dominated by none; the arguments are those of `to_frame`."""
-    signs = np.array([-1.0 if metric == "val_accuracy" else 1.0 for metric in objectives])
+    quality = objectives.index(quality_metric_of(objectives))
+    signs = np.where(np.arange(len(objectives)) == quality, -1.0, 1.0)
     finished = np.array([trial.state == TrialState.COMPLETE for trial in trials], dtype=np.bool_)
     values = [trial.values for trial in trials if trial.state == TrialState.COMPLETE]
     losses = np.reshape(np.array(values, dtype=np.float64), (-1, len(signs))) * signs
     if estimated is not None and np.isfinite(estimated[finished]).all():
-        losses[:, objectives.index("val_accuracy")] = -estimated[finished]
+        losses[:, quality] = -estimated[finished]
     kept = np.zeros(len(trials), dtype=np.bool_)
     kept[finished] = non_dominated(losses)
     return [bool(is_kept) for is_kept in kept]
@@ -202,4 +212,4 @@ def shown_cost(objectives: Sequence[str]) -> str:
 
 def judged_accuracy(finished: pd.DataFrame) -> pd.Series:
     """What decides about finished trials: their estimates where there are any, else what was measured."""
-    return finished["estimated_accuracy"].fillna(finished["val_accuracy"])
+    return finished["estimated_accuracy"].fillna(finished["quality"])

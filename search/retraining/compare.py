@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,26 +18,30 @@ from search.prepare import PreparedStudy
 from search.results.trials import write_csv
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.statistics import PairedDifference, mean_interval, paired_difference
+from search.retraining.tested_model import TestedModel, facts_on_test, metrics_on_test
 from search.retraining.training_folder import Training, TrainingFolder, locked_folder, repeated
 from search.training.proxy_training import ProxyTraining, evaluate, to_device
+from search.training.quality import ACCURACY, QualityMetric, name_on_test
 from search.training.recipe import Recipe
 from search.versions import versions
 
 NETWORK = ["name", "architecture", "fingerprint", "flops", "num_params"]
 
 
-def summarise_networks(frame: pd.DataFrame, costs: Sequence[str]) -> pd.DataFrame:
-    """One row a network, from the frame of `TrainingFolder`: mean accuracy, its 95 % interval, seeds.
+def summarise_networks(
+    frame: pd.DataFrame, costs: Sequence[str], metric: QualityMetric = ACCURACY
+) -> pd.DataFrame:
+    """One row a network, from the frame of `TrainingFolder`: mean quality, its 95 % interval, seeds.
 
     `spread` is the standard deviation between seeds (NaN for one seed); `on_front` is judged by the
     means and the costs ("flops", "num_params") that are named.
     """
     rows = []
     for key, group in frame.groupby(NETWORK, sort=False):
-        accuracy = group["val_accuracy"].to_numpy()
-        interval = mean_interval(accuracy)
-        spread = float(accuracy.std(ddof=1)) if len(accuracy) > 1 else np.nan
-        counted = (spread, len(accuracy), float(group["seconds"].mean()))
+        quality = group[metric].to_numpy()
+        interval = mean_interval(quality)
+        spread = float(quality.std(ddof=1)) if len(quality) > 1 else np.nan
+        counted = (spread, len(quality), float(group["seconds"].mean()))
         rows.append((*key, interval.mean, interval.low, interval.high, *counted))
     columns = [*NETWORK, "mean", "low", "high", "spread", "seeds", "seconds"]
     summary = pd.DataFrame(rows, columns=columns)
@@ -52,11 +56,12 @@ class Comparison:
 
     folder: Path
     recipe: str
-    # As `TrainingFolder.frame` and `summarise_networks` give them; on the test split: test_accuracy.
+    quality_metric: QualityMetric
+    # As `TrainingFolder.frame` and `summarise_networks` give them; on the test split: `compared_on`.
     trainings: pd.DataFrame
     networks: pd.DataFrame
     against: str  # the network that the others are compared with
-    compared_on: Literal["val_accuracy", "test_accuracy"]
+    compared_on: str  # the recipe's metric, or the same of the test images ("test_accuracy")
     differences: Mapping[str, PairedDifference]  # of the others, less `against`
     is_complete: bool
 
@@ -85,26 +90,24 @@ def compare_networks(
     file, networks = prepared.file, prepared.start_with
     if against not in networks:
         raise RunError(f"--against {against}: is not one of {', '.join(networks)}")
-    wanted = repeated(networks, seeds, file.seed)
+    wanted, metric = repeated(networks, seeds, file.seed), recipe.quality_metric
+    compared_on: str = metric
     trainings = TrainingFolder(folder / recipe.name, recipe)
     with locked_folder(trainings.folder):
         loop = retrain(
             wanted, trainings, file, ray_address=ray_address, observe=observe, keep_states=on_test
         )
         frame = trainings.frame(wanted, prepared.space.space.task)
-        summary = summarise_networks(frame, file.costs)
+        summary = summarise_networks(frame, file.costs, metric)
         if on_test and loop.is_complete:
             provenance = {"study": file.name, "versions": versions()}
             tested = evaluate_on_test(trainings, wanted, provenance, file.workers.gpus)
-            frame["test_accuracy"] = [one.test_accuracy for one in tested]
-            means = frame.groupby("name")["test_accuracy"].mean()
-            summary["test_accuracy"] = summary["name"].map(means)
+            compared_on = name_on_test(metric)
+            frame[compared_on] = [getattr(one, compared_on) for one in tested]
+            summary[compared_on] = summary["name"].map(frame.groupby("name")[compared_on].mean())
         with writing(trainings.folder):
             write_csv(frame, trainings.folder / "trainings.csv")
-    column: Literal["val_accuracy", "test_accuracy"] = (
-        "test_accuracy" if "test_accuracy" in frame else "val_accuracy"
-    )
-    accuracies = frame.pivot(index="repetition", columns="name", values=column)
+    accuracies = frame.pivot(index="repetition", columns="name", values=compared_on)
     differences = {}
     for name in summary["name"][summary["name"] != against]:
         # Over the seeds that both were trained with.
@@ -114,22 +117,14 @@ def compare_networks(
     return Comparison(
         folder=trainings.folder,
         recipe=recipe.text,
+        quality_metric=metric,
         trainings=frame,
         networks=summary,
         against=against,
-        compared_on=column,
+        compared_on=compared_on,
         differences=differences,
         is_complete=loop.is_complete,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestedModel:
-    """A trained network on the test split."""
-
-    folder: Path  # the model folder
-    repetition: int
-    test_accuracy: float
 
 
 def evaluate_on_test(
@@ -159,8 +154,8 @@ def evaluate_on_test(
                 training.architecture, splits, recipe.proxy, seed=training.seed, device=device
             )
             trained.load_state(checkpoint.state)
-            accuracy = evaluate(trained.model, test).accuracy
-            metrics = row | recipe.document() | {"test_accuracy": accuracy}
+            tested_now = evaluate(trained.model, test)
+            metrics = row | recipe.document() | metrics_on_test(tested_now, splits.class_names)
             save_model(
                 folder,
                 trained.model,
@@ -169,10 +164,8 @@ def evaluate_on_test(
                 std=splits.std,
                 provenance=provenance,
             )
-        accuracy = read_record(folder).metrics["test_accuracy"]
-        tested.append(
-            TestedModel(folder=folder, repetition=training.repetition, test_accuracy=accuracy)
-        )
+        facts = facts_on_test(read_record(folder).metrics)
+        tested.append(TestedModel(folder=folder, repetition=training.repetition, **facts))
     return tuple(tested)
 
 

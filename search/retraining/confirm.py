@@ -14,10 +14,12 @@ from hgcnet.presets import PRESETS
 from search.pareto import choose
 from search.results.stored_study import StoredStudy
 from search.results.trials import front, known_costs
-from search.retraining.compare import TestedModel, evaluate_on_test, summarise_networks
+from search.retraining.compare import evaluate_on_test, summarise_networks
 from search.retraining.confirmations import CONFIRMATION
 from search.retraining.retraining_loop import RetrainingProgress, retrain
+from search.retraining.tested_model import TestedModel
 from search.retraining.training_folder import TrainingFolder, locked_folder, repeated
+from search.training.quality import QualityMetric
 from search.training.recipe import Recipe
 from search.versions import versions
 
@@ -27,6 +29,7 @@ class Confirmation:
     """What the proxy said and what the longer trainings say, of each network."""
 
     recipe: str
+    quality_metric: QualityMetric  # of the means, and of what the study said
     # As `summarise_networks` gives it, and: trial (NaN: a preset that the study did not train),
     # proxy_accuracy (measured), proxy_estimate, proxy_rank (by the estimates where there are any), rank
     # (by the means; both from 1, among those of the study).
@@ -78,7 +81,8 @@ def confirm_front(
     """Trains what is not trained yet, and keeps the result in the run folder, under `confirm/`.
 
     Nothing is written to the study. Once all is trained, the most accurate of the study's networks by
-    mean validation accuracy is taken to the test split, and nothing else is.
+    mean on the validation images (by the study's quality metric) is taken to the test split, and nothing
+    else is.
 
     Raises:
         UserError: nothing can be confirmed, or it cannot be trained.
@@ -92,7 +96,9 @@ def confirm_front(
             wanted, trainings, file, ray_address=ray_address, observe=observe, keep_states=True
         )
         frame = trainings.frame(wanted, stored.space.space.task)
-        table = _with_proxy(summarise_networks(frame, file.costs), trials, stored)
+        table = _with_proxy(
+            summarise_networks(frame, file.costs, recipe.quality_metric), trials, stored
+        )
         chosen, tested = None, tuple[TestedModel, ...]()
         if loop.is_complete:
             # The most accurate network of the study; of equal ones the cheapest.
@@ -104,6 +110,7 @@ def confirm_front(
             tested = evaluate_on_test(trainings, of_chosen, provenance, file.workers.gpus)
         result = Confirmation(
             recipe=recipe.text,
+            quality_metric=recipe.quality_metric,
             networks=table,
             chosen=chosen,
             tested=tested,
@@ -119,6 +126,7 @@ def confirmation_document(result: Confirmation) -> dict[str, Any]:
     """As JSON can hold it."""
     return {
         "recipe": result.recipe,
+        "quality_metric": result.quality_metric,
         "networks": json.loads(result.networks.to_json(orient="records", double_precision=15)),
         "chosen": result.chosen,
         "tested": [asdict(tested) | {"folder": str(tested.folder)} for tested in result.tested],
@@ -131,7 +139,7 @@ def _with_proxy(
 ) -> pd.DataFrame:
     rows = stored.trials().set_index("number")
     table = summary.assign(trial=summary["name"].map(trials).astype("float64"))
-    table["proxy_accuracy"] = table["trial"].map(rows["val_accuracy"])
+    table["proxy_accuracy"] = table["trial"].map(rows["quality"])
     table["proxy_estimate"] = table["trial"].map(rows["estimated_accuracy"])
     judged = table["proxy_estimate"].fillna(table["proxy_accuracy"])
     means = table["mean"].where(table["trial"].notna())

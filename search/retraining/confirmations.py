@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,27 @@ import pandas as pd
 
 from hgcnet.errors import RunError
 from hgcnet.presets import PAPER_TEST_ERROR
+from search.retraining.tested_model import TestedModel, facts_on_test, mean_answers
+from search.training.quality import Answers
 from search.training.recipe import FORMAT, Recipe
 from search.versions import check_format
 
 CONFIRMATION = "confirm.json"  # in the folder of a recipe
 
 
-def read_confirmations(run: Path) -> dict[str, pd.DataFrame]:
-    """The networks of every confirmation of a run folder, by recipe; the longest training last.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Confirmed:
+    """One confirmation of a run folder, read back."""
+
+    networks: pd.DataFrame  # as `read_confirmations` explains
+    tested: Answers | None  # of the chosen network on the test images
+
+
+def read_confirmations(run: Path) -> dict[str, Confirmed]:
+    """Every confirmation of a run folder, by recipe; the longest training last.
 
     Returns:
-        the columns of `Confirmation.networks`, and: test_accuracy (the mean over its seeds; only the
+        their networks have the columns of `Confirmation.networks`, and: test_accuracy (the mean over its seeds; only the
         chosen network has it), paper_error (in percent; of the presets that the paper measured, where
         the recipe is the paper's).
     """
@@ -40,7 +51,20 @@ def read_confirmations(run: Path) -> dict[str, pd.DataFrame]:
             networks["test_accuracy"] = np.where(is_chosen, np.mean(tested or [np.nan]), np.nan)
             errors = PAPER_TEST_ERROR[recipe.data.dataset] if recipe.is_the_papers else {}
             networks["paper_error"] = networks["name"].map(errors).astype("float64")
-            found.append((float(networks["seconds"].mean()), str(document["recipe"]), networks))
+            models = [
+                TestedModel(
+                    folder=path.parent, repetition=number, **facts_on_test(_as_metrics(row))
+                )
+                for number, row in enumerate(document["tested"])
+            ]
+            confirmed = Confirmed(networks=networks, tested=mean_answers(models))
+            found.append((float(networks["seconds"].mean()), str(document["recipe"]), confirmed))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise RunError(f"{path}: cannot be read: {error}") from error
-    return {recipe: networks for _, recipe, networks in sorted(found, key=lambda item: item[:2])}
+    return {recipe: kept for _, recipe, kept in sorted(found, key=lambda item: item[:2])}
+
+
+def _as_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A tested model of a confirmation, as its model folder has it."""
+    answers = {f"test_{key}": row.get(key, ()) for key in ("classes", "confusion")}
+    return {**row, **answers}

@@ -114,7 +114,7 @@ def train_and_correlate(
         UserError: the data or the workers are not to be had.
     """
     file, space = prepared.file, prepared.space.space
-    cost = shown_cost(file.costs)
+    cost, metric = shown_cost(file.costs), reference.quality_metric
     sample = spread_networks(space, networks, file.seed, cost)
     cells = [network_cells(network, space.task) for network in sample]
     scores = pd.DataFrame(cells).set_index("fingerprint")
@@ -130,7 +130,7 @@ def train_and_correlate(
     plan = [*((recipe, as_in_study) for recipe in proxies), (reference, fresh)]
     frames, is_complete = _train_all(plan, prepared, folder, ray_address, observe)
     for recipe, frame in zip(proxies, frames[:-1], strict=True):
-        scores[recipe.text] = frame["val_accuracy"]
+        scores[recipe.text] = frame[metric]
         seconds[recipe.text] = float(frame["seconds"].mean())
     whole, epochs = proxies[0].text, proxies[0].proxy.epochs
     for epoch in (2**k for k in range(epochs.bit_length()) if 2**k < epochs):
@@ -138,13 +138,13 @@ def train_and_correlate(
         scores[name] = frames[0]["curve"].str[epoch - 1]
         seconds[name] = seconds[whole] * epoch / epochs
     frame = frames[-1]
-    scores["reference"] = frame.groupby("fingerprint")["val_accuracy"].mean()
+    scores["reference"] = frame.groupby("fingerprint")[metric].mean()
     correlations = [_correlate(name, scores, "reference", cost, seconds[name]) for name in seconds]
     if repetitions > 1:
         name = f"one seed of {reference.text}"
-        scores[name] = frame[frame["repetition"] == 0]["val_accuracy"]
+        scores[name] = frame[frame["repetition"] == 0][metric]
         others = frame[frame["repetition"] > 0]
-        scores["others"] = others.groupby("fingerprint")["val_accuracy"].mean()
+        scores["others"] = others.groupby("fingerprint")[metric].mean()
         seconds[name] = float(frame["seconds"].mean())
         correlations.append(_correlate(name, scores, "others", cost, seconds[name]))
     result = Fidelity(

@@ -1,19 +1,20 @@
 """The full training of one network, in this process: continued from the last epoch if cut short."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from hgcnet.architecture import ArchitectureFile
+from hgcnet.architecture import ArchitectureFile, Task
 from hgcnet.errors import DataError, RunError
-from hgcnet.model_folder import save_model
-from search.data.splits import load_test
-from search.retraining.compare import TestedModel
+from hgcnet.model_folder import read_record, save_model
+from search.data.splits import load_test, summarise_data
+from search.retraining.starting_weights import Taken, take_weights
 from search.retraining.statistics import Interval, mean_interval
+from search.retraining.tested_model import TestedModel, facts_on_test, metrics_on_test
 from search.retraining.training_folder import Training, TrainingFolder, locked_folder, repeated
 from search.training.proxy_training import (
     Diverged,
@@ -39,6 +40,7 @@ class FullTraining:
     """One network trained in full, with one seed or several."""
 
     recipe: str
+    taken: str | None  # in words: which of another model's weights they began with
     models: tuple[TrainedModel, ...]
     mean_test_accuracy: Interval  # over the seeds
 
@@ -52,6 +54,8 @@ def train_in_full(
     seeds: int,
     seed: int,
     device: Literal["auto", "cpu", "cuda"],
+    begin_with: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
     observe: Callable[[int, EpochResult, float], None] = lambda repetition, epoch, seconds: None,
 ) -> FullTraining:
     """Trains a network by a recipe and writes a model folder for each seed; resumable.
@@ -61,6 +65,8 @@ def train_in_full(
         folder: in which the model folders are.
         seeds: how many trainings.
         seed: the number that their seeds come from.
+        begin_with: a model folder whose weights are taken where they have a place.
+        say: is called with a line about those weights.
         observe: is called after every epoch with the repetition, the epoch and the seconds so far.
 
     Raises:
@@ -71,6 +77,17 @@ def train_in_full(
     if device == "cuda" and not has_gpu:
         raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
     where = torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
+    taken = None
+    if begin_with is not None:
+        data = summarise_data(recipe.data)
+        task = Task(
+            in_channels=data.in_channels,
+            num_classes=data.num_classes,
+            resolution=recipe.resolution,
+        )
+        taken = take_weights(begin_with, file.architecture, task)
+        recipe = replace(recipe, start=taken.source)
+        say(taken.text)
     trainings = TrainingFolder(folder, recipe)
     if trainings.fingerprints - {file.architecture.fingerprint}:
         raise RunError(f"{folder}: holds models of another network; name another folder by -o")
@@ -81,13 +98,16 @@ def train_in_full(
         for training in repeated({name: file.architecture}, seeds, seed):
             report = partial(observe, training.repetition)
             try:
-                models.append(_train_one_seed(training, trainings, provenance, where, report))
+                models.append(
+                    _train_one_seed(training, trainings, taken, provenance, where, report)
+                )
             except Diverged as error:
                 raise RunError(
                     f"seed {training.repetition}: {error}; a lower --learning-rate may help"
                 ) from error
     return FullTraining(
         recipe=recipe.text,
+        taken=taken.text if taken else None,
         models=tuple(models),
         mean_test_accuracy=mean_interval([model.test_accuracy for model in models]),
     )
@@ -96,6 +116,7 @@ def train_in_full(
 def _train_one_seed(
     training: Training,
     trainings: TrainingFolder,
+    taken: Taken | None,
     provenance: Mapping[str, Any],
     device: torch.device,
     observe: Callable[[EpochResult, float], None],
@@ -109,7 +130,13 @@ def _train_one_seed(
     if not (trainings.has(training) and (folder / "metrics.json").exists()):
         splits, seed = recipe.load(), training.seed
         create = partial(
-            ProxyTraining, training.architecture, splits, recipe.proxy, seed=seed, device=device
+            ProxyTraining,
+            training.architecture,
+            splits,
+            recipe.proxy,
+            seed=seed,
+            device=device,
+            start=taken.tensors if taken else {},
         )
         checkpoint = trainings.states.load(training.key)
         state = checkpoint.state if checkpoint else None
@@ -120,30 +147,29 @@ def _train_one_seed(
                 trainings.states.save(training.key, step.state)
             observe(step.result, run.seconds)
         test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
-        tested = evaluate(run.model, test)
+        tested = metrics_on_test(evaluate(run.model, test), splits.class_names)
         curve = run.curve if recipe.hold_out else []
         measured = {
-            "test_accuracy": tested.accuracy,
-            "test_loss": tested.loss,
+            **{name: value for name, value in tested.items() if isinstance(value, float)},
             "train_losses": run.train_losses,
             "device": str(device),
             "threads": torch.get_num_threads(),
         }
         trained = {"seed": seed, "curve": curve, "seconds": run.seconds}
+        started = {"tensors_taken": [len(taken.tensors), len(taken.fresh)]} if taken else {}
         save_model(
             folder,
             run.model,
-            metrics=trained | measured | recipe.document(),
+            metrics=trained | tested | measured | started | recipe.document(),
             mean=splits.mean,
             std=splits.std,
             provenance=provenance,
         )
         trainings.add(training, curve, run.seconds, **measured)
         trainings.states.drop(training.key)
-    row = trainings.row(training)
     return TrainedModel(
         folder=folder,
         repetition=training.repetition,
-        test_accuracy=row["test_accuracy"],
-        seconds=row["seconds"],
+        seconds=trainings.row(training)["seconds"],
+        **facts_on_test(read_record(folder).metrics),
     )

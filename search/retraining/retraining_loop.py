@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hgcnet.errors import RunError
 from search.retraining.training_folder import Training, TrainingFolder
 from search.study_file.schema import StudyFile
+from search.training.quality import Confusion
 from search.workers.protocol import MAX_RETRIES, Proposal, Retry, Wait
 
 
@@ -65,7 +66,7 @@ class RetrainingLoop:
         number = queue.popleft()
         training = self._wanted[number]
         checkpoint = self._trainings.states.load(training.key)
-        curve = [round(accuracy, 6) for accuracy in checkpoint.curve] if checkpoint else []
+        curve = [round(quality, 6) for quality in checkpoint.curve] if checkpoint else []
         self._running[number] = (curve, checkpoint.seconds if checkpoint else 0.0)
         if len(curve) == self._epochs:  # its process died between the last state and the row
             self.on_end(number)
@@ -80,11 +81,14 @@ class RetrainingLoop:
             checkpoint=checkpoint.state if checkpoint else None,
         )
 
-    def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
+    def on_confusion(self, number: int, confusion: Confusion) -> None:
+        """Nothing: what networks are compared by is in their curves."""
+
+    def on_epoch(self, number: int, epoch: int, quality: float, seconds: float) -> bool:
         """Takes the result of one epoch; every training goes on to its end."""
         curve, before = self._running[number]
         del curve[epoch - 1 :]  # of a checkpoint that the worker could not use
-        curve.append(round(accuracy, 6))
+        curve.append(round(quality, 6))
         self._running[number] = (curve, before + seconds)
         return epoch < self._epochs
 
@@ -175,17 +179,24 @@ def retrain(
     if not loop.has_work:
         return loop
     recipe, workers = trainings.recipe, file.workers
+    metric = recipe.quality_metric
     if without_ray:
         from search.workers.in_process import train_here
 
-        train_here(loop, recipe.load(), recipe.proxy, workers, keep_states=keep_states)
+        splits = recipe.load()
+        train_here(
+            loop, splits, recipe.proxy, workers, quality_metric=metric, keep_states=keep_states
+        )
     else:
         from search.workers.ray_cluster import check_resources, joined_ray
         from search.workers.ray_tune import run_trials
 
         with joined_ray(ray_address) as resources:
             check_resources(resources, workers, file.source)
-            run_trials(loop, recipe.load(), recipe.proxy, workers, keep_states=keep_states)
+            splits = recipe.load()
+            run_trials(
+                loop, splits, recipe.proxy, workers, quality_metric=metric, keep_states=keep_states
+            )
     if loop.failures and not any(map(trainings.has, wanted)):
         words, reason = next(iter(loop.failures.items()))
         raise RunError(f"all trainings failed; {words}: {reason}")

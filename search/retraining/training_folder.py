@@ -8,7 +8,7 @@ FOLDER/states/          half-done trainings and, where they are wanted, trained 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,18 @@ class TrainingFolder:
         except (LookupError, TypeError, ValueError) as error:
             raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
         check_known(unknown, f"{path}:")
+        if kept.start and recipe.start and kept.start.sha256 == recipe.start.sha256:
+            kept = replace(kept, start=recipe.start)  # the same weights, from wherever
         before = json.loads(_to_json(kept.document()))
         if (difference := first_difference(before, given)) is not None:
             key, old, new = difference
+            if key.partition(".")[0] == "start":
+                began = f"with the weights of {kept.start.model}" if kept.start else "afresh"
+                raise RunError(
+                    f"{folder}: its trainings began {began}; begin so again"
+                    + (f" (--from {kept.start.model}, as it was then)" if kept.start else "")
+                    + ", or name another folder"
+                )
             raise RunError(
                 f"{folder}: its trainings have {key} = {old!r}, not {new!r}; give the old value, or "
                 "delete the folder"
@@ -111,7 +120,7 @@ class TrainingFolder:
         return {key.partition("-")[0] for key in self._rows}
 
     def row(self, training: Training) -> dict[str, Any]:
-        """What is kept of a finished training: seed, val_accuracy, epochs, seconds, curve."""
+        """What is kept of a finished training: seed, quality (by its metric), epochs, seconds, curve."""
         return dict(self._rows[training.key])
 
     def add(
@@ -120,7 +129,7 @@ class TrainingFolder:
         """Keeps a finished training.
 
         Args:
-            curve: val_accuracy of every epoch; empty where nothing is held out.
+            curve: the quality after every epoch; empty where nothing is held out.
             measured: whatever else is to be kept, as JSON can hold it.
 
         Raises:
@@ -128,7 +137,7 @@ class TrainingFolder:
         """
         self._rows[training.key] = {
             "seed": training.seed,
-            "val_accuracy": curve[-1] if curve else None,
+            self.recipe.quality_metric: curve[-1] if curve else None,
             "epochs": self.recipe.proxy.epochs,
             "seconds": round(seconds, 3),
             "curve": list(curve),
@@ -138,7 +147,10 @@ class TrainingFolder:
             replace_file(self._table, _to_json(self._rows))
 
     def frame(self, trainings: Sequence[Training], task: Task) -> pd.DataFrame:
-        """The finished ones among some trainings, a row each, in their order."""
+        """The finished ones among some trainings, a row each, in their order.
+
+        What they are compared by stands in the column of the recipe's metric.
+        """
         rows = [
             {"name": training.name}
             | network_cells(training.architecture, task)
@@ -147,7 +159,7 @@ class TrainingFolder:
             for training in filter(self.has, trainings)
         ]
         columns = ["name", "architecture", "fingerprint", "flops", "num_params", "repetition"]
-        measured = ["seed", "val_accuracy", "epochs", "seconds", "curve"]
+        measured = ["seed", self.recipe.quality_metric, "epochs", "seconds", "curve"]
         return pd.DataFrame(rows, columns=columns + measured)
 
 

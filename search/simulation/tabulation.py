@@ -17,6 +17,7 @@ from search.retraining.training_folder import (
     locked_folder,
     plan_trainings,
 )
+from search.training.quality import ACCURACY, QualityMetric
 from search.training.recipe import Recipe
 from search.training.seeds import table_seed
 
@@ -44,7 +45,7 @@ def train_table(
         UserError: the data or the workers are not to be had.
     """
     file, space = prepared.file, prepared.space.space
-    recipe = Recipe(data=file.data, proxy=file.proxy)
+    recipe = Recipe(data=file.data, proxy=file.proxy, quality_metric=file.quality_metric)
     trainings = TrainingFolder(folder, recipe)
     rng = np.random.default_rng([file.seed, 1])
     origins: dict[str, str] = {}
@@ -69,7 +70,9 @@ def train_table(
             origins[network.fingerprint] = UNIFORM
         is_complete = train(drawn, 0)
         if is_complete and near_front:
-            front = _front(trainings.frame(wanted, space.task), drawn, file.costs)
+            front = _front(
+                trainings.frame(wanted, space.task), drawn, file.costs, file.quality_metric
+            )
             # Networks that differ from one of these in one parameter, in random order; with repeats.
             near = [neighbour for network in front for neighbour in space.neighbours(network)]
             found: list[Architecture] = []
@@ -89,8 +92,11 @@ def train_table(
 
 
 def _front(
-    frame: pd.DataFrame, networks: Sequence[Architecture], costs: Sequence[str]
+    frame: pd.DataFrame,
+    networks: Sequence[Architecture],
+    costs: Sequence[str],
+    metric: QualityMetric = ACCURACY,
 ) -> list[Architecture]:
-    losses = np.column_stack([-frame["val_accuracy"], frame[list(costs)]])
+    losses = np.column_stack([-frame[metric], frame[list(costs)]])
     of = {network.fingerprint: network for network in networks}
     return [of[key] for key in frame["fingerprint"][non_dominated(losses)]]

@@ -53,9 +53,14 @@ def read_tabulated_space(file: StudyFile, table: Path) -> tuple[TabulatedSpace, 
 
     Raises:
         DataError: the table cannot be read.
-        RunError: it was made with another space, data set or proxy.
+        RunError: it was made with another space, data set or proxy, or judged by another metric.
     """
     rows, made_by, task = read_table(table)
+    if made_by.quality_metric != file.quality_metric:
+        raise RunError(
+            f"{table}: holds curves of {made_by.quality_metric}, but {file.source} has "
+            f"{file.quality_metric} as its objective"
+        )
     for key in ("data", "space", "limits", "proxy"):
         stored, given = ({key: f.document[key]} for f in (made_by, file))
         if (difference := first_difference(stored, given)) is not None:

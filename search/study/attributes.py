@@ -1,10 +1,13 @@
-"""What stored attributes say: a study's format; why a trial failed, whether it is retried, its time."""
+"""What stored attributes say: a study's format; of a trial its answers, its time, why it failed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from search.training.quality import ClassCounts, Confusion, class_counts
 from search.workers.protocol import MAX_RETRIES
 
 # Of a study; CONTRIBUTING.md says when it is raised. The first studies were stored without it.
@@ -15,6 +18,33 @@ RETRY = "again"
 INTERRUPTED = "interrupted"  # its driver died
 STOPPED = "stopped on request"
 UNPLANNED = "interrupted before it was planned"  # so there is nothing to repeat
+
+
+CLASS_NAMES = "class_names"  # of a study; the first ones have none
+# User attributes of a finished trial. Every reader of a study reads them of all trials: a matrix of a
+# hundred classes would be larger than all else.
+_CONFUSION, _COUNTS = "confusion", "class_counts"  # the counts: images, called, right of each class
+MAX_CONFUSED, MAX_COUNTED = 20, 1000  # classes
+
+
+def answer_attributes(confusion: Confusion | None) -> dict[str, Any]:
+    """What is stored of a trial's answers: the whole matrix of a few classes, else counts of each."""
+    if not confusion or len(confusion) > MAX_COUNTED:
+        return {}
+    if len(confusion) <= MAX_CONFUSED:
+        return {_CONFUSION: [list(row) for row in confusion]}
+    counts = class_counts(confusion)
+    return {_COUNTS: np.stack((counts.images, counts.called, counts.right), 1).tolist()}
+
+
+def answers_of(attributes: Mapping[str, Any]) -> tuple[ClassCounts, Confusion] | None:
+    """What `answer_attributes` stored; None of trials that have none, as those of earlier versions."""
+    if (confusion := attributes.get(_CONFUSION)) is not None:
+        return class_counts(confusion), tuple(map(tuple, confusion))
+    if (counts := attributes.get(_COUNTS)) is None:
+        return None
+    images, called, right = np.asarray(counts, dtype=np.int64).T
+    return ClassCounts(images=images, called=called, right=right), ()
 
 
 def failed_for_good(trial: FrozenTrial) -> bool:

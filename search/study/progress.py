@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from search.training.quality import ACCURACY, QUALITY_NAMES
 from search.units import duration
 
 
@@ -20,6 +21,7 @@ class Progress:
     seconds: float  # since this driver began
     seconds_left: float  # NaN while nothing was trained since then
     message: str = ""  # what just happened, in a few words
+    quality: str = QUALITY_NAMES[ACCURACY]  # what is high in `highest_accuracy`
 
     @property
     def trained(self) -> int:
@@ -40,7 +42,7 @@ def progress_lines(progress: "Progress") -> tuple[str, str]:
         counts += f", {duration(progress.seconds_left)} left"
     found = []
     if not math.isnan(progress.highest_accuracy):
-        found.append(f"highest accuracy {progress.highest_accuracy:.4f}")
+        found.append(f"highest {progress.quality} {progress.highest_accuracy:.4f}")
     if not math.isnan(progress.hypervolume):
         found.append(f"hypervolume {progress.hypervolume:.4f}")
     return counts, ", ".join(found)

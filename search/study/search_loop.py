@@ -23,6 +23,7 @@ from search.study.progress import Progress
 from search.study.writer import StudyWriter
 from search.study_file.schema import StudyFile
 from search.training.checkpoints import Checkpoints
+from search.training.quality import QUALITY_NAMES, Confusion
 from search.workers.protocol import Proposal, Retry, Wait
 
 
@@ -33,6 +34,7 @@ class _Running:
     proposal: Proposal
     curve: list[float]
     seconds: float
+    confusion: Confusion | None = None  # of its last epoch
 
 
 class SearchLoop:
@@ -109,11 +111,15 @@ class SearchLoop:
         self._changed(f"trial {proposal.number} starts: {proposal.architecture}")
         return proposal
 
-    def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
+    def on_confusion(self, number: int, confusion: Confusion) -> None:
+        """Takes which classes were taken for which after the last epoch."""
+        self._running[number].confusion = confusion
+
+    def on_epoch(self, number: int, epoch: int, quality: float, seconds: float) -> bool:
         """Takes the result of one epoch; whether the training goes on."""
         training = self._running[number]
         network, curve = training.proposal.architecture, training.curve
-        accuracy = round(accuracy, 6)  # as it is stored: a resumed study decides from the same
+        accuracy = round(quality, 6)  # as it is stored: a resumed study decides from the same
         curve[epoch - 1 :] = [accuracy]  # in place of a checkpoint that the worker could not use
         training.seconds += seconds
         if epoch >= self._file.proxy.epochs:
@@ -133,11 +139,14 @@ class SearchLoop:
 
     def on_end(self, number: int) -> None:
         """The training of a trial is over, after its last epoch or where `on_epoch` stopped it."""
+        confusion = self._running[number].confusion
         proposal, curve, seconds = self._pop(number)
         network, accuracy = proposal.architecture, curve[-1]
         is_finished = len(curve) >= self._file.proxy.epochs
-        tell = self._writer.tell_finished if is_finished else self._writer.tell_stopped
-        tell(proposal, curve, seconds)
+        if is_finished:
+            self._writer.tell_finished(proposal, curve, seconds, confusion)
+        else:
+            self._writer.tell_stopped(proposal, curve, seconds)
         self._drop_checkpoint(proposal)
         if is_finished:
             self._budget.finished += 1
@@ -201,6 +210,7 @@ class SearchLoop:
             seconds=budget.seconds,
             seconds_left=budget.seconds_left,
             message=message,
+            quality=QUALITY_NAMES[self._file.quality_metric],
         )
 
     def _ask(self) -> Proposal | None:

@@ -17,11 +17,21 @@ from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.samplers.create import create_sampler
 from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
-from search.study.attributes import FORMAT, INTERRUPTED, RETRY, UNPLANNED, may_retry
+from search.study.attributes import (
+    CLASS_NAMES,
+    FORMAT,
+    INTERRUPTED,
+    MAX_COUNTED,
+    RETRY,
+    UNPLANNED,
+    answer_attributes,
+    may_retry,
+)
 from search.study.postgres_lock import own_name
 from search.study_file.differences import first_difference
 from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile, direction_of
+from search.training.quality import Confusion
 from search.training.seeds import sampler_seed, training_seed
 from search.versions import check_format, check_known
 from search.workers.protocol import Proposal, Retry
@@ -80,6 +90,11 @@ class StudyWriter:
         for key, value in attributes.items():
             if key not in stored or stored[key] != value:
                 self._storage.set_study_system_attr(self._study_id, key, value)
+
+    def keep_class_names(self, names: Sequence[str]) -> None:
+        """Stores what the classes are called, for reports, where that is not stored yet."""
+        if len(names) <= MAX_COUNTED and CLASS_NAMES not in self._study.user_attrs:
+            self._study.set_user_attr(CLASS_NAMES, list(names))
 
     def close_interrupted(self) -> int:
         """Tells what a dead driver left running as failed; returns how many there were."""
@@ -154,9 +169,17 @@ class StudyWriter:
             alone=trial.user_attrs.get("alone", False),
         )
 
-    def tell_finished(self, proposal: Proposal, curve: Sequence[float], seconds: float) -> None:
+    def tell_finished(
+        self,
+        proposal: Proposal,
+        curve: Sequence[float],
+        seconds: float,
+        confusion: Confusion | None = None,
+    ) -> None:
         """The training reached its last epoch."""
-        found = self._record(proposal, curve, seconds) | {"val_accuracy": curve[-1]}
+        found = self._record(proposal, curve, seconds) | {self._file.quality_metric: curve[-1]}
+        for key, value in answer_attributes(confusion).items():
+            self._asked[proposal.number].set_user_attr(key, value)
         values = [found[metric] for metric in self._file.metrics]
         self._study.tell(self._asked.pop(proposal.number), values)
 

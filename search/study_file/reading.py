@@ -13,6 +13,7 @@ from hgcnet.errors import StudyFileError, join_errors, one_line, shown
 from hgcnet.structure import least_resolution
 from search.study_file.messages import error_line, take_out_unusable
 from search.study_file.schema import METRICS, Objective, StudyFile, Tables, direction_of
+from search.training.quality import ACCURACY, QUALITY_METRICS
 from space.declaration import read_parameters, to_table
 from space.parameters import Parameters, values_of
 
@@ -132,18 +133,19 @@ def _check_together(tables: Tables) -> list[str]:
     """Errors that no key shows alone."""
     errors = []
     metrics = [objective.metric for objective in tables.objectives]
-    if metrics.count("val_accuracy") != 1 or len(metrics) < 2:
+    qualities = [metric for metric in metrics if metric in QUALITY_METRICS]
+    if len(qualities) != 1 or len(metrics) < 2:
         errors.append(
-            f"objectives: {', '.join(metrics) or 'none'} given; val_accuracy and one or more of "
-            "flops, num_params are needed"
+            f"objectives: {', '.join(metrics) or 'none'} given; one of {', '.join(QUALITY_METRICS)} "
+            "and one or more of flops, num_params are needed"
         )
     for index, objective in enumerate(tables.objectives):
         if objective.metric in metrics[:index]:
             errors.append(f"objectives[{index}]: {objective.metric!r} is there twice")
-        if objective.reference is not None and objective.metric != "val_accuracy":
+        if objective.reference is not None and objective.metric not in QUALITY_METRICS:
             errors.append(
                 f"objectives[{index}].reference: {objective.reference} given for "
-                f"{objective.metric}; only val_accuracy has a reference"
+                f"{objective.metric}; only what is measured has a reference, as {ACCURACY} has"
             )
     early = tables.early_stopping
     if early.kind != "none" and early.min_epochs >= tables.proxy.epochs:

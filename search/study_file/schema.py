@@ -1,6 +1,6 @@
 """A study file: TOML -> frozen values, with all errors at once, each named by its key."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from typing import Annotated, Any, Literal, LiteralString, get_args, get_type_hints
 
@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from hgcnet.errors import StudyFileError
 from search.data.data_config import DataConfig
 from search.training.proxy_config import ProxyConfig
+from search.training.quality import QUALITY_METRICS, QualityMetric
 from space.parameters import Parameters
 from space.search_space import Limits
 
@@ -26,7 +27,8 @@ MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH = 1_000_000, 100_000, 1000
 
 Sampler = Literal["random", "tpe", "nsga2", "gp", "known_cost"]
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
-Metric = Literal["val_accuracy", "flops", "num_params"]
+CostMetric = Literal["flops", "num_params"]
+Metric = Literal[QualityMetric, CostMetric]
 METRICS: tuple[str, ...] = get_args(Metric)
 
 
@@ -87,12 +89,17 @@ class Objective:
     """One metric of the Pareto front."""
 
     metric: Metric
-    reference: Annotated[float, Ge(0), Le(1)] | None = None  # of the hypervolume; val_accuracy only
+    reference: Annotated[float, Ge(0), Le(1)] | None = None  # of the hypervolume; not of a cost
+
+
+def quality_metric_of(metrics: Sequence[str]) -> QualityMetric:
+    """The one of a study's objectives that is no cost."""
+    return next(metric for metric in QUALITY_METRICS if metric in metrics)
 
 
 def direction_of(metric: str) -> Literal["maximize", "minimize"]:
     """The only direction that makes sense for a metric."""
-    return "maximize" if metric == "val_accuracy" else "minimize"
+    return "maximize" if metric in QUALITY_METRICS else "minimize"
 
 
 def _objective_kind(value: Any) -> str | None:
@@ -187,9 +194,14 @@ class StudyFile(Tables):
         return tuple(objective.metric for objective in self.objectives)
 
     @property
+    def quality_metric(self) -> QualityMetric:
+        """The one objective that is measured, which its networks are judged by."""
+        return quality_metric_of(self.metrics)
+
+    @property
     def costs(self) -> tuple[str, ...]:
-        """The objectives that are known before any training: those beside `val_accuracy`, in order."""
-        return tuple(metric for metric in self.metrics if metric != "val_accuracy")
+        """The objectives that are known before any training: those beside the quality, in order."""
+        return tuple(metric for metric in self.metrics if metric not in QUALITY_METRICS)
 
     @property
     def rung_epochs(self) -> tuple[int, ...]:
@@ -201,8 +213,8 @@ class StudyFile(Tables):
 
     @property
     def reference_accuracy(self) -> float | None:
-        """The hypervolume's reference accuracy, if the file gives it."""
-        return next(o.reference for o in self.objectives if o.metric == "val_accuracy")
+        """From where the quality counts for the hypervolume, if the file gives it."""
+        return next(o.reference for o in self.objectives if o.metric in QUALITY_METRICS)
 
     def with_trials(self, trials: int) -> "StudyFile":
         """The same study with another budget of trials.

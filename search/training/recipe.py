@@ -8,8 +8,17 @@ from hgcnet.presets import PAPER_TEST_ERROR
 from search.data.data_config import DataConfig
 from search.data.splits import Splits, load_splits
 from search.training.proxy_config import ProxyConfig
+from search.training.quality import ACCURACY, QualityMetric
 
 FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartingWeights:
+    """The model folder whose weights a training begins with."""
+
+    model: str  # its path, as it was given
+    sha256: str  # of its weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +28,8 @@ class Recipe:
     data: DataConfig
     proxy: ProxyConfig
     hold_out: bool = True  # whether the validation part is kept out of the training
+    quality_metric: QualityMetric = ACCURACY  # what curves are made of, and networks compared by
+    start: StartingWeights | None = None  # None: fresh weights, from the seed
 
     def load(self) -> Splits:
         """The images that are trained and validated on.
@@ -43,13 +54,15 @@ class Recipe:
     def name(self) -> str:
         """A folder's name, from what people vary."""
         images = self.proxy.train_images or "all"
-        return f"{self.proxy.epochs}-epochs-{self.resolution}px-{images}-images"
+        recipe = "" if self.proxy.recipe == "paper" else f"-{self.proxy.recipe}"
+        return f"{self.proxy.epochs}-epochs-{self.resolution}px-{images}-images{recipe}"
 
     @property
     def text(self) -> str:
         """The same for reading."""
         images = f"{self.proxy.train_images or 'all'} images"
-        return f"{self.proxy.epochs} epochs on {images} of {self.resolution} px"
+        recipe = "" if self.proxy.recipe == "paper" else f", recipe {self.proxy.recipe}"
+        return f"{self.proxy.epochs} epochs on {images} of {self.resolution} px{recipe}"
 
     @property
     def is_the_papers(self) -> bool:
@@ -62,6 +75,8 @@ class Recipe:
             and proxy.train_images is None
             and (proxy.epochs, proxy.batch_size) == (300, 128)
             and (proxy.learning_rate, proxy.weight_decay) == (0.1, 1e-4)
+            and (proxy.recipe, proxy.class_weights) == ("paper", "none")
+            and (self.quality_metric, self.start) == (ACCURACY, None)
         )
 
     def document(self) -> dict[str, Any]:
@@ -82,10 +97,13 @@ class Recipe:
         given = known_part(cls, {k: v for k, v in document.items() if k != "format"}, "")
         given["data"] = DataConfig(**known_part(DataConfig, given["data"], "data."))
         given["proxy"] = ProxyConfig(**known_part(ProxyConfig, given["proxy"], "proxy."))
+        if given.get("start") is not None:
+            start = known_part(StartingWeights, given["start"], "start.")
+            given["start"] = StartingWeights(**start)
         return cls(**given), unknown
 
 
-def with_options(recipe: Recipe, **given: int | None) -> Recipe:
+def with_options(recipe: Recipe, /, **given: int | str | None) -> Recipe:
     """The recipe with the settings of its proxy that are given and not None."""
     # The resolution is said in any case: two spellings of one recipe are one folder.
     changes: dict[str, Any] = {"resolution": recipe.resolution}

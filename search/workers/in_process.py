@@ -8,6 +8,7 @@ from search.data.splits import Splits
 from search.study_file.schema import Workers
 from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import Diverged, ProxyTraining
+from search.training.quality import ACCURACY, QualityMetric
 from search.training.steps import TrainingSteps
 from search.workers.protocol import Proposal, TrainingSource
 
@@ -18,6 +19,7 @@ def train_here(
     proxy: ProxyConfig,
     workers: Workers,
     *,
+    quality_metric: QualityMetric = ACCURACY,
     keep_states: bool = False,
 ) -> None:
     """Runs a loop to its end, or until Ctrl-C; as `search.workers.ray_tune.run_trials` does on many workers."""
@@ -27,14 +29,22 @@ def train_here(
     try:
         while isinstance(proposal := loop.next(), Proposal):
             number, network, seed = proposal.number, proposal.architecture, proposal.seed
-            create = partial(ProxyTraining, network, splits, proxy, seed=seed, device=device)
+            create = partial(
+                ProxyTraining,
+                network,
+                splits,
+                proxy,
+                seed=seed,
+                device=device,
+                quality_metric=quality_metric,
+            )
             state = proposal.checkpoint
             try:
                 for step in TrainingSteps(create, state, minutes=minutes, keep_last=keep_states):
                     result = step.result
-                    goes_on = loop.on_epoch(
-                        number, result.epoch, result.val_accuracy, result.seconds
-                    )
+                    if result.confusion is not None:
+                        loop.on_confusion(number, result.confusion)
+                    goes_on = loop.on_epoch(number, result.epoch, result.quality, result.seconds)
                     if step.state is not None:
                         loop.on_checkpoint(number, step.state)
                     if not goes_on:

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Protocol
 
 from hgcnet.architecture import Architecture
+from search.training.quality import Confusion
 
 MAX_RETRIES = 2  # of a training that was cut short; what was stopped on request does not count
 
@@ -43,8 +44,11 @@ class TrainingSource(Protocol):
     def next(self) -> Proposal | Wait:
         """What to train next."""
 
-    def on_epoch(self, number: int, epoch: int, accuracy: float, seconds: float) -> bool:
+    def on_epoch(self, number: int, epoch: int, quality: float, seconds: float) -> bool:
         """Takes the result of one epoch; whether the training goes on."""
+
+    def on_confusion(self, number: int, confusion: Confusion) -> None:
+        """Takes which classes were taken for which after the last epoch, before that is told."""
 
     def on_checkpoint(self, number: int, state: bytes) -> None:
         """Takes the state of a training."""

@@ -29,14 +29,16 @@ from search.data.splits import Splits
 from search.study_file.schema import Workers
 from search.training.accelerator import is_of_accelerator
 from search.training.proxy_config import ProxyConfig
+from search.training.quality import ACCURACY, QualityMetric
 from search.workers.protocol import Proposal, Retry, TrainingSource, Wait
 from search.workers.ray_cluster import Resources, read_resources
 from search.workers.ray_worker import (
-    ACCURACY,
+    CONFUSION,
     CROWDED,
     EPOCH,
     FAILURE,
     MAX_REASON,
+    QUALITY,
     SECONDS,
     STATE,
     ProxyTrainable,
@@ -49,18 +51,24 @@ def run_trials(
     proxy: ProxyConfig,
     workers: Workers,
     *,
+    quality_metric: QualityMetric = ACCURACY,
     keep_states: bool = False,
 ) -> None:
     """Runs a loop to its end on the Ray that was joined.
 
-    `keep_states` gives it a checkpoint after the last epoch, too: the trained network.
+    `quality_metric` is what its curves are made of; `keep_states` gives it a checkpoint after the last epoch, too: the trained network.
 
     Ctrl-C or SIGTERM stops it cleanly: what runs is told as interrupted, to be repeated by the next
     driver. A second one ends the process at once.
     """
     resources = read_resources()
     trainable = tune.with_parameters(
-        ProxyTrainable, splits=splits, proxy=proxy, workers=workers, keep_states=keep_states
+        ProxyTrainable,
+        splits=splits,
+        proxy=proxy,
+        workers=workers,
+        quality_metric=quality_metric,
+        keep_states=keep_states,
     )
     trainable, can_be_alone = with_shares(trainable, workers, resources)
     fit_trials(
@@ -199,7 +207,9 @@ class _LoopSearcher(Searcher, tune.Stopper):
         goes_on = False
         with self.errors_kept(trial_id):
             number = self._numbers[trial_id]
-            goes_on = self._loop.on_epoch(number, result[EPOCH], result[ACCURACY], result[SECONDS])
+            if (confusion := result.get(CONFUSION)) is not None:
+                self._loop.on_confusion(number, confusion)
+            goes_on = self._loop.on_epoch(number, result[EPOCH], result[QUALITY], result[SECONDS])
         if not goes_on:
             self._stopped.add(trial_id)
         return goes_on

@@ -16,10 +16,12 @@ from search.training.accelerator import is_of_accelerator
 from search.training.memory import is_out_of_memory, set_memory_share
 from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
+from search.training.quality import ACCURACY, QualityMetric
 from search.training.steps import TrainingSteps
 
 # Keys of a step's result, beside those that Tune adds.
-EPOCH, ACCURACY, SECONDS = "epoch", "val_accuracy", "epoch_seconds"
+EPOCH, QUALITY, SECONDS = "epoch", "quality", "epoch_seconds"
+CONFUSION = "confusion"  # of the last epoch: which classes were taken for which
 STATE = "state"  # of the training, every few minutes, at its end if asked for: a checkpoint
 FAILURE, CROWDED = "failure", "crowded"  # the reason; whether it was out of memory beside others
 MAX_REASON = 500  # characters of a failure
@@ -41,12 +43,13 @@ class ProxyTrainable(tune.Trainable):
         splits: Splits,
         proxy: ProxyConfig,
         workers: Workers,
+        quality_metric: QualityMetric = ACCURACY,
         keep_states: bool = False,
     ) -> None:
         """Once for each process."""
         torch.set_num_threads(workers.cpus)
         self._splits, self._proxy, self._workers = splits, proxy, workers
-        self._keep_states = keep_states
+        self._quality_metric, self._keep_states = quality_metric, keep_states
         self._device = torch.device("cuda" if workers.gpus else "cpu")
         self._nowhere = os.open(os.devnull, os.O_WRONLY)  # where the watchdog writes
         self.reset_config(config)
@@ -84,10 +87,12 @@ class ProxyTrainable(tune.Trainable):
         else:
             result = {
                 EPOCH: step.result.epoch,
-                ACCURACY: step.result.val_accuracy,
+                QUALITY: step.result.quality,
                 SECONDS: step.result.seconds,
                 tune.result.DONE: step.is_last,
             }
+            if step.result.confusion is not None:
+                result[CONFUSION] = step.result.confusion
             if step.state is not None:
                 result[STATE] = step.state
         if result[tune.result.DONE]:
@@ -103,7 +108,13 @@ class ProxyTrainable(tune.Trainable):
         state = None if self._checkpoint is None else ray.get(self._checkpoint)
         self._checkpoint = None
         given = (self._architecture, self._splits, self._proxy)
-        create = partial(ProxyTraining, *given, seed=self._seed, device=self._device)
+        create = partial(
+            ProxyTraining,
+            *given,
+            seed=self._seed,
+            device=self._device,
+            quality_metric=self._quality_metric,
+        )
         minutes = self._workers.checkpoint_minutes
         return TrainingSteps(create, state, minutes=minutes, keep_last=self._keep_states)
 

@@ -21,7 +21,7 @@ from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
 from search.workers.ray_cluster import Node, Resources
 from search.workers.ray_tune import fit_trials, run_trials, with_shares
-from search.workers.ray_worker import ACCURACY, CROWDED, EPOCH, FAILURE, SECONDS, ProxyTrainable
+from search.workers.ray_worker import CROWDED, EPOCH, FAILURE, QUALITY, SECONDS, ProxyTrainable
 from tests.parts.processes import wait_until
 from tests.parts.scripted_study import RecordedLoop, create_file, create_trainable, num_workers
 
@@ -128,8 +128,9 @@ class TestStudyOnRay:
             training = ProxyTraining(
                 proposal.architecture, splits, proxy, seed=proposal.seed, device=torch.device("cpu")
             )
-            accuracies = [training.run_epoch().val_accuracy for _ in range(2)]
-            assert row.user_attrs["curve"] == [round(accuracy, 6) for accuracy in accuracies]
+            epochs = [training.run_epoch() for _ in range(2)]
+            assert row.user_attrs["curve"] == [round(epoch.val_accuracy, 6) for epoch in epochs]
+            assert row.user_attrs["confusion"] == [list(images) for images in epochs[-1].confusion]
 
     def test_a_repeated_training_goes_on_from_its_checkpoint(self, tmp_path):
         class DiesOnce(ProxyTrainable):
@@ -260,7 +261,7 @@ def test_what_is_out_of_memory_beside_others_is_tried_once_more_with_a_whole_gpu
             is_wide = self._architecture.stem_channels == 16
             if is_wide and (share < 1 or self._architecture.stages[0].depth == 3):
                 return {FAILURE: "out of memory", CROWDED: share < 1, tune.result.DONE: True}
-            return {EPOCH: 1, ACCURACY: share, SECONDS: 0.1, tune.result.DONE: True}
+            return {EPOCH: 1, QUALITY: share, SECONDS: 0.1, tune.result.DONE: True}
 
     workers = Workers(cpus=1, gpus=0.25)
     loop = RecordedLoop(tmp_path, create_file(12, budget={"trials": 12, "max_failure_share": 1}))

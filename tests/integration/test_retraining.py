@@ -34,7 +34,8 @@ def test_confirm_trains_the_front_again_and_chooses(tmp_path: Path) -> None:
         assert model.architecture.stages
     assert found["chosen"] == max(found["networks"], key=lambda row: row["mean"])["name"]
     assert {row["seeds"] for row in found["networks"]} == {2}
-    (networks,) = read_confirmations(tmp_path / "runs" / "tiny").values()
+    (confirmed,) = read_confirmations(tmp_path / "runs" / "tiny").values()
+    networks = confirmed.networks
     one = hgcnas("confirm", "tiny", *options, "--select", "best", cwd=tmp_path).json
     best = hgcnas("status", "tiny", "--json", cwd=tmp_path).json["best_trial"]
     assert [row["name"] for row in one["networks"]] == [f"trial {best}"]
@@ -42,6 +43,15 @@ def test_confirm_trains_the_front_again_and_chooses(tmp_path: Path) -> None:
     hgcnas("report", "tiny", cwd=tmp_path)
     page = (tmp_path / "runs/tiny/report.html").read_text()
     assert "Trained again: 2 epochs on 200 images of 8 px" in page
+    assert "The chosen network on the test images, class by class" in page
+    for tested in found["tested"]:
+        recalls = [scores["recall"] for scores in tested["classes"]]
+        assert tested["test_balanced_accuracy"] == pytest.approx(sum(recalls) / 10)
+    options = ("--epochs", "1", "--seeds", "1", "--select", "best", "--recipe", "strong")
+    said = hgcnas("confirm", "tiny", *options, cwd=tmp_path).output
+    assert "recipe strong, 1 seeds:" in said
+    assert re.search(r"class +images +recall +precision +F1", said)
+    assert len(read_confirmations(tmp_path / "runs" / "tiny")) == 2
 
 
 def test_compare_pairs_the_seeds_of_the_networks_of_a_study_file(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
 from search.training.checkpoints import Checkpoints
 from search.workers.protocol import Proposal, Wait
-from search.workers.ray_worker import ACCURACY, EPOCH, FAILURE, SECONDS
+from search.workers.ray_worker import EPOCH, FAILURE, QUALITY, SECONDS
 from space.search_space import SearchSpace
 
 Act = Callable[[int, int], float | str]  # (which training, epoch) -> val_accuracy or failure
@@ -102,7 +102,7 @@ def create_trainable(folder: Path, act: Act, epochs: int = 1) -> Any:
             outcome = act(self._index, self._done)
             if isinstance(outcome, str):
                 return {FAILURE: outcome, tune.result.DONE: True}
-            result = {EPOCH: self._done, ACCURACY: outcome, SECONDS: 0.1}
+            result = {EPOCH: self._done, QUALITY: outcome, SECONDS: 0.1}
             return result | {tune.result.DONE: self._done == epochs}
 
     def claim(index: int) -> bool:

@@ -15,7 +15,7 @@ SURFACE = {
     "dashboard": "RUN --port --runs --storage",
     "export": f"RUN --trial --select -o --output {STORED}",
     "enqueue": f"RUN ARCH.toml|PRESET {STORED}",
-    "confirm": f"RUN --epochs --seeds --train-images --resolution --select {STORED} {RAY}",
+    "confirm": f"RUN --epochs --seeds --train-images --resolution --select --recipe {STORED} {RAY}",
     "compare": f"STUDY.toml --seeds --against --epochs --train-images --resolution --test {STUDY} {RAY}",
     "fidelity": (
         "STUDY.toml --networks --reference-epochs --reference-images --reference-seeds --proxy "
@@ -26,7 +26,7 @@ SURFACE = {
     "schema": "--json",
     "train": (
         "ARCH.toml|PRESET|FOLDER --dataset -o --output --root --epochs --seeds --seed --batch-size "
-        "--learning-rate --weight-decay --resolution --train-images --hold-out --device --json"
+        "--learning-rate --weight-decay --recipe --class-weights --from --resolution --train-images --hold-out --device --json"
     ),
     "describe": (
         "ARCH.toml|PRESET|FOLDER --num-classes --in-channels --resolution --latency --json"

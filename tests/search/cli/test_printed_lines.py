@@ -99,7 +99,7 @@ def test_only_the_architectures_of_a_front_are_broken_in_80_columns() -> None:
             "state": "finished",
             "on_front": [True, False],
             "estimated_accuracy": [0.97654, float("nan")],
-            "val_accuracy": [0.98765, 0.5],
+            "quality": [0.98765, 0.5],
             "flops": [123_456_789, 45_678],
             "num_params": [1_234_567, 890],
             "architecture": long,

@@ -14,7 +14,7 @@ def made_up(rng, rows, accuracy):
     return pd.DataFrame(
         {
             "state": "finished",
-            "val_accuracy": accuracy(depth, groups, log_flops),
+            "quality": accuracy(depth, groups, log_flops),
             "flops": np.exp(log_flops),
             "operator": "hgc",
             "stem_channels": 24,

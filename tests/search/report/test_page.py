@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 from hgcnet.architecture import Task
 from search.pareto import CostRange, HypervolumeBounds
 from search.report.page import write_page
+from search.retraining.confirmations import Confirmed
 
 FLOPS = CostRange(metric="flops", low=1e6, high=1e7)
 BOUNDS = HypervolumeBounds(costs=(FLOPS,), reference_accuracy=0.3)
@@ -138,7 +139,7 @@ def test_a_study_of_other_objectives_has_a_page_by_them(made_up, tmp_path):
 
 
 def confirmed(names, **columns):
-    """Networks as `read_confirmations` gives them."""
+    """Networks of a confirmation, as `read_confirmations` gives them."""
     rows = {
         "name": names,
         "architecture": "hgc 1x8g2",
@@ -157,13 +158,19 @@ def confirmed(names, **columns):
     return pd.DataFrame(rows | columns)
 
 
+def read_back(recipe, networks, tested=None):
+    return {recipe: Confirmed(networks=networks, tested=tested)}
+
+
 def test_networks_trained_again_stand_beside_the_paper_only_where_it_measured_them(frame, tmp_path):
     ours = confirmed(["trial 1", "hgcnet_42_g4"])
-    text, _ = write(tmp_path / "report.html", frame, confirmed={"9 epochs": ours})
+    text, _ = write(tmp_path / "report.html", frame, confirmed=read_back("9 epochs", ours))
     assert "Trained again: 9 epochs" in text
     assert "Beside the paper" not in text
     theirs = ours.assign(paper_error=[float("nan"), 6.36], test_accuracy=[float("nan"), 0.9312])
-    text, outline = write(tmp_path / "report.html", frame, confirmed={"300 epochs": theirs})
+    text, outline = write(
+        tmp_path / "report.html", frame, confirmed=read_back("300 epochs", theirs)
+    )
     assert "Beside the paper" in text
     row = outline.rows.index(["hgcnet_42_g4", "7.00", "0.20", "6.88", "6.36", "3"])
     assert outline.rows[row - 1] == [

@@ -13,7 +13,7 @@ from search.data.data_config import DataConfig
 from search.retraining.compare import summarise_networks
 from search.retraining.confirmations import read_confirmations
 from search.training.proxy_config import ProxyConfig
-from search.training.recipe import Recipe
+from search.training.recipe import Recipe, StartingWeights, with_options
 
 PAPERS = Recipe(
     data=DataConfig(dataset="cifar10", resolution=32), proxy=ProxyConfig(epochs=300, batch_size=128)
@@ -27,6 +27,10 @@ DEVIATIONS: dict[str, Recipe] = {
     "fewer images": replace(PAPERS, proxy=replace(PAPERS.proxy, train_images=5000)),
     "another batch": replace(PAPERS, proxy=replace(PAPERS.proxy, batch_size=64)),
     "another rate": replace(PAPERS, proxy=replace(PAPERS.proxy, learning_rate=0.05)),
+    "a strong recipe": replace(PAPERS, proxy=replace(PAPERS.proxy, recipe="strong")),
+    "weighed classes": replace(PAPERS, proxy=replace(PAPERS.proxy, class_weights="balanced")),
+    "balanced accuracy": replace(PAPERS, quality_metric="val_balanced_accuracy"),
+    "another's weights": replace(PAPERS, start=StartingWeights(model="a", sha256="b")),
     "another decay": replace(PAPERS, proxy=replace(PAPERS.proxy, weight_decay=5e-4)),
 }
 
@@ -47,6 +51,11 @@ def write(run: Path, recipe: Recipe, **changes: Any) -> Path:
     return folder
 
 
+def the_networks(run: Path) -> pd.DataFrame:
+    (confirmed,) = read_confirmations(run).values()
+    return confirmed.networks
+
+
 def test_a_recipe_is_read_back() -> None:
     recipe = replace(PAPERS, hold_out=False)
     document = json.loads(json.dumps(recipe.document()))
@@ -56,28 +65,37 @@ def test_a_recipe_is_read_back() -> None:
     assert Recipe.from_document(document) == (recipe, ["crop", "proxy.warm_up"])
 
 
+def test_a_recipe_takes_the_settings_that_are_given_and_keeps_the_others() -> None:
+    strong = with_options(PAPERS, recipe="strong", epochs=60, train_images=None)
+    assert (strong.proxy.recipe, strong.proxy.epochs) == ("strong", 60)
+    assert strong.proxy.train_images == PAPERS.proxy.train_images
+    assert strong.name == "60-epochs-32px-all-images-strong"  # a folder of its own
+    assert strong.text == "60 epochs on all images of 32 px, recipe strong"
+    assert with_options(PAPERS, recipe=None).name == PAPERS.name == "300-epochs-32px-all-images"
+
+
 def test_the_papers_errors_stand_beside_its_recipe(tmp_path: Path) -> None:
     write(tmp_path, PAPERS)
-    ((_, networks),) = read_confirmations(tmp_path).items()
+    networks = the_networks(tmp_path)
     errors = networks.set_index("name")["paper_error"]
     assert errors.isna().tolist() == [True, False, False]
     assert errors["hgcnet_42_g4"] == 6.36
     hundred = replace(PAPERS, data=DataConfig(dataset="cifar100", resolution=32))
     write(tmp_path / "other", hundred)
-    ((_, networks),) = read_confirmations(tmp_path / "other").items()
+    networks = the_networks(tmp_path / "other")
     assert networks["paper_error"].isna().tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("deviation", DEVIATIONS)
 def test_the_papers_errors_stand_beside_no_other_recipe(deviation: str, tmp_path: Path) -> None:
     write(tmp_path, DEVIATIONS[deviation])
-    ((_, networks),) = read_confirmations(tmp_path).items()
+    networks = the_networks(tmp_path)
     assert networks["paper_error"].isna().all()
 
 
 def test_only_the_chosen_network_has_a_test_accuracy(tmp_path: Path) -> None:
     write(tmp_path, PAPERS)
-    ((_, networks),) = read_confirmations(tmp_path).items()
+    networks = the_networks(tmp_path)
     accuracy = networks.set_index("name")["test_accuracy"]
     assert accuracy["trial 3"] == pytest.approx(0.93)
     assert accuracy.isna().sum() == 2
@@ -85,7 +103,7 @@ def test_only_the_chosen_network_has_a_test_accuracy(tmp_path: Path) -> None:
 
 def test_nothing_is_tested_before_all_is_trained(tmp_path: Path) -> None:
     write(tmp_path, PAPERS, chosen=None, tested=[])
-    ((_, networks),) = read_confirmations(tmp_path).items()
+    networks = the_networks(tmp_path)
     assert networks["test_accuracy"].isna().all()
 
 

@@ -23,6 +23,7 @@ from space.search_space import SearchSpace
 STUDIES = Path(__file__).parents[3] / "studies"
 QUICKSTART = tomllib.loads((STUDIES / "quickstart.toml").read_text(encoding="utf-8"))
 MISSING = object()
+NEEDED = "one of val_accuracy, val_balanced_accuracy, val_macro_f1 and one or more of flops, num_params are needed"
 NAN, INFINITY = float("nan"), float("inf")
 
 
@@ -125,19 +126,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"objectives": []},
-        "objectives: none given; val_accuracy and one or more of flops, num_params are needed",
+        "objectives: none given; " + NEEDED,
     ),
     (
         {"objectives.1": MISSING},
-        "objectives: val_accuracy given; val_accuracy and one or more of flops, num_params are needed",
+        "objectives: val_accuracy given; " + NEEDED,
     ),
     (
         {"objectives.0": MISSING},
-        "objectives: flops given; val_accuracy and one or more of flops, num_params are needed",
+        "objectives: flops given; " + NEEDED,
     ),
     (
         {"objectives.1": "speed"},
-        "objectives[1]: 'speed' is not one of 'val_accuracy', 'flops' or 'num_params'",
+        "objectives[1]: 'speed' is not one of 'val_accuracy', 'val_balanced_accuracy', 'val_macro_f1', 'flops' or 'num_params'",
     ),
     ({"objectives.1": 7}, "objectives[1]: 7 is neither the name of a metric nor a table"),
     (
@@ -152,7 +153,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"objectives.1": {}}, "objectives[1].metric: is missing"),
     (
         {"objectives.0": {"metric": "accuracy"}},
-        "objectives[0].metric: 'accuracy' is not one of 'val_accuracy', 'flops' or 'num_params'",
+        "objectives[0].metric: 'accuracy' is not one of 'val_accuracy', 'val_balanced_accuracy', 'val_macro_f1', 'flops' or 'num_params'",
     ),
     (
         {"objectives.0": {"metric": "val_accuracy", "direction": "minimize"}},
@@ -170,7 +171,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"objectives.1": {"metric": "flops", "reference": 0.5}},
-        "objectives[1].reference: 0.5 given for flops; only val_accuracy has a reference",
+        "objectives[1].reference: 0.5 given for flops; only what is measured has a reference, as val_accuracy has",
     ),
     (
         {"objectives.1": {"metric": "flops", "weight": 2}},
@@ -258,8 +259,7 @@ def test_errors_that_no_key_shows_alone_are_told_with_those_of_the_space() -> No
     document = changed(**{"objectives.1": "val_accuracy", "space.groups": 0})
     assert errors_in(document) == [
         "studies/x.toml: space.groups: 0 is not a positive integer",
-        "studies/x.toml: objectives: val_accuracy, val_accuracy given; val_accuracy and one or more "
-        "of flops, num_params are needed",
+        "studies/x.toml: objectives: val_accuracy, val_accuracy given; " + NEEDED,
         "studies/x.toml: objectives[1]: 'val_accuracy' is there twice",
     ]
 
@@ -387,7 +387,7 @@ def test_every_way_to_write_the_objectives_is_one_document(
 
 
 def test_the_directions_follow_from_the_metrics() -> None:
-    assert [direction_of(metric) for metric in METRICS] == ["maximize", "minimize", "minimize"]
+    assert [direction_of(metric) for metric in METRICS] == ["maximize"] * 3 + ["minimize"] * 2
 
 
 RIGHT = [

@@ -15,11 +15,11 @@ from search.training.checkpoints import read_progress
 from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
 from search.workers.ray_worker import (
-    ACCURACY,
     CROWDED,
     EPOCH,
     FAILURE,
     MAX_REASON,
+    QUALITY,
     SECONDS,
     STATE,
     ProxyTrainable,
@@ -66,7 +66,7 @@ def test_a_step_is_an_epoch_and_the_last_one_says_so(splits):
     results = [worker.step() for _ in range(2)]
     assert [result[EPOCH] for result in results] == [1, 2]
     assert [result[DONE] for result in results] == [False, True]
-    assert [result[ACCURACY] for result in results] == direct_curve(SMALL, splits, seed=7)
+    assert [result[QUALITY] for result in results] == direct_curve(SMALL, splits, seed=7)
     assert all(result[SECONDS] > 0 for result in results)
 
 
@@ -74,7 +74,7 @@ def test_a_reset_leaves_nothing_of_a_training_that_was_stopped(splits):
     worker = create_worker(splits)
     worker.step()
     assert worker.reset_config({"architecture": DEEPER, "seed": 8})
-    accuracies = [worker.step()[ACCURACY] for _ in range(2)]
+    accuracies = [worker.step()[QUALITY] for _ in range(2)]
     assert accuracies == direct_curve(DEEPER, splits, seed=8)
 
 
@@ -101,7 +101,7 @@ def test_a_worker_trains_on_after_a_failure(splits):
     assert result[CROWDED]
     worker._splits = splits
     worker.reset_config({"architecture": SMALL, "seed": 7})
-    assert [worker.step()[ACCURACY] for _ in range(2)] == direct_curve(SMALL, splits, seed=7)
+    assert [worker.step()[QUALITY] for _ in range(2)] == direct_curve(SMALL, splits, seed=7)
 
 
 def test_an_error_of_the_accelerator_ends_the_worker():
@@ -132,6 +132,6 @@ def test_a_state_comes_with_the_result_once_its_time_is_there(splits):
     results = [worker.step() for _ in range(3)]
     assert [STATE in result for result in results] == [True, True, False]
     curve, seconds = read_progress(results[1][STATE])
-    assert curve == [result[ACCURACY] for result in results[:2]]
+    assert curve == [result[QUALITY] for result in results[:2]]
     assert seconds == pytest.approx(sum(result[SECONDS] for result in results[:2]))
     assert STATE not in create_worker(splits).step()
