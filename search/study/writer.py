@@ -224,10 +224,25 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
         study.set_user_attr("task", asdict(task))
     else:
         _check_same_study(json.loads(stored), file)
+        _check_same_task(attributes["task"], asdict(task), file)
     study.set_user_attr("driver", own_name())  # who wrote last; see search.study.storage
     if stored != given:  # last: then all is there
         study.set_user_attr("study_file", given)
     return study
+
+
+def _check_same_task(stored: dict[str, int], given: dict[str, int], file: StudyFile) -> None:
+    """The counts of a study are for one task.
+
+    Raises:
+        RunError: the images have other channels or classes than when it was started.
+    """
+    for key, value in given.items():
+        if stored[key] != value:
+            raise RunError(
+                f"{file.source}: data: the images give {key} = {value} now, and {stored[key]} when the study "
+                f"{file.name!r} was started; start another study under another name"
+            )
 
 
 def _check_same_study(stored: dict[str, Any], file: StudyFile) -> None:

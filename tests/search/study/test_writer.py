@@ -235,6 +235,18 @@ def test_a_study_of_another_file_is_refused() -> None:
 # -- proposals -----------------------------------------------------------------------------------
 
 
+def test_a_study_whose_images_give_another_task_now_is_refused() -> None:
+    """Grey files were read as RGB once, and a class may have come: its counts were other ones."""
+    storage = InMemoryStorage()
+    parameters = Parameters(depth=1, groups=1, growth=4)
+    space = OptunaSpace(SearchSpace(parameters, Limits(), replace(TASK, in_channels=3)))
+    StudyWriter(storage, study_file(), space)
+    with pytest.raises(
+        RunError, match=r"^x\.toml: data: the images give in_channels = 1 now, and 3"
+    ):
+        open_writer(storage)
+
+
 def test_the_seed_of_a_training_depends_on_the_study_and_the_network_only() -> None:
     cheapest = SPACE.space.cheapest()
     seeds = []
