@@ -1,7 +1,6 @@
 """HGCNet: the network of an architecture and a task, and how to ask for one by name."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -98,8 +97,9 @@ def create_model(
         ArchitectureError: no such preset, or a file that cannot be used.
     """
     file = find_network(name_or_file)
-    given = {"num_classes": num_classes, "in_channels": in_channels, "resolution": resolution}
-    task = replace(file.task, **{key: value for key, value in given.items() if value is not None})
+    task = file.task.changed(
+        num_classes=num_classes, in_channels=in_channels, resolution=resolution
+    )
     generator = torch.Generator().manual_seed(seed)
     return HGCNet(file.architecture, task, generator=generator, form=form)
 

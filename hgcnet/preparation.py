@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from hgcnet.architecture import Task
 from hgcnet.arrays import Floats, Images
 from hgcnet.errors import DataError, MissingPackageError, one_line, shown
 
@@ -69,16 +70,17 @@ class Preparation:
         return sizes | dict(_RULES)
 
 
-def read_preparation(
-    document: Mapping[str, Any], channels: int, resolution: int
-) -> Preparation | str:
+def preparation_for(task: Task, fit: Fit) -> Preparation:
+    """Of the images of a task."""
+    return Preparation(channels=task.in_channels, resolution=task.resolution, fit=fit)
+
+
+def read_preparation(document: Mapping[str, Any], task: Task) -> Preparation | str:
     """The preparation of a model folder's document; or what is wrong with it, in words.
 
     What is not there is as it was before there was such a document.
     """
-    preparation = Preparation(
-        channels=channels, resolution=resolution, fit=document.get("fit", "crop")
-    )
+    preparation = preparation_for(task, document.get("fit", "crop"))
     known = preparation.document()
     if preparation.fit not in FITS:
         return f"fit: {shown(preparation.fit)} is not one of {', '.join(FITS)}"

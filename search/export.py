@@ -7,7 +7,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import RunError
-from search.data.data_config import DataConfig
 from search.optuna_space import OptunaSpace
 from search.results.stored_study import StoredStudy
 from search.results.trials import STATE_NAMES
@@ -50,14 +49,8 @@ def architecture_file(trial: FrozenTrial, file: StudyFile, space: OptunaSpace) -
             "num_params": int(attributes["num_params"]),
             "val_accuracy": float(trial.values[file.metrics.index("val_accuracy")]),
             "data_set": file.data.dataset,
-            **_preparation(file.data),
+            **file.data.image_settings,
             "epochs": len(attributes["curve"]),
             "versions": versions(),
         },
     )
-
-
-def _preparation(data: DataConfig) -> dict[str, str]:
-    """What was set of it, so that `train` does the same."""
-    given = {"channels": data.channels, "fit": data.fit}
-    return {key: value for key, value in given.items() if value not in (None, "crop")}

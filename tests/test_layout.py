@@ -35,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "prepare": {"data", "study_file"},
     "forecast": {"data", "training", "prepare"},
     "results": {"study_file", "estimation", "samplers", "study"},
-    "export": {"data", "study_file", "results"},
+    "export": {"study_file", "results"},
     "retraining": {
         *("data", "training", "study_file", "workers", "prepare", "results"),
     },

@@ -1,10 +1,11 @@
 """The commands about one network: its training, its layers, its graph."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from statistics import stdev
 from typing import TYPE_CHECKING, Any, Literal
 
+from hgcnet.architecture import task_document
 from hgcnet.complexity import count, layer_table
 from hgcnet.networks import find_network, network_kind
 from search.cli import terminal
@@ -57,13 +58,14 @@ def describe(
         latency: also time one image on this machine's CPU, in one thread.
     """
     file = find_network(network)
-    given = {"num_classes": num_classes, "in_channels": in_channels, "resolution": resolution}
-    task = replace(file.task, **{key: value for key, value in given.items() if value is not None})
+    task = file.task.changed(
+        num_classes=num_classes, in_channels=in_channels, resolution=resolution
+    )
     layers, total = layer_table(file.architecture, task), count(file.architecture, task)
     document: dict[str, Any] = {
         "fingerprint": file.architecture.fingerprint,
         **asdict(total),
-        "task": asdict(task),
+        "task": task_document(task),
         "layers": [asdict(layer) for layer in layers],
     }
     lines: list[Any] = [
@@ -110,9 +112,11 @@ def export_graph(
     file = find_network(network)
     record = read_record(network) if network_kind(network) == "model folder" else None
     model = load(network) if record else HGCNet(file.architecture, file.task)
-    pixels = {"mean": record.mean, "std": record.std} if record else {}
+    pixels: dict[str, Any] = (
+        {"mean": record.mean, "std": record.std, "fit": record.preparation.fit} if record else {}
+    )
     counts = export_onnx(model, output, form=form, resolution=resolution, **pixels)
-    task = replace(file.task, resolution=resolution or file.task.resolution)
+    task = file.task.changed(resolution=resolution)
     total = count(file.architecture, task)
     lines: list[Any] = [
         f"{output}: {form}, executes {count_text(counts.flops)} FLOPs with "

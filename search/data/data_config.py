@@ -24,3 +24,9 @@ class DataConfig:
     mirror: bool | None = None
     channels: Literal["grey", "rgb"] | None = None
     fit: Fit = "crop"
+
+    @property
+    def image_settings(self) -> dict[str, str]:
+        """What is set of the preparation of images: a network takes it along, so that `train` does the same."""
+        given = {"channels": self.channels, "fit": None if self.fit == "crop" else self.fit}
+        return {key: value for key, value in given.items() if value is not None}

@@ -51,7 +51,8 @@ def open_image_folder(root: Path, part: Part) -> Source:
         labels += [names.index(folder.name)] * len(images)
     return Source(
         labels=np.array(labels, dtype=np.int64),
-        class_names=names,
+        # (Names of folders may be no UTF-8, which files that leave must be.)
+        class_names=tuple(name.encode("utf-8", "backslashreplace").decode() for name in names),
         # Those of the training part decide.
         in_channels=count_channels(files) if part == "train" else RGB,
         has_test=has_test,

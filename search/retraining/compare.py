@@ -167,6 +167,7 @@ def evaluate_on_test(
                 metrics=metrics,
                 mean=splits.mean,
                 std=splits.std,
+                fit=recipe.data.fit,
                 provenance=provenance,
             )
         accuracy = read_record(folder).metrics["test_accuracy"]

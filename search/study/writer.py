@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -221,10 +221,11 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(file.metrics))
-        study.set_user_attr("task", asdict(task))
+        study.set_user_attr("task", task.sizes)
+        study.set_user_attr("class_names", list(task.class_names))
     else:
         _check_same_study(json.loads(stored), file)
-        _check_same_task(attributes["task"], asdict(task), file)
+        _check_same_task(attributes["task"], task.sizes, file)
     study.set_user_attr("driver", own_name())  # who wrote last; see search.study.storage
     if stored != given:  # last: then all is there
         study.set_user_attr("study_file", given)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import search
+from hgcnet.architecture import read_architecture
 from search.dashboard.content import DashboardContent
 from search.estimation.estimate import LEAST_FINISHED
 from search.optuna_space import OptunaSpace
@@ -149,6 +150,7 @@ def test_every_command_names_the_same_front_and_exports_from_it(
             search.export_architecture("random", select=rule, runs=runs).provenance["trial"]
             == exported["trial"]
         )
+        assert read_architecture(output).task.class_names == tuple("0123456789")
     best = (runs / "random" / "best.toml").read_text(encoding="utf-8")
     assert f"trial = {status['best_trial']}\n" in best
 

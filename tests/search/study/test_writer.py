@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def test_a_new_study_stores_what_it_is(storage: RDBStorage) -> None:
     writer = open_writer(storage)
     study = optuna.load_study(study_name="quickstart", storage=storage)
     assert json.loads(study.user_attrs["study_file"]) == study_file().document
-    assert study.user_attrs["task"] == asdict(TASK)
+    assert study.user_attrs["task"] == TASK.sizes
     assert study.metric_names == ["val_accuracy", "flops"]
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert writer.frozen_trials() == []
