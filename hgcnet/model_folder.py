@@ -113,7 +113,7 @@ def save_model(
 def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> HGCNet:
     """The network of a model folder or of an architecture file, for the task that is named there.
 
-    Of a model folder: with its weights, in evaluation mode. Of a file: with fresh weights, drawn
+    Of a model folder: with its weights, in evaluation mode; it can `predict`. Of a file: with fresh weights, drawn
     from `seed`, in training mode.
 
     Raises:
@@ -147,6 +147,7 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
                 f"has {wanted}"
             )
     network.load_state_dict(tensors)
+    network.record = record
     return network.eval()
 
 

@@ -36,7 +36,7 @@ GREY, RGB = 1, 3  # channels
 _WHITE = 255
 _GREY_MODES = ("1", "L", "LA", "La", "I")
 _LUMA = (19595, 38470, 7471)  # of 2**16: as Pillow, and ITU-R 601-2
-_AT_ONCE = 1024  # images on their way from files
+_AT_ONCE = 256  # images on their way from files
 _CHUNK = 256  # images resized at once: they pass through float32, four times their size
 
 # What holds for every preparation: in the documents that leave, so that nobody needs to read this.

@@ -42,6 +42,7 @@ from search.training.recipe import Recipe, with_options
 if TYPE_CHECKING:
     import pandas as pd
 
+    from search.predict_files import PredictedFiles
     from search.results.stored_study import StoredStudy
     from search.retraining.compare import Comparison
     from search.retraining.confirm import Confirmation
@@ -293,6 +294,37 @@ def train(
         seed=seed,
         device=device,
         observe=observe or (lambda repetition, epoch, seconds: None),
+    )
+
+
+def predict(
+    model: str | Path,
+    paths: Iterable[str | Path],
+    *,
+    top: int = 3,
+    output: str | Path | None = None,
+    observe: Callable[[int, int], None] | None = None,
+) -> "PredictedFiles":
+    """Says what pictures show, by a trained network: the most probable classes of each, by name.
+
+    Files may be of any size and kind that Pillow reads; they are prepared as those of the training were.
+    Those that cannot be read are named, and the others predicted.
+
+    Args:
+        model: a model folder, as `train` and `confirm` write it.
+        paths: files, and folders of which all images are taken.
+        top: how many classes of each.
+        output: a CSV file for them.
+        observe: is called after every file with how many are done, and of how many.
+    """
+    from search.predict_files import predict_files
+
+    return predict_files(
+        model,
+        paths,
+        top=top,
+        output=Path(output) if output else None,
+        observe=observe or (lambda done, total: None),
     )
 
 

@@ -35,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "prepare": {"data", "study_file"},
     "forecast": {"data", "training", "prepare"},
     "results": {"study_file", "estimation", "samplers", "study"},
+    "predict_files": {"data"},
     "export": {"study_file", "results"},
     "retraining": {
         *("data", "training", "study_file", "workers", "prepare", "results"),

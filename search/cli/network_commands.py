@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hgcnet.architecture import task_document
 from hgcnet.complexity import count, layer_table
+from hgcnet.errors import one_line
 from hgcnet.networks import find_network, network_kind
 from search.cli import terminal
 from search.cli.printing import Said
 from search.units import count_text, duration
 
 if TYPE_CHECKING:
+    from search.predict_files import PredictedFiles
     from search.retraining.full_training import FullTraining
 
 
@@ -36,6 +38,38 @@ def train(result: "FullTraining", seeds: int) -> Said:
         lines.append(
             f"mean test accuracy {mean.mean:.4f}, 95 % interval {mean.low:.4f} to {mean.high:.4f}; "
             f"standard deviation {stdev(accuracies):.4f}"
+        )
+    return document, lines
+
+
+def predict(result: "PredictedFiles", top: int, output: Path | None) -> Said:
+    """Prints a line a file, or how many were written."""
+    document = {
+        "class_names": result.class_names,
+        "predictions": [
+            {
+                "file": str(path),
+                "classes": [{"class": c, "probability": p} for c, p in found.most_probable(top)],
+            }
+            for path, found in result.predictions
+        ],
+        "unreadable": result.unreadable,
+        "left_out": result.left_out,
+    }
+    lines: list[Any] = [f"{output}: {len(result.predictions)} images"]
+    if output is None:
+        lines = [
+            f"{one_line(path)}: "
+            + ", ".join(f"{one_line(name)} {p:.4f}" for name, p in found.most_probable(top))
+            for path, found in result.predictions
+        ]
+    if result.unreadable:
+        lines += [f"{len(result.unreadable)} files cannot be read:", *result.unreadable]
+    if result.left_out:
+        lines.append(f"{result.left_out} files are no images, and were left out")
+    if not result.class_names:
+        lines.append(
+            "The model folder has no names of classes: these are their numbers, in the order of the training."
         )
     return document, lines
 

@@ -29,6 +29,7 @@ SURFACE = {
         "--learning-rate --weight-decay --resolution --train-images --hold-out --channels --fit --device "
         "--json"
     ),
+    "predict": "FOLDER PATHS --top -o --output --json",
     "describe": (
         "ARCH.toml|PRESET|FOLDER --num-classes --in-channels --resolution --latency --json"
     ),
