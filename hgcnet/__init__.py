@@ -5,6 +5,7 @@
     network = hgcnet.create_model("hgcnet_42_g4", num_classes=100)
     network = hgcnet.load("best.toml")  # fresh weights
     network = hgcnet.load("trained/")   # a model folder
+    network.predict(["cat.jpg"])[0].class_name
 
 The names below load at first use, so that `import hgcnet` and `hgcnet.complexity` need no torch.
 """
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hgcnet.model_folder import read_record as read_record
     from hgcnet.model_folder import save_model as save_model
     from hgcnet.onnx_graph import export_onnx as export_onnx
+    from hgcnet.prediction import Prediction as Prediction
     from hgcnet.presets import PRESETS as PRESETS
     from hgcnet.presets import preset as preset
 
@@ -44,6 +46,7 @@ _HOMES = {
     "HGCNet": "hgcnet.model",
     "create_model": "hgcnet.model",
     "export_onnx": "hgcnet.onnx_graph",
+    "Prediction": "hgcnet.prediction",
     "load": "hgcnet.model_folder",
     "read_record": "hgcnet.model_folder",
     "save_model": "hgcnet.model_folder",

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ MAX_VALUE = 4096  # of every integer but the number of classes
 MAX_CLASSES = 100_000
 MAX_MODULES = 1024
 MAX_WEIGHTS = 10**9  # 4 GB in float32
-MAX_BYTES = 2**17  # of a TOML file
+MAX_BYTES = 2**20  # of a TOML file; a name for each of very many classes
 MAX_DOTS = 1000  # of a line of it: the time for a dotted key grows as the square of its length
 MAX_NESTING = 20
 
@@ -86,11 +87,32 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a network is measured for: channels and side of its images, and the number of classes."""
+    """What a network is measured for: channels and side of its images, and the classes.
+
+    Raises:
+        ValueError: there are names, but not one for each class.
+    """
 
     in_channels: int = 3
     num_classes: int = 10
     resolution: int = 32
+    class_names: tuple[str, ...] = ()  # in the order of the outputs; none where nobody gave them
+
+    def __post_init__(self) -> None:
+        if self.class_names and (error := _names_error(self.class_names, self.num_classes)):
+            raise ValueError(f"class_names: {error}")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Without the names: what networks and their counts depend on."""
+        numbers = ("in_channels", "num_classes", "resolution")
+        return {key: getattr(self, key) for key in numbers}
+
+    def changed(self, **sizes: int | None) -> "Task":
+        """With the sizes that are given and not None. Other classes have no names."""
+        given = self.sizes | {key: size for key, size in sizes.items() if size is not None}
+        names = self.class_names if given["num_classes"] == self.num_classes else ()
+        return Task(**given, class_names=names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +168,13 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
         errors += [f"{where}.{key}: is missing" for key in needed if key not in stage]
         _check_table(stage, _STAGE, f"{where}.", errors)
 
+    names = task.get("class_names", [])
+    if not errors and names:
+        wrong = _names_error(names, task.get("num_classes", Task().num_classes))
+        errors += [f"task.class_names: {wrong}"] if wrong else []
     if errors:
         raise ArchitectureError(join_errors(source, errors))
+    task = {**task, "class_names": tuple(names)}
     values = {**table, "stages": tuple(Stage(**stage) for stage in stages)}
     architecture = Architecture(**values)
     if (error := size_error(architecture, Task(**task))) is not None:
@@ -240,9 +267,14 @@ def architecture_document(file: ArchitectureFile) -> dict[str, Any]:
     document = {
         "format": _format_of(file.architecture),
         "architecture": {**architecture, "stages": list(architecture["stages"])},
-        "task": asdict(file.task),
+        "task": task_document(file.task),
     }
     return document | ({"provenance": dict(file.provenance)} if file.provenance else {})
+
+
+def task_document(task: Task) -> dict[str, Any]:
+    """A task as TOML and JSON have it: without names where there are none."""
+    return task.sizes | ({"class_names": list(task.class_names)} if task.class_names else {})
 
 
 def positive_integer(value: Any, most: int = MAX_VALUE) -> str | None:
@@ -292,6 +324,20 @@ def _stages(value: Any) -> str | None:
     return None if is_list else "must be a list of at least one stage"
 
 
+def _class_names(value: Any) -> str | None:
+    is_list = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return None if is_list else f"{shown(value)} is not a list of names"
+
+
+def _names_error(names: Sequence[str], num_classes: int) -> str | None:
+    """What is wrong with the names of so many classes; None if nothing is."""
+    if len(names) != num_classes:
+        return f"{len(names)} names are given for num_classes = {num_classes}"
+    if twice := [name for name, number in Counter(names).items() if number > 1]:
+        return f"{shown(twice[0])} is there twice"
+    return None
+
+
 def _compression(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"{shown(value)} is not a number"
@@ -320,6 +366,7 @@ _TASK: Mapping[str, Check] = {
     "in_channels": positive_integer,
     "num_classes": partial(positive_integer, most=MAX_CLASSES),
     "resolution": positive_integer,
+    "class_names": _class_names,
 }
 _STAGE: Mapping[str, Check] = {
     "se": one_of(get_args(SEPlacement)),

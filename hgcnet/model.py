@@ -1,8 +1,9 @@
 """HGCNet: the network of an architecture and a task, and how to ask for one by name."""
 
 import math
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,11 @@ from hgcnet.blocks import HGCModule, Stem, Transition
 from hgcnet.fusion import FusedHGCNet, fused
 from hgcnet.layers import Form, HierarchicalGroupConv2d
 from hgcnet.networks import find_network
+from hgcnet.prediction import Prediction, predict
 from hgcnet.structure import build_structure
+
+if TYPE_CHECKING:  # which imports this file
+    from hgcnet.model_folder import ModelRecord
 
 
 class HGCNet(nn.Module):
@@ -44,6 +49,7 @@ class HGCNet(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.task = task = task or Task()
+        self.record: ModelRecord | None = None  # of the model folder that the weights are from
         shapes = build_structure(architecture)
         # torch's own layers draw their first weights from the global state: put it back afterwards.
         with torch.random.fork_rng(devices=[]):
@@ -72,6 +78,21 @@ class HGCNet(nn.Module):
         logits: Tensor = self.classifier(x)
         return logits
 
+    def predict(self, images: Iterable[Any]) -> list[Prediction]:
+        """What the network of a model folder makes of images: classes by name, with probabilities.
+
+        They are prepared as those of the training were; `hgcnet.preparation` says how.
+
+        Args:
+            images: Paths, images of Pillow, or uint8 arrays (H, W) or (H, W, C), of any size. What is a
+                file is read by Pillow (`pip install pillow`).
+
+        Raises:
+            ArchitectureError: The network is not from a model folder.
+            DataError: An image cannot be used; the message names it.
+        """
+        return predict(self, images)
+
     def fused(self) -> FusedHGCNet:
         """A copy for evaluation, faster and the same function; see `hgcnet.fusion.fused`."""
         return fused(self)
@@ -96,8 +117,9 @@ def create_model(
         ArchitectureError: no such preset, or a file that cannot be used.
     """
     file = find_network(name_or_file)
-    given = {"num_classes": num_classes, "in_channels": in_channels, "resolution": resolution}
-    task = replace(file.task, **{key: value for key, value in given.items() if value is not None})
+    task = file.task.changed(
+        num_classes=num_classes, in_channels=in_channels, resolution=resolution
+    )
     generator = torch.Generator().manual_seed(seed)
     return HGCNet(file.architecture, task, generator=generator, form=form)
 

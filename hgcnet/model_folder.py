@@ -2,7 +2,8 @@
 
     architecture.toml    the architecture, its task, where it came from
     model.safetensors    the weights: numbers and names, nothing that could be executed
-    metrics.json         what was measured, the normalisation of pixels, SHA-256 of the two others
+    metrics.json         what was measured, the names of the classes, the preparation and the
+                         normalisation of images, SHA-256 of the two others
 
 metrics.json is written last. A folder whose writing was cut short has none, or one whose sums are
 not those of the files beside it, so it is never taken for a whole one.
@@ -24,6 +25,7 @@ from hgcnet.complexity import count
 from hgcnet.errors import ArchitectureError, MissingPackageError, one_line, shown
 from hgcnet.layers import Form
 from hgcnet.model import HGCNet
+from hgcnet.preparation import Fit, Preparation, preparation_for, read_preparation
 
 FORMAT = 1
 _GREATEST = torch.finfo(torch.float32).max
@@ -38,6 +40,12 @@ class ModelRecord:
     metrics: Mapping[str, Any]
     mean: tuple[float, ...]  # of each channel's pixels, which are in [0, 1]
     std: tuple[float, ...]
+    preparation: Preparation
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the outputs; none in a folder that was written before there were any."""
+        return self.file.task.class_names
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) uint8 -> the float32 images that the network was trained on."""
@@ -53,9 +61,12 @@ def save_model(
     metrics: Mapping[str, Any],
     mean: Sequence[float],
     std: Sequence[float],
+    fit: Fit = "crop",
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a model folder, in place of an older one; other files in it are left alone.
+
+    The names of the classes and the resolution of the images are those of the model's task.
 
     Args:
         folder: Is made where there is none.
@@ -64,6 +75,7 @@ def save_model(
         mean: Of each channel's pixels, which are in [0, 1]; with `std`, the normalisation that the
             weights were trained with.
         std: As `mean`.
+        fit: How images were made squares for the training.
         provenance: Where the network came from; counts and fingerprint are added.
 
     Raises:
@@ -79,7 +91,14 @@ def save_model(
     found = {**(provenance or {}), **known}
     file = ArchitectureFile(architecture=architecture, task=task, provenance=found)
     weights = _weights_to_bytes(model)
-    document = {"format": FORMAT, "mean": mean, "std": std, "metrics": dict(metrics)}
+    document = {
+        "format": FORMAT,
+        "class_names": list(task.class_names),
+        "preparation": preparation_for(task, fit).document(),
+        "mean": mean,
+        "std": std,
+        "metrics": dict(metrics),
+    }
     json.dumps(document, allow_nan=False)  # before anything is written
     with writing(folder, ArchitectureError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +113,7 @@ def save_model(
 def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> HGCNet:
     """The network of a model folder or of an architecture file, for the task that is named there.
 
-    Of a model folder: with its weights, in evaluation mode. Of a file: with fresh weights, drawn
+    Of a model folder: with its weights, in evaluation mode; it can `predict`. Of a file: with fresh weights, drawn
     from `seed`, in training mode.
 
     Raises:
@@ -128,6 +147,7 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
                 f"has {wanted}"
             )
     network.load_state_dict(tensors)
+    network.record = record
     return network.eval()
 
 
@@ -165,7 +185,16 @@ def read_record(folder: str | Path) -> ModelRecord:
     mean, std = document["mean"], document["std"]
     if wrong := _normalisation_error(mean, std, file.task.in_channels):
         raise ArchitectureError(f"{path}: {wrong}")
-    return ModelRecord(file=file, metrics=document["metrics"], mean=tuple(mean), std=tuple(std))
+    preparation = read_preparation(document["preparation"], file.task)
+    if isinstance(preparation, str):
+        raise ArchitectureError(f"{path}: preparation.{preparation}")
+    return ModelRecord(
+        file=file,
+        metrics=document["metrics"],
+        mean=tuple(mean),
+        std=tuple(std),
+        preparation=preparation,
+    )
 
 
 def _safetensors() -> Any:
@@ -199,7 +228,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         document = json.loads(_read_bytes(path))
     except (ValueError, RecursionError) as error:
         raise ArchitectureError(f"{path}: is not JSON: {one_line(error)}") from error
+    if isinstance(document, dict):
+        document.setdefault("preparation", {})  # the first folders have none
     kinds = {"format": int, "sha256": dict, "mean": list, "std": list, "metrics": dict}
+    kinds["preparation"] = dict
     for key, kind in kinds.items():
         value = document.get(key) if isinstance(document, dict) else None
         if not isinstance(value, kind):

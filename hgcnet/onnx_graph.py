@@ -22,6 +22,7 @@ from hgcnet.errors import ArchitectureError, MissingPackageError
 from hgcnet.fusion import FusedModule, FusedTransition, fused
 from hgcnet.layers import HierarchicalGroupConv2d, SqueezeExcite
 from hgcnet.model import HGCNet
+from hgcnet.preparation import Fit, preparation_for
 from hgcnet.structure import halved, stem_sides
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def export_onnx(
     resolution: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    fit: Fit = "crop",
 ) -> GraphCounts:
     """Writes the evaluation form of a network as an ONNX file.
 
@@ -61,8 +63,10 @@ def export_onnx(
             `hgcnet.complexity.count`. "dense" has composed and merged weights, as `fused`: fewer and
             larger nodes that execute more.
         resolution: Side of the images; the task's if not given.
-        mean: Of each channel's pixels in [0, 1]; recorded in the file's metadata with `std`.
+        mean: Of each channel's pixels in [0, 1]; recorded in the file's metadata with `std` and the
+            preparation of images. The names of the classes stand there in any case, if the task has them.
         std: As `mean`.
+        fit: How images were made squares for the training.
 
     Returns:
         The counts of the graph that was written, counted on it.
@@ -80,8 +84,12 @@ def export_onnx(
         "flops": str(counts.flops),
         "num_params": str(counts.num_params),
     }
+    if model.task.class_names:
+        facts["class_names"] = json.dumps(model.task.class_names)
     if mean is not None and std is not None:
-        facts |= {"mean": json.dumps(list(mean)), "std": json.dumps(list(std))}
+        preparation = preparation_for(model.task.changed(resolution=resolution), fit)
+        recorded = {"preparation": preparation.document(), "mean": list(mean), "std": list(std)}
+        facts |= {key: json.dumps(value) for key, value in recorded.items()}
     for key, value in facts.items():
         graph.metadata_props.add(key=key, value=value)
     with writing(path, ArchitectureError):

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hgcnet.architecture import ArchitectureFile
-from hgcnet.errors import RunError, StudyFileError, UserError
+from hgcnet.errors import RunError, StudyFileError, UserError, shown
 from hgcnet.networks import find_network
+from hgcnet.preparation import FITS, Fit
 from search.data.data_config import DataConfig
 from search.data.datasets import DATASETS
 from search.study.progress import Progress, progress_line  # noqa: F401, as `search` gives it
@@ -41,6 +42,7 @@ from search.training.recipe import Recipe, with_options
 if TYPE_CHECKING:
     import pandas as pd
 
+    from search.predict_files import PredictedFiles
     from search.results.stored_study import StoredStudy
     from search.retraining.compare import Comparison
     from search.retraining.confirm import Confirmation
@@ -233,6 +235,8 @@ def train(
     resolution: int | None = None,
     train_images: int | None = None,
     hold_out: bool = False,
+    channels: Literal["grey", "rgb"] | None = None,
+    fit: Fit | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     observe: "Callable[[int, EpochResult, float], None] | None" = None,
     say: Callable[[str], None] | None = None,
@@ -260,6 +264,9 @@ def train(
         resolution: of the images, in pixels; by default the architecture file's.
         train_images: how many to train on; by default all.
         hold_out: keep the validation images out of the training, and measure their accuracy each epoch.
+        channels: what images become; by default as in the study that the architecture file is from, or as
+            the files are.
+        fit: how images become squares, "crop", "pad" or "stretch"; by default as in that study, or "crop".
         device: "auto" is a GPU, if there is one.
         observe: is called after every epoch with the repetition, the epoch and the seconds so far.
         say: is called with a line about the weights of `from_model`.
@@ -277,6 +284,8 @@ def train(
         dataset=dataset,  # type: ignore[arg-type]
         root=root,
         resolution=resolution or file.task.resolution,
+        channels=channels or _of_its_study(file, network, "channels", ("grey", "rgb")),
+        fit=fit or _of_its_study(file, network, "fit", FITS) or "crop",
     )
     proxy = ProxyConfig(
         epochs=epochs,
@@ -299,6 +308,37 @@ def train(
         begin_with=from_model,
         say=say or (lambda line: None),
         observe=observe or (lambda repetition, epoch, seconds: None),
+    )
+
+
+def predict(
+    model: str | Path,
+    paths: Iterable[str | Path],
+    *,
+    top: int = 3,
+    output: str | Path | None = None,
+    observe: Callable[[int, int], None] | None = None,
+) -> "PredictedFiles":
+    """Says what pictures show, by a trained network: the most probable classes of each, by name.
+
+    Files may be of any size and kind that Pillow reads; they are prepared as those of the training were.
+    Those that cannot be read are named, and the others predicted.
+
+    Args:
+        model: a model folder, as `train` and `confirm` write it.
+        paths: files, and folders of which all images are taken.
+        top: how many classes of each.
+        output: a CSV file for them.
+        observe: is called after every file with how many are done, and of how many.
+    """
+    from search.predict_files import predict_files
+
+    return predict_files(
+        model,
+        paths,
+        top=top,
+        output=Path(output) if output else None,
+        observe=observe or (lambda done, total: None),
     )
 
 
@@ -531,6 +571,15 @@ def _read(run: str | Path, runs: str | Path, storage: str | None) -> "StoredStud
 
 def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:
     return file if trials is None else file.with_trials(trials)
+
+
+def _of_its_study(file: ArchitectureFile, name: str, key: str, known: tuple[str, ...]) -> Any:
+    """How the study that a network is from prepared its images; None where nothing is said of it."""
+    value = file.provenance.get(key)
+    if value is not None and value not in known:
+        names = ", ".join(known)
+        raise UserError(f"{name}: provenance.{key}: {shown(value)} is not one of {names}")
+    return value
 
 
 def _recipe(file: StudyFile, **given: int | str | None) -> Recipe:

@@ -49,6 +49,7 @@ def architecture_file(trial: FrozenTrial, file: StudyFile, space: OptunaSpace) -
             "num_params": int(attributes["num_params"]),
             metric: float(trial.values[file.metrics.index(metric)]),
             "data_set": file.data.dataset,
+            **file.data.image_settings,
             "epochs": len(attributes["curve"]),
             "versions": versions(),
         },

@@ -39,7 +39,10 @@ def prepare(file: StudyFile) -> PreparedStudy:
                 f"of classes, and {size}, all such images of {file.data.dataset}"
             )
     task = Task(
-        in_channels=data.in_channels, num_classes=data.num_classes, resolution=file.data.resolution
+        in_channels=data.in_channels,
+        num_classes=data.num_classes,
+        resolution=file.data.resolution,
+        class_names=data.class_names,
     )
     try:
         space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))

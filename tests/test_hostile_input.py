@@ -637,7 +637,7 @@ def png(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "cannot be read as an image"),
+        (b"", "is empty"),
         (b"no image", "cannot be read as an image"),
         (encoded("PNG")[:60], "cannot be read as an image"),
         (png(8, 8), "cannot be read as an image"),

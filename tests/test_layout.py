@@ -35,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "prepare": {"data", "study_file"},
     "forecast": {"data", "training", "prepare"},
     "results": {"training", "study_file", "estimation", "samplers", "study"},
+    "predict_files": {"data"},
     "export": {"study_file", "results"},
     "retraining": {
         *("data", "training", "study_file", "workers", "prepare", "results"),
@@ -262,11 +263,14 @@ def foreign_imports(*packages: str) -> dict[str, set[str]]:
     }
 
 
+FOR_FILES = {"PIL": {"pillow"}}  # of the search's extra; the networks read files of images by it
+
+
 def test_what_the_networks_and_the_space_import_is_the_light_install() -> None:
     imports = foreign_imports("hgcnet", "space")
     light = declared()
     for package, given_by in imports.items():
-        assert given_by & (light | declared("onnx")), package
+        assert given_by & (light | declared("onnx") | FOR_FILES.get(package, set())), package
     assert light <= set().union(*imports.values())
 
 
@@ -274,7 +278,7 @@ def test_what_the_search_imports_is_the_light_install_and_its_extra() -> None:
     """Not by way of another package, which may drop it."""
     light, extra = declared(), declared("search")
     assert not light & extra
-    imports = foreign_imports("search")
+    imports = foreign_imports("search") | FOR_FILES
     for package, given_by in imports.items():
         assert given_by & (light | extra), package
     assert extra <= set().union(*imports.values())

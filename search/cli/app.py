@@ -16,7 +16,7 @@ from search import api
 from search.cli import network_commands, retraining_commands, study_commands
 from search.cli.command_of import command_of, printing_command
 from search.cli.printing import complain, say
-from search.cli.terminal import showing_epochs, showing_searches, showing_trainings
+from search.cli.terminal import showing_epochs, showing_files, showing_searches, showing_trainings
 from search.versions import VersionWarning
 
 app = typer.Typer(
@@ -67,6 +67,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "simulate": command_of(api.simulate, retraining_commands.simulate, showing_searches),
     "schema": command_of(study_commands.schema),
     "train": command_of(api.train, network_commands.train, showing_epochs),
+    "predict": command_of(api.predict, network_commands.predict, showing_files),
     "describe": command_of(network_commands.describe),
     "export-onnx": command_of(network_commands.export_graph),
 }

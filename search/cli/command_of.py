@@ -25,6 +25,8 @@ _METAVARS = {
     "study": "STUDY.toml",
     "run": "RUN",
     "network": "ARCH.toml|PRESET|FOLDER",
+    "model": "FOLDER",
+    "paths": "PATHS",
     "init.name": "NAME",
     "init.file": "FILE.toml",
     "enqueue.network": "ARCH.toml|PRESET",
@@ -178,7 +180,8 @@ def _proxy_settings(text: str) -> dict[str, int]:
 
 
 # What a command line has as text: the type that typer is told, and how one text is read.
-_READ: dict[str, tuple[Any, Callable[[str], Any]]] = {
+_READ: dict[str, tuple[Any, Callable[[str], Any] | None]] = {
     "samplers": (str, lambda text: [name.strip() for name in text.split(",")]),
     "proxies": (list[str], _proxy_settings),
+    "paths": (list[Path], None),
 }

@@ -1,11 +1,13 @@
 """The commands about one network: its training, its layers, its graph."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Literal
 
+from hgcnet.architecture import task_document
 from hgcnet.complexity import count, layer_table
+from hgcnet.errors import one_line
 from hgcnet.networks import find_network, network_kind
 from search.cli import terminal
 from search.cli.printing import Said
@@ -13,6 +15,7 @@ from search.retraining.tested_model import mean_answers
 from search.units import count_text, duration
 
 if TYPE_CHECKING:
+    from search.predict_files import PredictedFiles
     from search.retraining.full_training import FullTraining
 
 
@@ -49,6 +52,38 @@ def train(result: "FullTraining", seeds: int) -> Said:
     return document, [*lines, *terminal.classes_table(answers)]
 
 
+def predict(result: "PredictedFiles", top: int, output: Path | None) -> Said:
+    """Prints a line a file, or how many were written."""
+    document = {
+        "class_names": result.class_names,
+        "predictions": [
+            {
+                "file": str(path),
+                "classes": [{"class": c, "probability": p} for c, p in found.most_probable(top)],
+            }
+            for path, found in result.predictions
+        ],
+        "unreadable": result.unreadable,
+        "left_out": result.left_out,
+    }
+    lines: list[Any] = [f"{output}: {len(result.predictions)} images"]
+    if output is None:
+        lines = [
+            f"{one_line(path)}: "
+            + ", ".join(f"{one_line(name)} {p:.4f}" for name, p in found.most_probable(top))
+            for path, found in result.predictions
+        ]
+    if result.unreadable:
+        lines += [f"{len(result.unreadable)} files cannot be read:", *result.unreadable]
+    if result.left_out:
+        lines.append(f"{result.left_out} files are no images, and were left out")
+    if not result.class_names:
+        lines.append(
+            "The model folder has no names of classes: these are their numbers, in the order of the training."
+        )
+    return document, lines
+
+
 def describe(
     network: str,
     *,
@@ -67,13 +102,14 @@ def describe(
         latency: also time one image on this machine's CPU, in one thread.
     """
     file = find_network(network)
-    given = {"num_classes": num_classes, "in_channels": in_channels, "resolution": resolution}
-    task = replace(file.task, **{key: value for key, value in given.items() if value is not None})
+    task = file.task.changed(
+        num_classes=num_classes, in_channels=in_channels, resolution=resolution
+    )
     layers, total = layer_table(file.architecture, task), count(file.architecture, task)
     document: dict[str, Any] = {
         "fingerprint": file.architecture.fingerprint,
         **asdict(total),
-        "task": asdict(task),
+        "task": task_document(task),
         "layers": [asdict(layer) for layer in layers],
     }
     lines: list[Any] = [
@@ -120,9 +156,11 @@ def export_graph(
     file = find_network(network)
     record = read_record(network) if network_kind(network) == "model folder" else None
     model = load(network) if record else HGCNet(file.architecture, file.task)
-    pixels = {"mean": record.mean, "std": record.std} if record else {}
+    pixels: dict[str, Any] = (
+        {"mean": record.mean, "std": record.std, "fit": record.preparation.fit} if record else {}
+    )
     counts = export_onnx(model, output, form=form, resolution=resolution, **pixels)
-    task = replace(file.task, resolution=resolution or file.task.resolution)
+    task = file.task.changed(resolution=resolution)
     total = count(file.architecture, task)
     lines: list[Any] = [
         f"{output}: {form}, executes {count_text(counts.flops)} FLOPs with "

@@ -152,6 +152,18 @@ def showing_epochs(
 
 
 @contextmanager
+def showing_files(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Shows how many files are done, in a terminal."""
+    if not is_live(console):
+        yield lambda done, total: None
+        return
+    columns = ("{task.completed}/{task.total} files,", TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
 def showing_searches(
     console: Console, samplers: Sequence[str], seeds: int
 ) -> Iterator[Callable[[str, int], None]]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hgcnet.preparation import Fit
+
 DatasetName = Literal["digits", "cifar10", "cifar100", "image_folder", "npz"]
 
 
@@ -11,6 +13,8 @@ class DataConfig:
     """Which data set, and the resolution that FLOPs and limits refer to.
 
     `root`: the folder of cifar10, cifar100 or image_folder, or the .npz file; digits needs none.
+    `channels`: what images become; None is grey where all files of the training part are grey, else RGB.
+    `fit`: how an image becomes a square; see `hgcnet.preparation`.
     `mirror`: whether training images are mirrored at random; None is yes for all but digits.
     """
 
@@ -18,3 +22,11 @@ class DataConfig:
     root: str = "~/.cache/hgcnas"
     resolution: int
     mirror: bool | None = None
+    channels: Literal["grey", "rgb"] | None = None
+    fit: Fit = "crop"
+
+    @property
+    def image_settings(self) -> dict[str, str]:
+        """What is set of the preparation of images: a network takes it along, so that `train` does the same."""
+        given = {"channels": self.channels, "fit": None if self.fit == "crop" else self.fit}
+        return {key: value for key, value in given.items() if value is not None}

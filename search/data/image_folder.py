@@ -1,19 +1,18 @@
 """The image_folder data set: a folder for each class; images are decoded only when they are asked for.
 
 Read are ROOT/train/<class>/... and, if there is one, ROOT/test/<class>/...; without a train folder
-ROOT/<class>/... Every image becomes RGB, is cropped to its largest centred square and resized by area.
+ROOT/<class>/... `hgcnet.preparation` says what becomes of an image.
 """
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from hgcnet.arrays import Ints
+from hgcnet.arrays import Images, Ints
 from hgcnet.errors import DataError, one_line
-from search.data.resize import Images, resize_area
+from hgcnet.preparation import RGB, Preparation, count_channels, prepare_each
 from search.data.source import Part, Source
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -52,10 +51,12 @@ def open_image_folder(root: Path, part: Part) -> Source:
         labels += [names.index(folder.name)] * len(images)
     return Source(
         labels=np.array(labels, dtype=np.int64),
-        class_names=names,
-        in_channels=3,
+        # (Names of folders may be no UTF-8, which files that leave must be.)
+        class_names=tuple(name.encode("utf-8", "backslashreplace").decode() for name in names),
+        # Those of the training part decide.
+        in_channels=count_channels(files) if part == "train" else RGB,
         has_test=has_test,
-        read=lambda indices, resolution: _decode_all(files, indices, resolution),
+        read=partial(_read, files),
     )
 
 
@@ -66,35 +67,12 @@ def _folders(parent: Path) -> list[Path]:
     return folders
 
 
-def _decode_all(files: Sequence[Path], indices: Ints, resolution: int) -> Images:
-    images = np.empty((len(indices), 3, resolution, resolution), dtype=np.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = pool.map(
-            lambda index: resize_area(_decode(files[index])[None], resolution), indices
-        )
-        for row, image in enumerate(decoded):
-            images[row] = image[0]
+def _read(files: Sequence[Path], indices: Ints, preparation: Preparation) -> Images:
+    side = preparation.resolution
+    images = np.empty((len(indices), preparation.channels, side, side), dtype=np.uint8)
+    prepared = prepare_each((files[index] for index in indices), preparation)
+    for row, image in enumerate(prepared):
+        if isinstance(image, DataError):
+            raise image
+        images[row] = image
     return images
-
-
-def _decode(path: Path) -> Images:
-    """(3, H, W), turned as the camera's orientation tag says."""
-    from PIL import Image, ImageOps
-
-    if not path.is_file():  # a folder, or a pipe that would be waited for
-        raise DataError(f"{one_line(path)}: is not a file")
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith(("I", "F")):
-                raise DataError(
-                    f"{one_line(path)}: has more than 8 bits a channel; 8-bit images are read"
-                )
-            if "transparency" in upright.info:
-                upright = upright.convert("RGBA")
-            return np.asarray(upright.convert("RGB")).transpose(2, 0, 1)
-    except DataError:
-        raise
-    except Exception as error:  # Pillow's decoders raise errors of many kinds
-        reason = one_line(error)
-        raise DataError(f"{one_line(path)}: cannot be read as an image: {reason}") from error

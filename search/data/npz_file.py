@@ -7,9 +7,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from hgcnet.arrays import Ints
+from hgcnet.arrays import Images, Ints
 from hgcnet.errors import DataError, one_line
-from search.data.resize import Images
 from search.data.source import Part, Source, array_source
 
 _WANTED = (

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from hgcnet.arrays import Ints
+from hgcnet.arrays import Images, Ints
 from hgcnet.errors import DataError, shown
-from search.data.resize import Images, resize_area
+from hgcnet.preparation import Preparation
 
 Part = Literal["train", "test"]
 
@@ -17,14 +17,15 @@ Part = Literal["train", "test"]
 class Source:
     """N images with labels 0 .. K - 1.
 
-    `read(indices, resolution)` gives the images at these indices as uint8 (n, C, resolution, resolution).
+    `read(indices, preparation)` gives the images at these indices, prepared so: uint8 (n, channels,
+    resolution, resolution).
     """
 
     labels: Ints  # (N,)
     class_names: tuple[str, ...]
-    in_channels: int
+    in_channels: int  # of the images, or what is made of them
     has_test: bool  # the data set brings test images of its own
-    read: Callable[[Ints, int], Images]
+    read: Callable[[Ints, Preparation], Images]
 
 
 def array_source(
@@ -36,7 +37,7 @@ def array_source(
         class_names=class_names,
         in_channels=images.shape[1],
         has_test=has_test,
-        read=lambda indices, resolution: resize_area(images[indices], resolution),
+        read=lambda indices, preparation: preparation.apply(images[indices]),
     )
 
 

@@ -1,16 +1,16 @@
 """Train, validation and test images of a data set: the one place where they are told apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from hgcnet.arrays import Ints
+from hgcnet.arrays import Images, Ints
 from hgcnet.atomic_write import reading
 from hgcnet.errors import DataError
+from hgcnet.preparation import GREY, RGB, Preparation
 from search.data.data_config import DataConfig
 from search.data.datasets import DATASETS
-from search.data.resize import Images
 from search.data.source import Part, Source, check_class_sizes
 from search.data.stratify import complement, stratified_sample
 
@@ -78,11 +78,11 @@ def load_splits(
         train, validation, val_images = np.union1d(train, validation), validation[:0], None
     train = _subset(config, source, train, train_images, "train_images", "training")
     validation = _subset(config, source, validation, val_images, "val_images", "validation")
-    train_set = _read(source, train, resolution)
+    train_set = _read(config, source, train, resolution)
     mean, std = _channel_statistics(train_set.images)
     return Splits(
         train=train_set,
-        validation=_read(source, validation, resolution),
+        validation=_read(config, source, validation, resolution),
         num_classes=len(source.class_names),
         class_names=source.class_names,
         mirror=config.dataset not in _NOT_MIRRORED if config.mirror is None else config.mirror,
@@ -99,9 +99,9 @@ def load_test(config: DataConfig, *, resolution: int) -> ImageSet:
     """
     source, _, _, test = _open(config)
     if source.has_test:
-        source = _open_part(config, "test")
+        source = replace(_open_part(config, "test"), in_channels=source.in_channels)
         test = np.arange(len(source.labels))
-    return _read(source, test, resolution)
+    return _read(config, source, test, resolution)
 
 
 def summarise_data(config: DataConfig) -> DataSummary:
@@ -128,7 +128,10 @@ def _open_part(config: DataConfig, part: Part) -> Source:
     except RuntimeError as error:
         raise DataError(f"data.root: {config.root}: there is no such home folder") from error
     with reading(_name(config), DataError):
-        return DATASETS[config.dataset](root, part)
+        source = DATASETS[config.dataset](root, part)
+    if config.channels is None:
+        return source
+    return replace(source, in_channels=GREY if config.channels == "grey" else RGB)
 
 
 def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
@@ -167,9 +170,10 @@ def _subset(
     return indices[stratified_sample(source.labels[indices], size, seed=_SUBSET_SEED)]
 
 
-def _read(source: Source, indices: Ints, resolution: int) -> ImageSet:
+def _read(config: DataConfig, source: Source, indices: Ints, resolution: int) -> ImageSet:
+    preparation = Preparation(channels=source.in_channels, resolution=resolution, fit=config.fit)
     try:
-        images = source.read(indices, resolution)
+        images = source.read(indices, preparation)
     except MemoryError as error:
         gigabytes = len(indices) * source.in_channels * resolution**2 / 1e9
         raise DataError(

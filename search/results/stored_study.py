@@ -129,7 +129,9 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             study = optuna.load_study(study_name=folder.name, storage=storage)
             attributes = study.user_attrs
             check_format(attributes.get("format"), FORMAT, folder.path)
-            document, task = json.loads(attributes["study_file"]), Task(**attributes["task"])
+            document = json.loads(attributes["study_file"])
+            names = tuple(attributes.get("class_names", ()))  # not of the first studies
+            task = Task(**attributes["task"], class_names=names)
         except KeyError as error:  # Optuna's for a missing study, too
             raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
     file, unknown = read_stored(document, str(folder.study_file))

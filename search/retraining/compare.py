@@ -162,6 +162,7 @@ def evaluate_on_test(
                 metrics=metrics,
                 mean=splits.mean,
                 std=splits.std,
+                fit=recipe.data.fit,
                 provenance=provenance,
             )
         facts = facts_on_test(read_record(folder).metrics)

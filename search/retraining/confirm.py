@@ -105,7 +105,12 @@ def confirm_front(
             accuracy = np.where(table["trial"].notna(), table["mean"], np.nan)
             row = choose(accuracy, known_costs(table), file.costs, "best")
             chosen = str(table["name"].iloc[row])
-            provenance = {"study": file.name, "trial": trials[chosen], "versions": versions()}
+            provenance = {
+                "study": file.name,
+                "trial": trials[chosen],
+                **file.data.image_settings,
+                "versions": versions(),
+            }
             of_chosen = [training for training in wanted if training.name == chosen]
             tested = evaluate_on_test(trainings, of_chosen, provenance, file.workers.gpus)
         result = Confirmation(

@@ -91,8 +91,10 @@ def train_in_full(
     trainings = TrainingFolder(folder, recipe)
     if trainings.fingerprints - {file.architecture.fingerprint}:
         raise RunError(f"{folder}: holds models of another network; name another folder by -o")
-    found = {"data_set": recipe.data.dataset, "versions": versions()}
-    provenance = {**file.provenance, **found}
+    found = {"data_set": recipe.data.dataset, **recipe.data.image_settings, "versions": versions()}
+    of_other_images = ("channels", "fit")
+    before = {key: value for key, value in file.provenance.items() if key not in of_other_images}
+    provenance = {**before, **found}
     models = []
     with locked_folder(folder):
         for training in repeated({name: file.architecture}, seeds, seed):
@@ -163,6 +165,7 @@ def _train_one_seed(
             metrics=trained | tested | measured | started | recipe.document(),
             mean=splits.mean,
             std=splits.std,
+            fit=recipe.data.fit,
             provenance=provenance,
         )
         trainings.add(training, curve, run.seconds, **measured)

@@ -1,7 +1,7 @@
 """A table of a space: networks that were really trained, for simulations of a search over it."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def write_table(frame: pd.DataFrame, prepared: PreparedStudy, path: Path) -> Non
     table = pa.Table.from_pandas(frame.drop(columns="curve"), preserve_index=False)
     table = table.append_column("curve", curve)
     made_with = versions() | {"hardware": hardware_name(), "threads": prepared.file.workers.cpus}
-    task = asdict(prepared.space.space.task)
+    task = prepared.space.space.task.sizes
     document: dict[str, Any] = {"format": FORMAT, "file": prepared.file.document, "task": task}
     metadata = {_STUDY: json.dumps(document), _MADE_WITH: json.dumps(made_with)}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})

@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -244,13 +244,29 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(file.metrics))
-        study.set_user_attr("task", asdict(task))
+        study.set_user_attr("task", task.sizes)
+        study.set_user_attr("class_names", list(task.class_names))
     else:
         _check_same_study(json.loads(stored), file)
+        _check_same_task(attributes["task"], task.sizes, file)
     study.set_user_attr("driver", own_name())  # who wrote last; see search.study.storage
     if stored != given:  # last: then all is there
         study.set_user_attr("study_file", given)
     return study
+
+
+def _check_same_task(stored: dict[str, int], given: dict[str, int], file: StudyFile) -> None:
+    """The counts of a study are for one task.
+
+    Raises:
+        RunError: the images have other channels or classes than when it was started.
+    """
+    for key, value in given.items():
+        if stored[key] != value:
+            raise RunError(
+                f"{file.source}: data: the images give {key} = {value} now, and {stored[key]} when the study "
+                f"{file.name!r} was started; start another study under another name"
+            )
 
 
 def _check_same_study(stored: dict[str, Any], file: StudyFile) -> None:

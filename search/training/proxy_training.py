@@ -161,7 +161,10 @@ class ProxyTraining:
     ) -> None:
         _, channels, self._resolution, _ = splits.train.images.shape
         task = Task(
-            in_channels=channels, num_classes=splits.num_classes, resolution=self._resolution
+            in_channels=channels,
+            num_classes=splits.num_classes,
+            resolution=self._resolution,
+            class_names=splits.class_names,
         )
         init_seed, order_seed = np.random.SeedSequence(seed).generate_state(2, np.uint64).tolist()
         self._generator = torch.Generator().manual_seed(order_seed)

@@ -13,6 +13,7 @@ from hgcnet.architecture import (
     ArchitectureFile,
     Stage,
     Task,
+    architecture_document,
     parse_architecture,
     read_architecture,
     write_architecture,
@@ -249,7 +250,7 @@ WRONG = [  # what to replace, by what, the message after the file's name
     (
         "num_classes",
         "classes",
-        "task.classes: unknown key; known are in_channels, num_classes, resolution",
+        "task.classes: unknown key; known are class_names, in_channels, num_classes, resolution",
     ),
     (
         "[provenance]",
@@ -278,6 +279,49 @@ def test_a_wrong_file_gives_its_message_in_one_line(
         read_architecture(path)
 
     assert str(error.value) == f"{path}: {message}"
+
+
+def test_the_names_of_the_classes_are_in_the_file_and_not_in_the_fingerprint(
+    tmp_path: Path,
+) -> None:
+    names = ("Überraschung 猫", "a\nb", 'x [y] & "q"')
+    task = Task(num_classes=3, class_names=names)
+    file = ArchitectureFile(
+        architecture=PLAIN, task=task, provenance={"fingerprint": PLAIN.fingerprint}
+    )
+    write_architecture(tmp_path / "a.toml", file)
+
+    assert read_architecture(tmp_path / "a.toml") == file
+    assert task.changed(num_classes=3, resolution=64).class_names == names
+    assert task.changed(num_classes=4) == Task(num_classes=4)
+    assert "class_names" not in architecture_document(ArchitectureFile(architecture=PLAIN))["task"]
+
+
+def test_a_name_for_each_of_a_thousand_classes_is_read_back(tmp_path: Path) -> None:
+    names = tuple(f"n{number:08}.{'x' * 240}" for number in range(1000))
+    file = ArchitectureFile(
+        architecture=PLAIN, task=Task(num_classes=len(names), class_names=names)
+    )
+    write_architecture(tmp_path / "a.toml", file)
+    assert read_architecture(tmp_path / "a.toml").task.class_names == names
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("cat", "'cat' is not a list of names"),
+        (["cat", 3], "['cat', 3] is not a list of names"),
+        (["cat"], "1 names are given for num_classes = 2"),
+        (["cat", "cat"], "'cat' is there twice"),
+    ],
+    ids=str,
+)
+def test_wrong_names_of_classes_are_told(names: object, message: str) -> None:
+    document = architecture_document(ArchitectureFile(architecture=PLAIN))
+    document["task"] |= {"num_classes": 2, "class_names": names}
+    with pytest.raises(ArchitectureError) as error:
+        parse_architecture(document, source="a.toml")
+    assert str(error.value) == f"a.toml: task.class_names: {message}"
 
 
 def test_all_errors_of_a_file_are_told_at_once(tmp_path: Path) -> None:

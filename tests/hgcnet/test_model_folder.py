@@ -16,6 +16,7 @@ from hgcnet.complexity import count
 from hgcnet.errors import ArchitectureError
 from hgcnet.model import HGCNet
 from hgcnet.model_folder import load, read_record, save_model
+from hgcnet.preparation import Preparation
 
 SMALL = Architecture(
     stem_channels=4,
@@ -79,6 +80,42 @@ def test_a_stem_with_a_stride_is_restored_bit_for_bit(tmp_path: Path, stride: in
     loaded = load(tmp_path)
     assert loaded.architecture == network.architecture
     assert torch.equal(loaded(draw_images()), network(draw_images()))
+
+
+def test_names_and_preparation_stand_in_the_folder(tmp_path: Path) -> None:
+    task = Task(num_classes=2, resolution=16, class_names=("cat", "dog"))
+    statistics = {"mean": [0.5] * 3, "std": [0.25] * 3}
+
+    save_model(tmp_path / "model", HGCNet(SMALL, task), metrics={}, **statistics, fit="pad")
+
+    record = read_record(tmp_path / "model")
+    assert record.class_names == ("cat", "dog")
+    assert record.preparation == Preparation(channels=3, resolution=16, fit="pad")
+    document = json.loads((tmp_path / "model" / "metrics.json").read_text())
+    assert document["class_names"] == ["cat", "dog"]
+    assert document["preparation"] == {
+        "channels": 3,
+        "resolution": 16,
+        "fit": "pad",
+        "background": 255,
+        "sixteen_bits": "the upper 8",
+        "orientation": "exif",
+        "resize": "area",
+    }
+    text = (tmp_path / "model" / "architecture.toml").read_text()
+    assert hgcnet.load(tmp_path / "model").task.class_names == ("cat", "dog")
+    assert '"cat"' in text
+
+
+def test_a_folder_from_before_there_were_names_is_read(folder: Path) -> None:
+    document = json.loads((folder / "metrics.json").read_text())
+    del document["class_names"], document["preparation"]
+    (folder / "metrics.json").write_text(json.dumps(document))
+
+    record = read_record(folder)
+
+    assert record.class_names == ()
+    assert record.preparation == Preparation(channels=2, resolution=9, fit="crop")
 
 
 def test_a_network_in_channels_last_and_float64_is_stored_as_any_other(
@@ -210,6 +247,10 @@ def test_weights_of_another_network_are_named_even_if_the_sums_are_right(
         ({"mean": [0.5, float("nan")]}, "is not one number for each of 2 channels"),
         ({"std": [0.5, 0]}, "std: [0.5, 0] is not above 0"),
         ({"metrics": 3}, "metrics: 3 is not a dict"),
+        ({"preparation": 3}, "preparation: 3 is not a dict"),
+        ({"preparation": {"fit": "cover"}}, "preparation.fit: 'cover' is not one of crop, pad"),
+        ({"preparation": {"background": 0}}, "preparation.background: 0 is not 255 here"),
+        ({"preparation": {"colours": "hsv"}}, "preparation.colours: 'hsv' is not known here"),
         ({"sha256": {}}, "is not the file that metrics.json was written for"),
     ],
     ids=str,

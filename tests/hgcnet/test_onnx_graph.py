@@ -1,5 +1,6 @@
 """ONNX graphs: the same function in onnxruntime, with exactly the FLOPs and params of the structure."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from hgcnet.complexity import count
 from hgcnet.errors import ArchitectureError, MissingPackageError
 from hgcnet.model import HGCNet
 from hgcnet.onnx_graph import build_onnx, count_onnx, export_onnx
+from hgcnet.preparation import Preparation
 
 SMALL = Architecture(
     stem_channels=6,
@@ -189,10 +191,25 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     assert facts["form"] == "grouped"
     assert facts["flops"] == str(count(SMALL, Task(resolution=20)).flops)
     assert facts["mean"] == "[0.5, 0.4, 0.3]"
+    assert "class_names" not in facts
     (images,), (logits,) = model.graph.input, model.graph.output
     sizes = [size.dim_param or size.dim_value for size in images.type.tensor_type.shape.dim]
     assert sizes == ["batch", 3, 20, 20]
     assert logits.type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_the_file_has_the_names_of_the_classes_and_the_preparation(tmp_path: Path) -> None:
+    task = Task(in_channels=1, num_classes=2, resolution=9, class_names=("猫", "dog"))
+    for name, normalisation in (("a.onnx", {"mean": (0.5,), "std": (0.2,)}), ("b.onnx", {})):
+        export_onnx(HGCNet(SMALL, task), tmp_path / name, resolution=20, fit="pad", **normalisation)
+    first, second = (
+        {fact.key: fact.value for fact in onnx.load(tmp_path / name).metadata_props}
+        for name in ("a.onnx", "b.onnx")
+    )
+    assert json.loads(first["class_names"]) == json.loads(second["class_names"]) == ["猫", "dog"]
+    expected = Preparation(channels=1, resolution=20, fit="pad").document()
+    assert json.loads(first["preparation"]) == expected
+    assert "preparation" not in second
 
 
 def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def test_networks_are_loaded_and_run(light_python: str, processes: Processes, fo
     images = torch.linspace(-1, 1, 2 * 3 * 16 * 16).reshape(2, 3, 16, 16)
     code = """
 import json
+import numpy
 import torch
 import hgcnet
 torch.set_num_threads(1)
@@ -80,7 +81,13 @@ with torch.no_grad():
     logits = hgcnet.load("trained")(images).tolist()
 hgcnet.write_architecture("again.toml", hgcnet.read_architecture("best.toml"))
 flops = hgcnet.count(hgcnet.preset("hgcnet_42_g4"), hgcnet.Task()).flops
-print(json.dumps({"shapes": shapes, "logits": logits, "flops": flops}))
+predicted = hgcnet.load("trained").predict([numpy.zeros((30, 40, 3), numpy.uint8)])
+try:
+    hgcnet.load("trained").predict(["best.toml"])
+except hgcnet.errors.UserError as error:
+    of_files = str(error)
+found = {"shapes": shapes, "logits": logits, "flops": flops, "of_files": of_files}
+print(json.dumps(found | {"class": predicted[0].class_name}))
 """
     ended = run(light_python, processes, code)
     found = json.loads(ended.succeed())
@@ -90,6 +97,8 @@ print(json.dumps({"shapes": shapes, "logits": logits, "flops": flops}))
         assert torch.allclose(torch.tensor(found["logits"]), model(images), atol=1e-6)
     assert found["flops"] == hgcnet.count(hgcnet.preset("hgcnet_42_g4"), hgcnet.Task()).flops
     assert hgcnet.read_architecture(folder / "again.toml") == file
+    assert found["class"] in list("01234")
+    assert found["of_files"] == "an image file needs the package pillow: pip install pillow"
 
 
 def test_every_file_of_the_networks_and_of_the_space_can_be_imported(

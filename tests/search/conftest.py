@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hgcnet.preparation import Preparation
 from search.data.data_config import DataConfig
 from search.data.datasets import open_digits
 from search.data.splits import Splits, load_splits
@@ -15,7 +16,8 @@ from search.data.splits import Splits, load_splits
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """Images (1797, 8, 8) uint8 and labels (1797,)."""
     source = open_digits(Path(), "train")
-    return source.read(np.arange(len(source.labels)), 8)[:, 0], source.labels
+    as_they_are = Preparation(channels=1, resolution=8)
+    return source.read(np.arange(len(source.labels)), as_they_are)[:, 0], source.labels
 
 
 @pytest.fixture(scope="session")

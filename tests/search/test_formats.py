@@ -54,6 +54,7 @@ def test_every_reading_command_reads_it(
     assert "Trained again: 2 epochs" in (runs / "runs/old/report.html").read_text()
     exported = hgcnas("export", "old", "-o", "net.toml", "--json", cwd=runs).json
     assert exported["trial"] == status["best_trial"]
+    assert "class_names" not in (runs / "net.toml").read_text()  # it was not kept then
 
 
 def test_what_is_trained_stays_trained_though_there_are_new_settings(runs: Path) -> None:

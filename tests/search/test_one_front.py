@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import search
+from hgcnet.architecture import read_architecture
 from search.dashboard.content import DashboardContent
 from search.estimation.estimate import LEAST_FINISHED
 from search.optuna_space import OptunaSpace
@@ -171,6 +172,7 @@ def test_what_is_written_and_exported_is_of_that_front(commands: Commands) -> No
     output = str(commands.runs / "net.toml")
     exported = commands.give("export", "random", "--select", "knee", "-o", output)
     assert exported["trial"] == chosen["knee"]
+    assert read_architecture(output).task.class_names == tuple("0123456789")
     assert ("estimated_accuracy" in exported) == trials["estimated_accuracy"].notna().any()
 
 

@@ -26,8 +26,10 @@ SURFACE = {
     "schema": "--json",
     "train": (
         "ARCH.toml|PRESET|FOLDER --dataset -o --output --root --epochs --seeds --seed --batch-size "
-        "--learning-rate --weight-decay --recipe --class-weights --from --resolution --train-images --hold-out --device --json"
+        "--learning-rate --weight-decay --recipe --class-weights --from --resolution --train-images "
+        "--hold-out --channels --fit --device --json"
     ),
+    "predict": "FOLDER PATHS --top -o --output --json",
     "describe": (
         "ARCH.toml|PRESET|FOLDER --num-classes --in-channels --resolution --latency --json"
     ),

@@ -1,12 +1,15 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from hgcnet.errors import DataError
+from hgcnet.preparation import Fit
 from search.data.data_config import DataConfig
 from search.data.splits import ImageSet, Splits, load_splits, load_test, summarise_data
 
@@ -44,10 +47,10 @@ def test_a_folder_of_classes_is_split_like_any_other_data(
         load_test(config_of(tmp_path), resolution=8),
     )
     assert splits.class_names == tuple(f"digit-{d}" for d in range(10))
-    assert splits.train.images.shape == (136, 3, 8, 8)
+    assert splits.train.images.shape == (136, 1, 8, 8)
     assert (len(splits.validation.labels), len(test.labels)) == (34, 30)
     expected = {
-        (np.stack([image] * 3).tobytes(), int(label))
+        (image.tobytes(), int(label))
         for image, label in zip(digits[0][:200], digits[1][:200], strict=True)
     }
     for part in (splits.train, splits.validation, test):
@@ -106,6 +109,83 @@ def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -
     assert load_splits(config_of(tmp_path), resolution=8).train.images.shape[1] == 3
 
 
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    """Icons are often drawn in the alpha channel alone: their colours are black all over."""
+    write_classes(tmp_path, "a", "b")
+    drawn = np.zeros((8, 8, 4), dtype=np.uint8)
+    drawn[:, :4, 3] = 255
+    for path in tmp_path.rglob("*.png"):
+        Image.fromarray(drawn).save(path)
+    images = load_splits(config_of(tmp_path), resolution=8).train.images
+    assert (images[..., :4] == 0).all()
+    assert (images[..., 4:] == 255).all()
+
+
+def test_grey_files_stay_one_channel_until_one_of_them_has_colours(tmp_path: Path) -> None:
+    write_classes(tmp_path / "train", "a", "b")
+    write_classes(tmp_path / "test", "a", "b")
+    Image.fromarray(FLAT).convert("RGB").save(tmp_path / "test" / "a" / "0.png")
+    config = config_of(tmp_path)
+
+    assert summarise_data(config).in_channels == 1
+    for part in (load_splits(config, resolution=8).train, load_test(config, resolution=8)):
+        assert part.images.shape[1:] == (1, 8, 8)
+        assert (part.images == 128).all()
+
+    Image.fromarray(FLAT).convert("RGB").save(tmp_path / "train" / "b" / "0.png")
+    assert summarise_data(config).in_channels == 3
+    assert load_test(config, resolution=8).images.shape[1] == 3
+
+
+@pytest.mark.parametrize(("channels", "number"), [("grey", 1), ("rgb", 3)])
+def test_the_channels_can_be_given(
+    channels: Literal["grey", "rgb"], number: int, tmp_path: Path
+) -> None:
+    colour = np.zeros((8, 8, 3), dtype=np.uint8)
+    colour[..., 1] = 100  # 0.587 of it is grey's
+    write_classes(tmp_path, "a", image=colour)
+    write_classes(tmp_path, "b")
+    config = replace(config_of(tmp_path), channels=channels)
+
+    images = load_all(config)[0].train.images
+
+    assert summarise_data(config).in_channels == images.shape[1] == number
+    assert sorted(set(images.ravel().tolist())) == ([59, 128] if number == 1 else [0, 100, 128])
+
+
+def test_the_channels_of_any_data_can_be_given() -> None:
+    digits = DataConfig(dataset="digits", resolution=8)
+    grey, colour = (
+        load_splits(config, resolution=8).train.images
+        for config in (digits, replace(digits, channels="rgb"))
+    )
+    assert np.array_equal(colour, grey.repeat(3, axis=1))
+
+
+def test_a_wide_image_can_be_padded_or_stretched(tmp_path: Path) -> None:
+    wide = np.zeros((8, 16), dtype=np.uint8)
+    wide[:, :8] = 200
+    write_classes(tmp_path, "a", "b", image=wide)
+    first = {
+        fit: load_splits(replace(config_of(tmp_path), fit=fit), resolution=8).train.images[0, 0]
+        for fit in get_args(Fit)
+    }
+    assert (first["crop"][:, :4] == 200).all()
+    assert (first["crop"][:, 4:] == 0).all()
+    assert np.array_equal(first["stretch"], first["crop"])
+    assert np.array_equal(first["pad"][2:6], first["crop"][2:6])
+    assert (first["pad"][[0, 1, 6, 7]] == 255).all()
+
+
+def test_what_pillow_warns_of_is_not_said_without_a_files_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # of the 64: a warning; an error from 80 on
+    write_classes(tmp_path, "a", "b")
+    assert len(load_all(config_of(tmp_path))[0].train.labels) == 6
+    assert not recwarn.list
+
+
 def _nothing(root: Path) -> None: ...
 
 
@@ -149,8 +229,17 @@ def _half_an_image(root: Path) -> None:
         path.write_bytes(path.read_bytes()[:900])
 
 
-def _sixteen_bits(root: Path) -> None:
-    write_classes(root, "a", "b", image=FLAT.astype(np.uint16) * 256)
+def _empty_file(root: Path) -> None:
+    write_classes(root, "a", "b")
+    for path in root.rglob("*.png"):
+        path.write_bytes(b"")
+
+
+def _thirty_two_bits(root: Path) -> None:
+    write_classes(root, "a", "b")
+    for path in root.rglob("*.png"):
+        Image.fromarray(FLAT.astype(np.float32)).save(path.with_suffix(".tif"))
+        path.unlink()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +254,8 @@ def _sixteen_bits(root: Path) -> None:
         (_unknown_class_in_test, "'c' is no class of"),
         (_not_an_image, "cannot be read as an image"),
         (_half_an_image, "cannot be read as an image"),
-        (_sixteen_bits, "has more than 8 bits a channel"),
+        (_empty_file, "0.png: is empty"),
+        (_thirty_two_bits, "has 32 bits a channel; images of 8 and 16 bits are read"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_refused_in_one_line(

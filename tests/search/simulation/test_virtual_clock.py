@@ -187,7 +187,7 @@ def test_a_table_is_written_and_read_with_the_study_that_made_it(tmp_path: Path)
     assert len(frame) == 9 + 4
     write_table(frame, prepared, path)
     read, file, task = read_table(path)
-    assert (file.document, task) == (FILE.document, prepared.space.space.task)
+    assert (file.document, task.sizes) == (FILE.document, prepared.space.space.task.sizes)
     assert read["fingerprint"].tolist() == frame["fingerprint"].tolist()
     assert np.allclose(np.stack(read["curve"]), np.stack(frame["curve"]), atol=1e-6)
     # What was trained stays trained, also where more is asked for.

@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def test_a_new_study_stores_what_it_is(storage: RDBStorage) -> None:
     writer = open_writer(storage)
     study = optuna.load_study(study_name="quickstart", storage=storage)
     assert json.loads(study.user_attrs["study_file"]) == study_file().document
-    assert study.user_attrs["task"] == asdict(TASK)
+    assert study.user_attrs["task"] == TASK.sizes
     assert study.metric_names == ["val_accuracy", "flops"]
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert writer.frozen_trials() == []
@@ -233,6 +233,18 @@ def test_a_study_of_another_file_is_refused() -> None:
 
 
 # -- proposals -----------------------------------------------------------------------------------
+
+
+def test_a_study_whose_images_give_another_task_now_is_refused() -> None:
+    """Grey files were read as RGB once, and a class may have come: its counts were other ones."""
+    storage = InMemoryStorage()
+    parameters = Parameters(depth=1, groups=1, growth=4)
+    space = OptunaSpace(SearchSpace(parameters, Limits(), replace(TASK, in_channels=3)))
+    StudyWriter(storage, study_file(), space)
+    with pytest.raises(
+        RunError, match=r"^x\.toml: data: the images give in_channels = 1 now, and 3"
+    ):
+        open_writer(storage)
 
 
 def test_the_seed_of_a_training_depends_on_the_study_and_the_network_only() -> None:

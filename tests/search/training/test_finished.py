@@ -43,3 +43,4 @@ def test_a_loaded_network_is_as_accurate_on_the_test_images_as_its_folder_says(
     }
     assert (record.mean, record.std) == (digit_splits.mean, digit_splits.std)
     assert record.file.provenance["study"] == "digits"
+    assert record.class_names == digit_splits.class_names == tuple("0123456789")
