@@ -83,9 +83,9 @@ class StoredStudy:
     @property
     def class_names(self) -> tuple[str, ...]:
         """What the classes are called; by their numbers in studies of earlier versions."""
-        numbers = map(str, range(self.space.space.task.num_classes))
         with _reading(self.folder):
-            return tuple(self.study.user_attrs.get(CLASS_NAMES, numbers))
+            names = tuple(self.study.user_attrs.get(CLASS_NAMES, ()))
+        return names or tuple(map(str, range(self.space.space.task.num_classes)))
 
     def answers(self) -> dict[int, Answers]:
         """By the number of each finished trial that has them: its answers on the validation images."""

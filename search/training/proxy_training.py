@@ -144,8 +144,9 @@ class ProxyTraining:
         quality_metric: what the curve is made of.
         start: weights that the network begins with, by name; it keeps its own where there are none.
 
-    `model` is what is evaluated. `seed` (>= 0) fixes the weights, the order and the crops; the global random state is not used.
-    On a CPU the same seed and number of threads give the same curve to the last digit.
+    `model` is what is evaluated. `seed` (>= 0) fixes the weights, the order and the crops; the global
+    random state is not used. On a CPU the same seed and number of threads give the same curve to the
+    last digit.
     """
 
     def __init__(

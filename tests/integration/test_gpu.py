@@ -64,10 +64,19 @@ def test_a_training_learns_there_as_on_the_cpu(splits: Splits) -> None:
     assert there.curve[-1] > 0.85
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_recorded_steps_are_the_steps(splits: Splits, precision: Precision) -> None:
-    recorded = train(splits, GPU, 0, precision=precision)
-    plain = train(splits, GPU, 0, precision=precision)
+@pytest.mark.parametrize(
+    ("precision", "changes"),
+    [
+        ("fp32", {}),
+        ("bf16", {}),
+        ("fp32", {"recipe": "strong", "class_weights": "balanced"}),
+    ],
+)
+def test_recorded_steps_are_the_steps(
+    splits: Splits, precision: Precision, changes: dict[str, Any]
+) -> None:
+    recorded = train(splits, GPU, 0, precision=precision, **changes)
+    plain = train(splits, GPU, 0, precision=precision, **changes)
     plain._graph = None
     losses = [training.run_epoch().train_loss for training in (recorded, plain)]
     assert losses[0] == pytest.approx(losses[1], rel=0.02)

@@ -12,6 +12,7 @@ from hgcnet.architecture import Task
 from search.pareto import CostRange, HypervolumeBounds
 from search.report.page import write_page
 from search.retraining.confirmations import Confirmed
+from search.training.quality import Answers, ClassScores
 
 FLOPS = CostRange(metric="flops", low=1e6, high=1e7)
 BOUNDS = HypervolumeBounds(costs=(FLOPS,), reference_accuracy=0.3)
@@ -176,6 +177,21 @@ def test_networks_trained_again_stand_beside_the_paper_only_where_it_measured_th
     assert outline.rows[row - 1] == [
         *("network", "error", "±", "test error", "the paper's test error", "seeds")
     ]
+
+
+def test_the_chosen_network_has_a_line_for_each_class_on_the_test_images(frame, tmp_path):
+    networks = confirmed(["trial 1"])
+    cat = ClassScores(name=HOSTILE, images=7, recall=6 / 7, precision=0.75, f1=0.8)
+    dog = ClassScores(name="dog", images=9, recall=7 / 9, precision=0.875, f1=0.8235)
+    answers = Answers(classes=(cat, dog), confusion=((6, 1), (2, 7)))
+    text, outline = write(
+        tmp_path / "report.html", frame, confirmed=read_back("9 epochs", networks, answers)
+    )
+    assert "on the test images, class by class" in text
+    assert HOSTILE not in text
+    assert ["dog", "9", "0.7778", "0.8750", "0.8235"] in outline.rows
+    assert ["class", f"called {HOSTILE}", "called dog"] in outline.rows
+    assert ["dog", "2", "7"] in outline.rows
 
 
 def test_an_earlier_page_is_replaced(frame, tmp_path):
