@@ -106,9 +106,9 @@ def test_a_command_says_what_python_does(trained: Path) -> None:
 def test_what_is_no_image_or_unreadable_is_said(trained: Path) -> None:
     said = hgcnas("predict", MODEL, "new/L-0.png", "new", cwd=trained).output.splitlines()
     assert said[0] == said[[line.startswith("new/L-0.png") for line in said].index(True, 1)]
-    assert said[-3] == "1 files cannot be read:"
+    assert said[-3] == "cannot be read: 1"
     assert said[-2].startswith("new/broken.jpg: cannot be read as an image: ")
-    assert said[-1] == "1 files are no images, and were left out"
+    assert said[-1] == "left out, as no images: 1"
 
 
 def test_a_table_is_written(trained: Path, tmp_path: Path) -> None:
