@@ -74,9 +74,9 @@ def predict(result: "PredictedFiles", top: int, output: Path | None) -> Said:
             for path, found in result.predictions
         ]
     if result.unreadable:
-        lines += [f"{len(result.unreadable)} files cannot be read:", *result.unreadable]
+        lines += [f"cannot be read: {len(result.unreadable)}", *result.unreadable]
     if result.left_out:
-        lines.append(f"{result.left_out} files are no images, and were left out")
+        lines.append(f"left out, as no images: {result.left_out}")
     if not result.class_names:
         lines.append(
             "The model folder has no names of classes: these are their numbers, in the order of the training."

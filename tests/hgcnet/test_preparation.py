@@ -97,7 +97,13 @@ OPAQUE = [
 ]
 
 
-@pytest.mark.parametrize(("mode", "suffix"), OPAQUE)
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        pytest.param(*kind, marks=[] if number % 4 == 0 else pytest.mark.long)
+        for number, kind in enumerate(OPAQUE)
+    ],
+)
 def test_a_file_is_read_as_pillow_reads_it(mode: str, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"picture.{suffix}"
     picture(mode).save(path)
@@ -105,7 +111,9 @@ def test_a_file_is_read_as_pillow_reads_it(mode: str, suffix: str, tmp_path: Pat
     assert np.array_equal(prepared(path, resolution=expected.shape[1]), expected)
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize(
+    "suffix", ["jpg", *(pytest.param(s, marks=pytest.mark.long) for s in ("png", "tif", "webp"))]
+)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_file_is_turned_as_its_orientation_tag_says(
     orientation: int, suffix: str, tmp_path: Path

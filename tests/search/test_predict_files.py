@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 import hgcnet
 import search
 from hgcnet.architecture import Architecture, ArchitectureFile, Stage, Task, write_architecture
+from hgcnet.preparation import Preparation
+from search.data.data_config import DataConfig
 from tests.parts.commands import hgcnas, refused
 from tests.parts.odd_images import NAMES, photo, write_classes, write_odd_images
 
@@ -43,6 +46,38 @@ def test_training_leaves_all_that_a_prediction_needs(trained: Path) -> None:
         assert '"flower"' in (trained / MODEL / name).read_text()
 
 
+def test_a_network_is_trained_with_the_preparation_that_it_comes_from(
+    trained: Path, tmp_path: Path
+) -> None:
+    options = (
+        "--dataset",
+        "image_folder",
+        "--root",
+        "images",
+        "--epochs",
+        "1",
+        "--channels",
+        "grey",
+    )
+    again = str(tmp_path / "again")
+    hgcnas("train", MODEL, *options, "-o", again, cwd=trained)
+    record = hgcnet.read_record(tmp_path / "again" / "seed-0")
+    assert record.preparation == Preparation(channels=1, resolution=16, fit="pad")
+    assert record.file.provenance["channels"] == "grey"
+
+    file = ArchitectureFile(architecture=NETWORK, provenance={"fit": "cover"})
+    write_architecture(tmp_path / "other.toml", file)
+    said = refused(trained, "train", str(tmp_path / "other.toml"), *options)
+    assert "other.toml: provenance.fit: 'cover' is not one of crop, pad, stretch" in said
+
+
+def test_what_a_study_sets_of_the_preparation_goes_along_with_its_networks() -> None:
+    plain = DataConfig(dataset="image_folder", resolution=8)
+    assert plain.image_settings == {}
+    both = replace(plain, channels="rgb", fit="stretch")
+    assert both.image_settings == {"channels": "rgb", "fit": "stretch"}
+
+
 def test_new_pictures_are_told_apart_by_name(trained: Path, tmp_path: Path) -> None:
     for name in NAMES:
         for seed in range(100, 105):
@@ -71,9 +106,9 @@ def test_a_command_says_what_python_does(trained: Path) -> None:
 def test_what_is_no_image_or_unreadable_is_said(trained: Path) -> None:
     said = hgcnas("predict", MODEL, "new/L-0.png", "new", cwd=trained).output.splitlines()
     assert said[0] == said[[line.startswith("new/L-0.png") for line in said].index(True, 1)]
-    assert said[-3] == "1 files cannot be read:"
+    assert said[-3] == "cannot be read: 1"
     assert said[-2].startswith("new/broken.jpg: cannot be read as an image: ")
-    assert said[-1] == "1 files are no images, and were left out"
+    assert said[-1] == "left out, as no images: 1"
 
 
 def test_a_table_is_written(trained: Path, tmp_path: Path) -> None:

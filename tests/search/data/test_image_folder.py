@@ -1,3 +1,4 @@
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -184,6 +185,14 @@ def test_what_pillow_warns_of_is_not_said_without_a_files_name(
     write_classes(tmp_path, "a", "b")
     assert len(load_all(config_of(tmp_path))[0].train.labels) == 6
     assert not recwarn.list
+
+
+def test_a_name_of_a_class_can_be_written_into_any_file(tmp_path: Path) -> None:
+    """Names of folders are bytes, which need be no UTF-8."""
+    write_classes(tmp_path, os.fsdecode(b"caf\xe9"), "a\nb", "猫")
+    names = summarise_data(config_of(tmp_path)).class_names
+    assert names == ("a\nb", "caf\\udce9", "猫")
+    assert all(name.encode() for name in names)
 
 
 def _nothing(root: Path) -> None: ...
