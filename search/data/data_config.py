@@ -12,9 +12,11 @@ class DataConfig:
 
     `root`: the folder of cifar10, cifar100 or image_folder, or the .npz file; digits needs none.
     `mirror`: whether training images are mirrored at random; None is yes for all but digits.
+    `unreadable`: whether files of an image folder that cannot be read are refused, or left out.
     """
 
     dataset: DatasetName
     root: str = "~/.cache/hgcnas"
     resolution: int
     mirror: bool | None = None
+    unreadable: Literal["refuse", "skip"] = "refuse"

@@ -1,80 +1,123 @@
 """The image_folder data set: a folder for each class; images are decoded only when they are asked for.
 
-Read are ROOT/train/<class>/... and, if there is one, ROOT/test/<class>/...; without a train folder
-ROOT/<class>/... Every image becomes RGB, is cropped to its largest centred square and resized by area.
+Every image becomes RGB, is cropped to its largest centred square and resized by area.
 """
 
-import os
+import hashlib
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from hgcnet.arrays import Ints
 from hgcnet.errors import DataError, one_line
+from search.data.file_facts import FileFacts, look_at_files
+from search.data.folder_listing import ListedFile, list_image_folder
+from search.data.reading_progress import map_files
 from search.data.resize import Images, resize_area
 from search.data.source import Part, Source
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-
-_WANTED = (
-    "image_folder is ROOT/train/<class>/*.png and ROOT/test/<class>/*.png, or ROOT/<class>/*.png"
-)
+_NAMED = 10  # unreadable files in one line
 
 
 def open_image_folder(root: Path, part: Part) -> Source:
-    """Lists the files of one part; classes are the folders of the training part, in order of name.
+    """Lists the files of one part: the test images, or all others.
 
     Raises:
-        DataError: a folder that is absent or holds no classes, or a class without images.
+        DataError: as `list_image_folder`, for whichever part.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: is not a folder; {_WANTED}")
-    has_train, has_test = (root / "train").is_dir(), (root / "test").is_dir()
-    if has_test and not has_train:
-        raise DataError(f"{root}: has test/ but no train/; {_WANTED}")
-    class_folders = _folders(root / "train" if has_train else root)
-    names = tuple(folder.name for folder in class_folders)
+    listing = list_image_folder(root)
+    parts = listing.parts
+    validation = None
     if part == "test":
-        class_folders = _folders(root / "test")
-        if unknown := [folder.name for folder in class_folders if folder.name not in names]:
-            raise DataError(f"{root / 'test'}: {unknown[0]!r} is no class of {root / 'train'}")
-
-    files: list[Path] = []
-    labels: list[int] = []
-    for folder in class_folders:
-        # In an order that does not depend on the file system.
-        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not images:
-            raise DataError(f"{one_line(folder)}: has no images ({', '.join(sorted(SUFFIXES))})")
-        files += images
-        labels += [names.index(folder.name)] * len(images)
+        files = parts["test"]
+    else:
+        files = parts["train"] + parts.get("validation", ())
+        if "validation" in parts:
+            validation = np.arange(len(parts["train"]), len(files))
     return Source(
-        labels=np.array(labels, dtype=np.int64),
-        class_names=names,
+        labels=np.array([file.label for file in files], dtype=np.int64),
+        class_names=listing.class_names,
         in_channels=3,
-        has_test=has_test,
+        has_test="test" in parts,
         read=lambda indices, resolution: _decode_all(files, indices, resolution),
+        validation=validation,
+        files=files,
     )
 
 
-def _folders(parent: Path) -> list[Path]:
-    folders = sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not folders:
-        raise DataError(f"{parent}: has no class folders; {_WANTED}")
-    return folders
-
-
-def _decode_all(files: Sequence[Path], indices: Ints, resolution: int) -> Images:
+def _decode_all(files: Sequence[ListedFile], indices: Ints, resolution: int) -> Images:
     images = np.empty((len(indices), 3, resolution, resolution), dtype=np.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = pool.map(
-            lambda index: resize_area(_decode(files[index])[None], resolution), indices
-        )
-        for row, image in enumerate(decoded):
-            images[row] = image[0]
+    wrong: list[str] = []
+
+    def read(row: int) -> None:
+        try:
+            images[row] = resize_area(_decode(files[indices[row]].path)[None], resolution)[0]
+        except DataError as error:
+            wrong.append(str(error))
+
+    for _ in map_files(read, range(len(indices))):
+        pass
+    if wrong:
+        raise_unreadable(sorted(wrong))
     return images
+
+
+def look_at_folder(root: Path) -> dict[Path, FileFacts]:
+    """The facts of every file of every part.
+
+    Raises:
+        DataError: as `list_image_folder`.
+    """
+    files = [file for part in list_image_folder(root).parts.values() for file in part]
+    facts = look_at_files(root, files, _read_facts)
+    return {file.path: fact for file, fact in zip(files, facts, strict=True)}
+
+
+def unreadable_files(root: Path) -> dict[Path, str]:
+    """The files of all parts that cannot be read, each with a line that says why."""
+    facts = look_at_folder(root)
+    return {path: fact.error for path, fact in facts.items() if fact.error is not None}
+
+
+def _read_facts(file: ListedFile) -> FileFacts:
+    """Decodes one file as a training would; what is wrong with it is in the facts."""
+    from PIL import Image
+
+    begin = time.perf_counter()
+    try:
+        if file.path.is_symlink() and not file.path.exists():
+            raise DataError(f"{one_line(file.path)}: is a link to nothing")
+        pixels = _decode(file.path)
+        with Image.open(file.path) as image:  # reads the header alone
+            mode, (width, height) = image.mode, image.size
+    except DataError as error:
+        return FileFacts(error=str(error))
+    content = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=12)
+    return FileFacts(
+        mode=mode,
+        width=width,
+        height=height,
+        content=content.hexdigest(),
+        seconds=round(time.perf_counter() - begin, 4),
+    )
+
+
+def raise_unreadable(wrong: Sequence[str]) -> NoReturn:
+    """One line for all files that cannot be read, of which the first ten are named.
+
+    Raises:
+        DataError: that line.
+    """
+    if len(wrong) == 1:
+        raise DataError(wrong[0])
+    more = f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+    raise DataError(
+        f"{len(wrong)} files cannot be used: {'; '.join(wrong[:_NAMED])}{more}; `hgcnas check-data` lists "
+        'all; mend or delete them, or leave them out by unreadable = "skip"'
+    )
 
 
 def _decode(path: Path) -> Images:

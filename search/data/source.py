@@ -1,13 +1,14 @@
 """Source: one part of a data set before anything is split off it; its images are read when asked for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from hgcnet.arrays import Ints
 from hgcnet.errors import DataError, shown
+from search.data.folder_listing import ListedFile
 from search.data.resize import Images, resize_area
 
 Part = Literal["train", "test"]
@@ -25,6 +26,10 @@ class Source:
     in_channels: int
     has_test: bool  # the data set brings test images of its own
     read: Callable[[Ints, int], Images]
+    validation: Ints | None = None  # (V,) indices, where the data set brings validation images
+    files: tuple[
+        ListedFile, ...
+    ] = ()  # (N,) where images are files; parts are drawn by their names
 
 
 def array_source(
@@ -40,21 +45,39 @@ def array_source(
     )
 
 
+def keep_images(source: Source, kept: Ints) -> Source:
+    """The source with these of its images alone; `kept` is sorted."""
+    validation = source.validation
+    return replace(
+        source,
+        labels=source.labels[kept],
+        read=lambda indices, resolution: source.read(kept[indices], resolution),
+        validation=None if validation is None else np.flatnonzero(np.isin(kept, validation)),
+        files=tuple(source.files[index] for index in kept) if source.files else (),
+    )
+
+
 def check_class_sizes(name: str, source: Source) -> None:
-    """Every class must reach the training, the validation and, where it is split off, the test part.
+    """Every class must reach the training and, where they are split off, the validation and test part.
 
     Raises:
         DataError: one class only, or a class with fewer images than parts.
     """
-    needed, parts = (
-        (2, "training and validation") if source.has_test else (3, "training, validation and test")
-    )
+    parts = ["training"] + ["validation"] * (source.validation is None)
+    parts += ["test"] * (not source.has_test)
     if len(source.class_names) < 2:
-        raise DataError(f"{name}: has {len(source.class_names)} class; two or more are needed")
-    sizes = np.bincount(source.labels, minlength=len(source.class_names))
-    smallest = int(np.argmin(sizes))
+        names = "".join(f", {shown(only)}" for only in source.class_names)
+        raise DataError(
+            f"{name}: has {len(source.class_names)} class{names}; two or more are needed"
+        )
+    own = source.labels
+    if source.validation is not None:
+        own = np.delete(own, source.validation)
+    sizes = np.bincount(own, minlength=len(source.class_names))
+    smallest, needed = int(np.argmin(sizes)), len(parts)
     if sizes[smallest] < needed:
+        words = ", ".join(parts[:-1]) + f" and {parts[-1]}" if needed > 1 else parts[0]
         raise DataError(
             f"{name}: class {shown(source.class_names[smallest])} has {sizes[smallest]} images; "
-            f"each class needs {needed} or more to be split into {parts}"
+            f"each class needs {needed} or more to be split into {words}"
         )

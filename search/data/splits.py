@@ -1,5 +1,6 @@
 """Train, validation and test images of a data set: the one place where they are told apart."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from hgcnet.atomic_write import reading
 from hgcnet.errors import DataError
 from search.data.data_config import DataConfig
 from search.data.datasets import DATASETS
+from search.data.image_folder import unreadable_files
 from search.data.resize import Images
-from search.data.source import Part, Source, check_class_sizes
-from search.data.stratify import complement, stratified_sample
+from search.data.source import Part, Source, check_class_sizes, keep_images
+from search.data.stratify import complement, sample_by_name, stratified_sample
 
-# Constants, not settings: every study on a data set sees the same images in the same part.
+# Constants, not settings: every study on a data set sees the same images in the same part. Of files the
+# parts are drawn by name; of what has no names, by place.
 TEST_SHARE = 0.15  # where the data set brings no test images
 VALIDATION_SHARE = 0.1  # of what is left, in data sets of LARGE images or more
 VALIDATION_SHARE_OF_SMALL = 0.2
@@ -43,6 +46,21 @@ class Splits:
     mirror: bool  # whether training images are mirrored at random
     mean: tuple[float, ...]  # of each channel of the training images, for values in [0, 1]
     std: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DataParts:
+    """Every part of a data set: a source and which of its images belong to the part."""
+
+    class_names: tuple[str, ...]
+    in_channels: int
+    parts: Mapping[str, tuple[Source, Ints]]  # "train", "validation", "test"
+
+    def class_counts(self, part: str) -> dict[str, int]:
+        """The images of each class."""
+        source, indices = self.parts[part]
+        counts = np.bincount(source.labels[indices], minlength=len(self.class_names))
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +115,7 @@ def load_test(config: DataConfig, *, resolution: int) -> ImageSet:
     Raises:
         DataError: as `load_splits`.
     """
-    source, _, _, test = _open(config)
-    if source.has_test:
-        source = _open_part(config, "test")
-        test = np.arange(len(source.labels))
-    return _read(source, test, resolution)
+    return _read(*open_parts(config).parts["test"], resolution)
 
 
 def summarise_data(config: DataConfig) -> DataSummary:
@@ -120,15 +134,47 @@ def summarise_data(config: DataConfig) -> DataSummary:
     )
 
 
+def root_of(config: DataConfig) -> Path:
+    """The folder or file that the data set is read from.
+
+    Raises:
+        DataError: it is that of a user who is not there.
+    """
+    try:
+        return Path(config.root).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"data.root: {config.root}: there is no such home folder") from error
+
+
+def open_parts(config: DataConfig) -> DataParts:
+    """Every image of every part, with what tells which it is; no image is decoded.
+
+    Raises:
+        DataError: as `load_splits`, but for images that cannot be decoded.
+    """
+    source, train, validation, test = _open(config)
+    sources = {"train": (source, train), "validation": (source, validation)}
+    if source.has_test:
+        source = _open_part(config, "test")
+        test = np.arange(len(source.labels))
+    return DataParts(
+        class_names=source.class_names,
+        in_channels=source.in_channels,
+        parts={**sources, "test": (source, test)},
+    )
+
+
 def _open_part(config: DataConfig, part: Part) -> Source:
     if config.dataset not in DATASETS:
         raise DataError(f"dataset: {config.dataset!r} is not one of {', '.join(DATASETS)}")
-    try:
-        root = Path(config.root).expanduser()
-    except RuntimeError as error:
-        raise DataError(f"data.root: {config.root}: there is no such home folder") from error
+    root = root_of(config)
     with reading(_name(config), DataError):
-        return DATASETS[config.dataset](root, part)
+        source = DATASETS[config.dataset](root, part)
+        if config.dataset != "image_folder" or config.unreadable == "refuse":
+            return source
+        unreadable = unreadable_files(root)
+    kept = [row for row, file in enumerate(source.files) if file.path not in unreadable]
+    return keep_images(source, np.array(kept, dtype=np.int64))
 
 
 def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
@@ -138,6 +184,8 @@ def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
     """
     source = _open_part(config, "train")
     check_class_sizes(_name(config), source)
+    if source.files:
+        return source, *_parts_by_name(source)
     labels, classes = source.labels, len(source.class_names)
     test = np.arange(0)
     if not source.has_test:
@@ -149,6 +197,23 @@ def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
     size = max(round(share * total), classes)
     chosen = stratified_sample(labels[development], size, seed=_VALIDATION_SEED)
     return source, development[complement(chosen, total)], development[chosen], test
+
+
+def _parts_by_name(source: Source) -> tuple[Ints, Ints, Ints]:
+    """Training, validation and test images of files: a file more or less moves no other one.
+
+    So the share that validates is that of small data sets, however many files there are.
+    """
+    given = source.validation
+    own = complement(np.arange(0) if given is None else given, len(source.labels))
+    test_share = 0.0 if source.has_test else TEST_SHARE
+    shares = [] if source.has_test else [test_share]
+    if given is None:
+        shares.append((1 - test_share) * VALIDATION_SHARE_OF_SMALL)
+    names = [source.files[index].name for index in own]
+    *drawn, train = (own[p] for p in sample_by_name(source.labels[own], names, shares))
+    test = np.arange(0) if source.has_test else drawn[0]
+    return train, drawn[-1] if given is None else given, test
 
 
 def _subset(

@@ -6,6 +6,7 @@ from typing import Any
 
 from hgcnet.presets import PAPER_TEST_ERROR
 from search.data.data_config import DataConfig
+from search.data.inspection import check_readable, inspect_data
 from search.data.splits import Splits, load_splits
 from search.training.proxy_config import ProxyConfig
 
@@ -21,11 +22,12 @@ class Recipe:
     hold_out: bool = True  # whether the validation part is kept out of the training
 
     def load(self) -> Splits:
-        """The images that are trained and validated on.
+        """The images that are trained and validated on, after a look at all images of all parts.
 
         Raises:
-            DataError: as `load_splits`.
+            DataError: as `load_splits`, or an image that cannot be read, also of the test part.
         """
+        check_readable(self.data, inspect_data(self.data))
         return load_splits(
             self.data,
             resolution=self.resolution,

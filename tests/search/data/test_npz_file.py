@@ -58,7 +58,7 @@ BAD_ARRAYS = [
     ({**GOOD, "labels": LABELS[:39]}, "images has 40 images, but labels has 39 labels"),
     ({**GOOD, "labels": LABELS - 1}, "labels: -1 is negative"),
     ({**GOOD, "labels": LABELS + 1}, "labels: 1 of the classes 0 to 4 have no image"),
-    ({**GOOD, "labels": LABELS * 0}, "has 1 class; two or more are needed"),
+    ({**GOOD, "labels": LABELS * 0}, "has 1 class, '0'; two or more are needed"),
     (
         {"images": IMAGES[:11], "labels": LABELS[:11]},
         "class '3' has 2 images; each class needs 3 or more to be split into training, validation",
