@@ -8,7 +8,7 @@ from hgcnet.errors import SpaceError, StudyFileError
 from hgcnet.networks import find_network, network_kind
 from hgcnet.presets import PRESETS
 from search.data.inspection import DataInspection, check_readable, inspect_data
-from search.data.splits import DataSummary, summarise_data
+from search.data.splits import DataSummary
 from search.optuna_space import OptunaSpace
 from search.study_file.schema import StudyFile
 from space.search_space import SearchSpace
@@ -34,7 +34,7 @@ def prepare(file: StudyFile) -> PreparedStudy:
     """
     inspection = inspect_data(file.data)
     check_readable(file.data, inspection)
-    data = summarise_data(file.data)
+    data = inspection.summary
     for key, size in (("train_images", data.train_images), ("val_images", data.val_images)):
         asked = getattr(file.proxy, key)
         if asked is not None and not data.num_classes <= asked <= size:

@@ -3,17 +3,18 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hgcnet.errors import one_line, shown
 from search.data.data_config import DataConfig
+from search.data.data_record import DataRecord, record_parts
 from search.data.folder_listing import left_out_text, list_image_folder
 from search.data.image_folder import look_at_folder, raise_unreadable
 from search.data.reading_progress import usable_cpus
-from search.data.splits import DataParts, open_parts, root_of
+from search.data.splits import DataParts, DataSummary, open_parts, root_of, summarise_parts
 
 MISLEADING = 0.7  # share of one class from which accuracy says little
 _NAMED = 5  # in a warning
@@ -41,9 +42,11 @@ class DataInspection:
     in_channels: int
     counts: Mapping[str, Mapping[str, int]]  # part -> class -> images
     skipped: int  # unreadable files that the config leaves out
-    folder: FolderFacts | None = None
+    folder: FolderFacts | None
     # Groups of images with the same pixels that are in more than one part, or class; "part class/file".
-    duplicates: tuple[tuple[str, ...], ...] = field(default=())
+    duplicates: tuple[tuple[str, ...], ...]
+    summary: DataSummary
+    record: DataRecord
 
     @property
     def largest_class(self) -> tuple[str, float]:
@@ -105,15 +108,16 @@ def inspect_data(config: DataConfig) -> DataInspection:
             seconds=sum(fact.seconds for fact in read) / usable_cpus(),
         )
     parts = open_parts(config)
-    skips = folder is not None and config.unreadable == "skip"
     return DataInspection(
         data_set=config.dataset,
         class_names=parts.class_names,
         in_channels=parts.in_channels,
         counts={part: parts.class_counts(part) for part in parts.parts},
-        skipped=len(folder.unreadable) if folder is not None and skips else 0,
+        skipped=parts.skipped,
         folder=folder,
         duplicates=_duplicates(config, parts, contents),
+        summary=summarise_parts(parts),
+        record=record_parts(config, parts),
     )
 
 

@@ -55,6 +55,7 @@ class DataParts:
     class_names: tuple[str, ...]
     in_channels: int
     parts: Mapping[str, tuple[Source, Ints]]  # "train", "validation", "test"
+    skipped: int  # files that cannot be read and are left out
 
     def class_counts(self, part: str) -> dict[str, int]:
         """The images of each class."""
@@ -124,13 +125,17 @@ def summarise_data(config: DataConfig) -> DataSummary:
     Raises:
         DataError: as `load_splits`, but for images that cannot be decoded.
     """
-    source, train, validation, _ = _open(config)
+    return summarise_parts(open_parts(config))
+
+
+def summarise_parts(parts: DataParts) -> DataSummary:
+    """The same of a data set that was opened."""
     return DataSummary(
-        num_classes=len(source.class_names),
-        in_channels=source.in_channels,
-        class_names=source.class_names,
-        train_images=len(train),
-        val_images=len(validation),
+        num_classes=len(parts.class_names),
+        in_channels=parts.in_channels,
+        class_names=parts.class_names,
+        train_images=len(parts.parts["train"][1]),
+        val_images=len(parts.parts["validation"][1]),
     )
 
 
@@ -161,6 +166,7 @@ def open_parts(config: DataConfig) -> DataParts:
         class_names=source.class_names,
         in_channels=source.in_channels,
         parts={**sources, "test": (source, test)},
+        skipped=len(unreadable_files(root_of(config))) if _skips(config) else 0,
     )
 
 
@@ -170,11 +176,15 @@ def _open_part(config: DataConfig, part: Part) -> Source:
     root = root_of(config)
     with reading(_name(config), DataError):
         source = DATASETS[config.dataset](root, part)
-        if config.dataset != "image_folder" or config.unreadable == "refuse":
+        if not _skips(config):
             return source
         unreadable = unreadable_files(root)
     kept = [row for row, file in enumerate(source.files) if file.path not in unreadable]
     return keep_images(source, np.array(kept, dtype=np.int64))
+
+
+def _skips(config: DataConfig) -> bool:
+    return config.dataset == "image_folder" and config.unreadable == "skip"
 
 
 def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import optuna
@@ -18,7 +18,7 @@ from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.results.trials import select_trial, to_frame
 from search.samplers.stored_bounds import read_bounds
-from search.study.attributes import FORMAT, seconds_used
+from search.study.attributes import DATA_ROOT, FORMAT, seconds_used
 from search.study.run_folder import RunFolder
 from search.study.storage import open_storage
 from search.study_file.reading import read_stored
@@ -116,6 +116,10 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
     file, unknown = read_stored(document, str(folder.study_file))
     warn_unknown(unknown, f"{folder.path}: the study")
+    if (
+        root := attributes.get(DATA_ROOT)
+    ) is not None:  # a relative one was meant from where it ran
+        file = replace(file, data=replace(file.data, root=root))
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
     return StoredStudy(folder=folder, file=file, space=space, study=study, storage=storage)
 

@@ -11,7 +11,6 @@ import torch
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import DataError, RunError
 from hgcnet.model_folder import save_model
-from search.data.splits import load_test
 from search.retraining.compare import TestedModel
 from search.retraining.statistics import Interval, mean_interval
 from search.retraining.training_folder import Training, TrainingFolder, locked_folder, repeated
@@ -107,7 +106,7 @@ def _train_one_seed(
     """
     recipe, folder = trainings.recipe, trainings.folder / f"seed-{training.repetition}"
     if not (trainings.has(training) and (folder / "metrics.json").exists()):
-        splits, seed = recipe.load(), training.seed
+        splits, seed = trainings.load(), training.seed
         create = partial(
             ProxyTraining, training.architecture, splits, recipe.proxy, seed=seed, device=device
         )
@@ -119,7 +118,7 @@ def _train_one_seed(
             if step.state is not None:
                 trainings.states.save(training.key, step.state)
             observe(step.result, run.seconds)
-        test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
+        test = to_device(trainings.load_test_images(), splits, device)
         tested = evaluate(run.model, test)
         curve = run.curve if recipe.hold_out else []
         measured = {
@@ -129,6 +128,8 @@ def _train_one_seed(
             "device": str(device),
             "threads": torch.get_num_threads(),
         }
+        if recipe.data.unreadable == "skip":
+            measured["skipped_files"] = trainings.check_data().skipped
         trained = {"seed": seed, "curve": curve, "seconds": run.seconds}
         save_model(
             folder,

@@ -179,14 +179,14 @@ def retrain(
     if without_ray:
         from search.workers.in_process import train_here
 
-        train_here(loop, recipe.load(), recipe.proxy, workers, keep_states=keep_states)
+        train_here(loop, trainings.load(), recipe.proxy, workers, keep_states=keep_states)
     else:
         from search.workers.ray_cluster import check_resources, joined_ray
         from search.workers.ray_tune import run_trials
 
         with joined_ray(ray_address) as resources:
             check_resources(resources, workers, file.source)
-            run_trials(loop, recipe.load(), recipe.proxy, workers, keep_states=keep_states)
+            run_trials(loop, trainings.load(), recipe.proxy, workers, keep_states=keep_states)
     if loop.failures and not any(map(trainings.has, wanted)):
         words, reason = next(iter(loop.failures.items()))
         raise RunError(f"all trainings failed; {words}: {reason}")

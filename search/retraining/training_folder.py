@@ -1,6 +1,7 @@
 """Trainings that are wanted, the recipe that they share, and the folder in which they are kept.
 
 FOLDER/recipe.json      what all of its trainings share
+FOLDER/data.json        the data that they began with
 FOLDER/trainings.json   every finished one, with its curve
 FOLDER/states/          half-done trainings and, where they are wanted, trained networks
 """
@@ -18,12 +19,27 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.atomic_write import replace_file, writing
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
+from search.data.data_record import (
+    DataRecord,
+    absolute_root,
+    data_difference,
+    read_files,
+    record_data,
+)
+from search.data.splits import ImageSet, Splits, load_test
 from search.file_lock import hold_lock
 from search.study_file.differences import first_difference
 from search.training.checkpoints import Checkpoints
 from search.training.recipe import FORMAT, Recipe
 from search.training.seeds import paired_seeds
 from search.versions import check_format, check_known
+
+DATA = "data_began_with"  # the key of recipe.json
+
+
+def without_data(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored recipe without what is stored of its data."""
+    return {key: value for key, value in document.items() if key != DATA}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,23 +99,67 @@ class TrainingFolder:
                 folder.mkdir(parents=True, exist_ok=True)
                 if not path.exists():
                     replace_file(path, _to_json(given))
-                stored = json.loads(path.read_bytes())
+                stored = self._stored = json.loads(path.read_bytes())
                 if self._table.exists():
                     self._rows = json.loads(self._table.read_bytes())
             if not (isinstance(stored, dict) and isinstance(self._rows, dict)):
                 raise ValueError("it holds something else")
             check_format(stored.get("format"), FORMAT, path)
-            kept, unknown = Recipe.from_document(stored)
+            kept, unknown = Recipe.from_document(without_data(stored))
         except (LookupError, TypeError, ValueError) as error:
             raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
         check_known(unknown, f"{path}:")
         before = json.loads(_to_json(kept.document()))
+        if absolute_root(kept.data) == absolute_root(recipe.data):
+            before["data"]["root"] = given["data"]["root"]  # another spelling
+        elif DATA in stored:
+            before["data"]["root"] = given["data"]["root"]  # the same data may lie elsewhere
+            self.check_data()
         if (difference := first_difference(before, given)) is not None:
             key, old, new = difference
             raise RunError(
                 f"{folder}: its trainings have {key} = {old!r}, not {new!r}; give the old value, or "
                 "delete the folder"
             )
+
+    def check_data(self) -> DataRecord:
+        """Checks that the data are those that the trainings here began with, and stores which they are.
+
+        Raises:
+            DataError: they are not to be had.
+            RunError: they are others, or it cannot be stored.
+        """
+        now, files = record_data(self.recipe.data), self.folder / "data.json"
+        before = self._stored.get(DATA)
+        if before is not None and (difference := data_difference(before, now, read_files(files))):
+            raise RunError(
+                f"{self.folder}: its trainings began with other data than {self.recipe.data.root} has now: "
+                f"{difference}; bring the data back, or delete the folder, or name another one"
+            )
+        if before is None or (now.files and not files.exists()):
+            self._stored = self._stored | {DATA: now.summary()}
+            with writing(self.folder):
+                replace_file(files, _to_json(now.document()))
+                replace_file(self.folder / "recipe.json", _to_json(self._stored))
+        return now
+
+    def load(self) -> Splits:
+        """The images to train and validate on, once it is known that they are those of before.
+
+        Raises:
+            UserError: as `check_data` and `Recipe.load`.
+        """
+        self.check_data()
+        return self.recipe.load()
+
+    def load_test_images(self) -> ImageSet:
+        """The test images, if nothing changed meanwhile.
+
+        Raises:
+            UserError: as `check_data`, or they cannot be read.
+        """
+        self.check_data()
+        return load_test(self.recipe.data, resolution=self.recipe.resolution)
 
     def has(self, training: Training) -> bool:
         """Whether it is finished."""

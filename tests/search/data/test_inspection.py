@@ -50,7 +50,7 @@ def test_all_files_that_cannot_be_read_are_told_at_once_also_of_the_test_part(
     assert folder is not None
     assert len(folder.unreadable) == 12
     assert all(any(name in line for line in folder.unreadable) for name in broken)
-    with pytest.raises(DataError, match="^12 files cannot be used: ") as caught:
+    with pytest.raises(DataError, match=r"^12 files cannot be used: ") as caught:
         check_readable(config, inspect_data(config))
     assert str(caught.value).count("cannot be read as an image") == 10
     assert "; and 2 more; `hgcnas check-data` lists all" in str(caught.value)
