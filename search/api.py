@@ -41,6 +41,7 @@ from search.training.recipe import Recipe, with_options
 if TYPE_CHECKING:
     import pandas as pd
 
+    from search.data.inspection import DataInspection
     from search.results.stored_study import StoredStudy
     from search.retraining.compare import Comparison
     from search.retraining.confirm import Confirmation
@@ -109,6 +110,23 @@ def forecast_study(study: str | Path, *, trials: int | None = None) -> dict[str,
     from search.prepare import prepare
 
     return forecast(prepare(_with_trials(read_study_file(study), trials)))
+
+
+def check_data(data: str | Path) -> "DataInspection":
+    """Looks at every image of every part of a data set, before anything runs.
+
+    What cannot be read is listed with the reasons, and what is there: classes with their images, sizes and
+    colours of files, pictures that are in more than one part. A second look opens only what has changed.
+
+    Args:
+        data: a study file, an image folder or an .npz file.
+
+    Raises:
+        hgcnet.errors.UserError: there is no such data set, or it is not laid out as it should be.
+    """
+    from search.data.inspection import inspect_data
+
+    return inspect_data(_data_config(Path(data)))
 
 
 def load_trials(
@@ -505,6 +523,14 @@ def _read(run: str | Path, runs: str | Path, storage: str | None) -> "StoredStud
     from search.results.stored_study import read_study
 
     return read_study(find_run(str(run), Path(runs)), _given(storage, "HGCNAS_STORAGE"))
+
+
+def _data_config(path: Path) -> DataConfig:
+    """Of a study file, or of data alone."""
+    if path.suffix == ".toml" and not path.is_dir():
+        return read_study_file(path).data
+    dataset: Literal["npz", "image_folder"] = "npz" if path.suffix == ".npz" else "image_folder"
+    return DataConfig(dataset=dataset, root=str(path), resolution=64)
 
 
 def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:

@@ -19,11 +19,12 @@ def forecast(prepared: PreparedStudy) -> dict[str, Any]:
     low, high = space.flops_range()
     gpus = torch.cuda.device_count()
     seconds = hours = at_once = None
+    to_read = seconds_to_read(prepared)
     if file.workers.gpus <= gpus:
         on_cpus = max(1, (os.cpu_count() or 1) // file.workers.cpus)
         at_once = int(gpus / file.workers.gpus) if file.workers.gpus else on_cpus
         seconds = seconds_per_trial(prepared)
-        hours = seconds * file.budget.trials / at_once / 3600
+        hours = (seconds * file.budget.trials / at_once + to_read) / 3600
     return {
         "study": file.name,
         "points": space.size,
@@ -36,11 +37,27 @@ def forecast(prepared: PreparedStudy) -> dict[str, Any]:
         "classes": prepared.data.num_classes,
         "train_images": file.proxy.train_images or prepared.data.train_images,
         "val_images": file.proxy.val_images or prepared.data.val_images,
+        "test_images": sum(prepared.inspection.counts["test"].values()),
+        "data": prepared.inspection.document(),
         "gpus_here": gpus,
         "trials_at_once": at_once,
         "seconds_per_trial": None if seconds is None else round(seconds, 2),
+        "seconds_to_read": round(to_read, 2),
         "hours": None if hours is None else round(hours, 6),
     }
+
+
+def seconds_to_read(prepared: PreparedStudy) -> float:
+    """What reading the images of a folder takes on this machine, at the start; 0 for others.
+
+    Decoding, as the last look has measured it; making them smaller takes a part of that again.
+    """
+    folder, counts = prepared.inspection.folder, prepared.inspection.counts
+    if folder is None or not folder.files:
+        return 0.0
+    proxy, data = prepared.file.proxy, prepared.data
+    used = (proxy.train_images or data.train_images) + (proxy.val_images or data.val_images)
+    return folder.seconds * used / sum(sum(of.values()) for of in counts.values())
 
 
 def seconds_per_trial(prepared: PreparedStudy) -> float:

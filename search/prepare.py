@@ -7,7 +7,7 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.errors import SpaceError, StudyFileError
 from hgcnet.networks import find_network, network_kind
 from hgcnet.presets import PRESETS
-from search.data.inspection import DataInspection, check_readable, inspect_data
+from search.data.inspection import DataInspection, check_inspection, inspect_data
 from search.data.splits import DataSummary
 from search.optuna_space import OptunaSpace
 from search.study_file.schema import StudyFile
@@ -33,7 +33,7 @@ def prepare(file: StudyFile) -> PreparedStudy:
             of `start_with` lies outside the space.
     """
     inspection = inspect_data(file.data)
-    check_readable(file.data, inspection)
+    check_inspection(file.data, inspection)
     data = inspection.summary
     for key, size in (("train_images", data.train_images), ("val_images", data.val_images)):
         asked = getattr(file.proxy, key)

@@ -1,10 +1,12 @@
 """A look at all of a data set before anything runs: what cannot be read, what is there, what is odd."""
 
 import hashlib
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,14 @@ from search.data.data_record import DataRecord, record_parts
 from search.data.folder_listing import left_out_text, list_image_folder
 from search.data.image_folder import look_at_folder, raise_unreadable
 from search.data.reading_progress import usable_cpus
-from search.data.splits import DataParts, DataSummary, open_parts, root_of, summarise_parts
+from search.data.splits import (
+    DataParts,
+    DataSummary,
+    data_name,
+    open_parts,
+    root_of,
+    summarise_parts,
+)
 
 MISLEADING = 0.7  # share of one class from which accuracy says little
 _NAMED = 5  # in a warning
@@ -84,6 +93,32 @@ class DataInspection:
             lines.append(f'{self.skipped:,} unreadable files are left out (unreadable = "skip")')
         return lines
 
+    def document(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        name, share = self.largest_class
+        found: dict[str, Any] = {
+            "data_set": self.data_set,
+            "classes": list(self.class_names),
+            "in_channels": self.in_channels,
+            "images": {part: dict(counts) for part, counts in self.counts.items()},
+            "largest_class": name,
+            "largest_share": round(share, 6),
+            "duplicates": [list(group) for group in self.duplicates],
+            "warnings": self.warnings(),
+        }
+        if self.folder is not None:
+            sizes = zip(("smallest", "median", "largest"), self.folder.sizes, strict=False)
+            found |= {
+                "files": self.folder.files,
+                "unreadable": list(self.folder.unreadable),
+                "skipped": self.skipped,
+                "left_out": dict(self.folder.left_out),
+                "sizes": {which: list(size) for which, size in sizes},
+                "modes": dict(self.folder.modes),
+                "seconds_to_decode": round(self.folder.seconds, 2),
+            }
+        return found
+
 
 def inspect_data(config: DataConfig) -> DataInspection:
     """Looks at every image of every part; files that are as they were are not opened again.
@@ -121,8 +156,12 @@ def inspect_data(config: DataConfig) -> DataInspection:
     )
 
 
-def check_readable(config: DataConfig, inspection: DataInspection) -> None:
-    """Refuses what cannot be read, unless the config leaves it out.
+class DataWarning(UserWarning):
+    """What is odd about images, and goes on all the same."""
+
+
+def check_inspection(config: DataConfig, inspection: DataInspection) -> None:
+    """Refuses what cannot be read, unless the config leaves it out; warns of what is odd.
 
     Raises:
         DataError: one line for all files.
@@ -130,6 +169,8 @@ def check_readable(config: DataConfig, inspection: DataInspection) -> None:
     folder = inspection.folder
     if folder is not None and folder.unreadable and config.unreadable == "refuse":
         raise_unreadable(folder.unreadable)
+    for line in inspection.warnings():
+        warnings.warn(f"{data_name(config)}: {line}", DataWarning, stacklevel=3)
 
 
 def _duplicates(

@@ -174,7 +174,7 @@ def _open_part(config: DataConfig, part: Part) -> Source:
     if config.dataset not in DATASETS:
         raise DataError(f"dataset: {config.dataset!r} is not one of {', '.join(DATASETS)}")
     root = root_of(config)
-    with reading(_name(config), DataError):
+    with reading(data_name(config), DataError):
         source = DATASETS[config.dataset](root, part)
         if not _skips(config):
             return source
@@ -193,7 +193,7 @@ def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
     There are none of the test where the data set brings its own.
     """
     source = _open_part(config, "train")
-    check_class_sizes(_name(config), source)
+    check_class_sizes(data_name(config), source)
     if source.files:
         return source, *_parts_by_name(source)
     labels, classes = source.labels, len(source.class_names)
@@ -233,11 +233,11 @@ def _subset(
         return indices
     if size > len(indices):
         raise DataError(
-            f"{key}: {size} is more than the {len(indices)} {part} images of {_name(config)}"
+            f"{key}: {size} is more than the {len(indices)} {part} images of {data_name(config)}"
         )
     if size < len(source.class_names):
         raise DataError(
-            f"{key}: {size} is fewer than the {len(source.class_names)} classes of {_name(config)}"
+            f"{key}: {size} is fewer than the {len(source.class_names)} classes of {data_name(config)}"
         )
     return indices[stratified_sample(source.labels[indices], size, seed=_SUBSET_SEED)]
 
@@ -267,6 +267,7 @@ def _channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float,
     return tuple(means), tuple(stds)
 
 
-def _name(config: DataConfig) -> str:
+def data_name(config: DataConfig) -> str:
+    """Of a data set, for messages."""
     is_files = config.dataset in ("image_folder", "npz")
     return f"{config.dataset} {config.root}" if is_files else config.dataset

@@ -6,7 +6,7 @@ from typing import Any
 
 from hgcnet.presets import PAPER_TEST_ERROR
 from search.data.data_config import DataConfig
-from search.data.inspection import check_readable, inspect_data
+from search.data.inspection import check_inspection, inspect_data
 from search.data.splits import Splits, load_splits
 from search.training.proxy_config import ProxyConfig
 
@@ -27,7 +27,7 @@ class Recipe:
         Raises:
             DataError: as `load_splits`, or an image that cannot be read, also of the test part.
         """
-        check_readable(self.data, inspect_data(self.data))
+        check_inspection(self.data, inspect_data(self.data))
         return load_splits(
             self.data,
             resolution=self.resolution,

@@ -8,6 +8,7 @@ from search.cli.app import COMMANDS, app
 STUDY, STORED, RAY = "--runs --json", "--runs --storage --json", "--ray-address"
 SURFACE = {
     "init": "NAME FILE.toml --json",
+    "check-data": "STUDY.toml|FOLDER|FILE.npz --json",
     "run": f"STUDY.toml --trials --dry-run --no-report {STORED} {RAY}",
     "list": STORED,
     "status": f"RUN {STORED}",

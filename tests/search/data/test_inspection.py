@@ -10,7 +10,7 @@ from PIL import Image
 from hgcnet.errors import DataError
 from search.data import file_facts
 from search.data.data_config import DataConfig
-from search.data.inspection import check_readable, inspect_data
+from search.data.inspection import check_inspection, inspect_data
 from search.data.reading_progress import observing_files
 from search.data.splits import load_splits, load_test
 
@@ -51,7 +51,7 @@ def test_all_files_that_cannot_be_read_are_told_at_once_also_of_the_test_part(
     assert len(folder.unreadable) == 12
     assert all(any(name in line for line in folder.unreadable) for name in broken)
     with pytest.raises(DataError, match=r"^12 files cannot be used: ") as caught:
-        check_readable(config, inspect_data(config))
+        check_inspection(config, inspect_data(config))
     assert str(caught.value).count("cannot be read as an image") == 10
     assert "; and 2 more; `hgcnas check-data` lists all" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -66,7 +66,7 @@ def test_unreadable_files_can_be_left_out_and_nothing_else_moves(tmp_path: Path)
     (root / "a" / "7.png").write_bytes(b"no image")
     config = config_of(root, unreadable="skip")
     inspection = inspect_data(config)
-    check_readable(config, inspection)
+    check_inspection(config, inspection)
     assert inspection.skipped == 1
     assert any("1 unreadable files are left out" in line for line in inspection.warnings())
     parts = [load_splits(config, resolution=8).train, load_splits(config, resolution=8).validation]
@@ -83,7 +83,7 @@ def test_a_link_to_nothing_and_a_folder_of_one_broken_file_are_named(tmp_path: P
     config = config_of(tmp_path / "images")
     message = f"^{re.escape(str(tmp_path))}/images/a/x.png: is a link to nothing$"
     with pytest.raises(DataError, match=message):
-        check_readable(config, inspect_data(config))
+        check_inspection(config, inspect_data(config))
 
 
 def test_a_second_look_opens_only_what_changed(tmp_path: Path) -> None:
