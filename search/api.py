@@ -247,6 +247,7 @@ def train(
     resolution: int | None = None,
     train_images: int | None = None,
     hold_out: bool = False,
+    unreadable: Literal["refuse", "skip"] = "refuse",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     observe: "Callable[[int, EpochResult, float], None] | None" = None,
 ) -> "FullTraining":
@@ -269,6 +270,7 @@ def train(
         resolution: of the images, in pixels; by default the architecture file's.
         train_images: how many to train on; by default all.
         hold_out: keep the validation images out of the training, and measure their accuracy each epoch.
+        unreadable: "skip" leaves out the files of an image folder that cannot be read.
         device: "auto" is a GPU, if there is one.
         observe: is called after every epoch with the repetition, the epoch and the seconds so far.
 
@@ -285,6 +287,7 @@ def train(
         dataset=dataset,  # type: ignore[arg-type]
         root=root,
         resolution=resolution or file.task.resolution,
+        unreadable=unreadable,
     )
     proxy = ProxyConfig(
         epochs=epochs,

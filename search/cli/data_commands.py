@@ -52,8 +52,10 @@ def inspection_lines(inspection: DataInspection) -> list[str]:
         lines += [
             f"sizes   {least} to {most}, median {middle}",
             f"colours {modes}",
-            f"reading takes about {duration(folder.seconds)} at the start of a study or training",
         ]
+    if folder.seconds >= 1:
+        took = duration(folder.seconds)
+        lines.append(f"reading takes about {took} at the start of a study or training")
     return [*(f"unreadable: {line}" for line in folder.unreadable), *lines]
 
 

@@ -82,15 +82,17 @@ class DataInspection:
             if absent:
                 lines.append(f"no {part} image is of {_some(absent)}")
         if self.duplicates:
-            groups = "; ".join(" = ".join(group[:3]) for group in self.duplicates[:_NAMED])
+            several = sorted(self.duplicates, key=len, reverse=True)
+            groups = "; ".join(" = ".join(group[:3]) for group in several[:_NAMED])
+            more = "; ..." if len(several) > _NAMED or len(several[0]) > 3 else ""
             lines.append(
-                f"{len(self.duplicates):,} pictures are in more than one part or class, so that accuracies "
-                f"say too much: {groups}" + ("; ..." if len(self.duplicates) > _NAMED else "")
+                f"{sum(map(len, several)):,} images show what others of another part or class show, so that "
+                f"accuracies mislead: {groups}{more}"
             )
         if self.folder is not None and (text := left_out_text(self.folder.left_out)):
             lines.append(f"left out: {text}")
         if self.skipped:
-            lines.append(f'{self.skipped:,} unreadable files are left out (unreadable = "skip")')
+            lines.append(f"unreadable files left out: {self.skipped:,}")
         return lines
 
     def document(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from search.pareto import normalised_hypervolume
 from search.results.trials import costs_of, front
-from search.study.attributes import failed_for_good
+from search.study.attributes import DATA, failed_for_good
 from search.units import duration
 
 if TYPE_CHECKING:
@@ -58,12 +58,18 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
+def _left_out(stored: "StoredStudy") -> str:
+    """How many unreadable files the study trains without, if there are any."""
+    skipped = stored.study.user_attrs.get(DATA, {}).get("skipped", 0)
+    return f", without {skipped:,} unreadable files" if skipped else ""
+
+
 def report_facts(stored: "StoredStudy") -> dict[str, str]:
     """The head of the report, by label."""
     summary, file = summarise_study(stored), stored.file
     limits = [f"{k} {v:,.0f}" for k, v in asdict(file.limits).items() if v is not None]
     return {
-        "Data set": f"{file.data.dataset}, {file.data.resolution} px",
+        "Data set": f"{file.data.dataset}, {file.data.resolution} px{_left_out(stored)}",
         "Proxy": f"{file.proxy.epochs} epochs, {file.proxy.resolution or file.data.resolution} px",
         "Sampler": file.sampler.kind,
         "Limits": ", ".join(limits) or "none",

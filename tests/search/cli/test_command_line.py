@@ -27,7 +27,7 @@ SURFACE = {
     "schema": "--json",
     "train": (
         "ARCH.toml|PRESET|FOLDER --dataset -o --output --root --epochs --seeds --seed --batch-size "
-        "--learning-rate --weight-decay --resolution --train-images --hold-out --device --json"
+        "--learning-rate --weight-decay --resolution --train-images --hold-out --unreadable --device --json"
     ),
     "describe": (
         "ARCH.toml|PRESET|FOLDER --num-classes --in-channels --resolution --latency --json"
