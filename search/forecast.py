@@ -12,6 +12,8 @@ from search.data.splits import load_splits
 from search.prepare import PreparedStudy
 from search.training.proxy_training import ProxyTraining
 
+_MOST_WORK = 2e11  # multiply-adds of an epoch that a CPU is timed on: about ten seconds
+
 
 def forecast(prepared: PreparedStudy) -> dict[str, Any]:
     """As `search.forecast_study` returns it."""
@@ -72,19 +74,25 @@ def seconds_per_trial(prepared: PreparedStudy) -> float:
     architectures = sorted((a for a in drawn if a is not None), key=lambda a: count(a, task).flops)
     train_images = file.proxy.train_images or prepared.data.train_images
     val_images = file.proxy.val_images or prepared.data.val_images
+    median = architectures[len(architectures) // 2]
+    resolution = file.proxy.resolution or file.data.resolution
     # Four steps and about as many images to validate; the first step of two epochs is warm-up.
-    few = max(4 * file.proxy.batch_size, prepared.data.num_classes)
+    few = 4 * file.proxy.batch_size
+    if not file.workers.gpus:  # of large images fewer, as a CPU's time for one is always the same
+        macs = 3 * count(median, replace(task, resolution=resolution)).flops
+        few = min(few, max(1, round(_MOST_WORK / macs)))
+    few = max(few, prepared.data.num_classes)
     timed_train, timed_val = min(train_images, few), min(val_images, few)
     splits = load_splits(
         file.data,
-        resolution=file.proxy.resolution or file.data.resolution,
+        resolution=resolution,
         train_images=timed_train,
         val_images=timed_val,
     )
     threads = torch.get_num_threads()
     torch.set_num_threads(file.workers.cpus)
     training = ProxyTraining(
-        architectures[len(architectures) // 2],
+        median,
         splits,
         replace(file.proxy, epochs=2),
         seed=0,

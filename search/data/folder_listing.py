@@ -92,7 +92,7 @@ def list_image_folder(root: Path) -> FolderListing:
     if not root.is_dir():
         what = "is not a folder" if root.exists() else f"there is no such folder in {Path.cwd()}"
         what = "there is no such folder" if root.is_absolute() and not root.exists() else what
-        raise DataError(f"{root}: {what}; {WANTED}")
+        raise DataError(f"{one_line(root)}: {what}; {WANTED}")
     left_out: Counter[str] = Counter()
     part_folders = _part_folders(root)
     training = part_folders.get("train", root)
@@ -141,13 +141,13 @@ def _part_folders(root: Path) -> dict[FolderPart, Path]:
         part = _PART_NAMES[folder.name.casefold()]
         if part in found:
             raise DataError(
-                f"{root}: has {shown(found[part].name)} and {shown(folder.name)}, which are one part, "
+                f"{one_line(root)}: has {shown(found[part].name)} and {shown(folder.name)}, which are one part, "
                 f"the {part} images; join them, or move one away"
             )
         found[part] = folder
     if "train" not in found:
         there = " and ".join(f"{folder.name}/" for folder in found.values())
-        raise DataError(f"{root}: has {there} but no train/; {WANTED}")
+        raise DataError(f"{one_line(root)}: has {there} but no train/; {WANTED}")
     return found
 
 
@@ -156,13 +156,13 @@ def _check_are_classes(root: Path, folders: list[Path]) -> None:
     names = [folder.name for folder in folders]
     if all(_is_like_a_part(name) for name in names):
         raise DataError(
-            f"{root}: {_some(names)} look like parts of a data set, not like classes; parts are named "
+            f"{one_line(root)}: {_some(names)} look like parts of a data set, not like classes; parts are named "
             "train, val and test (or training, valid, validation, testing), and hold a folder for each class"
         )
     if len(folders) == 1 and (inner := _folders(folders[0])):
         raise DataError(
-            f"{root}: has 1 class folder, {shown(names[0])}, with the folders "
-            f"{_some([folder.name for folder in inner])} in it; is {folders[0]} the root?"
+            f"{one_line(root)}: has 1 class folder, {shown(names[0])}, with the folders "
+            f"{_some([folder.name for folder in inner])} in it; is {one_line(folders[0])} the root?"
         )
 
 
@@ -171,7 +171,7 @@ def _check_hold_no_images(training: Path, beside: list[Path]) -> None:
     for folder in beside:
         if any(True for _ in _files(folder, "", 0, Counter())):
             raise DataError(
-                f"{training.parent}: has {training.name}/ with folders in it, and images in "
+                f"{one_line(training.parent)}: has {training.name}/ with folders in it, and images in "
                 f"{one_line(folder.name)}/ beside it; if {training.name} is a class, put all classes into "
                 f"one folder and name that as the root; if it is not, move {one_line(folder.name)}/ away"
             )
@@ -183,7 +183,7 @@ def _check_spellings(parent: Path, names: tuple[str, ...]) -> None:
         other = seen.setdefault(_looks(name), name)
         if other != name:
             raise DataError(
-                f"{parent}: the classes {shown(other)} and {shown(name)} look the same but for spelling; "
+                f"{one_line(parent)}: the classes {shown(other)} and {shown(name)} look the same but for spelling; "
                 "join or rename them"
             )
 
@@ -195,8 +195,8 @@ def _check_parts_are_above(class_folders: list[Path]) -> None:
         if len(inner - {None}) < 2:
             return
     raise DataError(
-        f"{class_folders[0].parent}: every class holds folders of parts, as "
-        f"{class_folders[0].name}/train; parts stand above classes: {WANTED}"
+        f"{one_line(class_folders[0].parent)}: every class holds folders of parts, as "
+        f"{one_line(class_folders[0].name)}/train; parts stand above classes: {WANTED}"
     )
 
 
@@ -205,7 +205,9 @@ def _check_is_known(folder: Path, names: tuple[str, ...], training: Path) -> Non
         return
     alike = [name for name in names if _looks(name) == _looks(folder.name)]
     also = f", which has {shown(alike[0])}" if alike else ""
-    raise DataError(f"{folder.parent}: {shown(folder.name)} is no class of {training}{also}")
+    raise DataError(
+        f"{one_line(folder.parent)}: {shown(folder.name)} is no class of {one_line(training)}{also}"
+    )
 
 
 def _list_classes(
@@ -259,7 +261,7 @@ def _files(folder: Path, name: str, label: int, left_out: Counter[str]) -> Itera
 def _class_folders(parent: Path, left_out: Counter[str]) -> list[Path]:
     folders = _folders(parent, left_out)
     if not folders:
-        raise DataError(f"{parent}: has no class folders; {WANTED}")
+        raise DataError(f"{one_line(parent)}: has no class folders; {WANTED}")
     loose = [p for p in parent.iterdir() if p.suffix.lower() in image_suffixes() and p.is_file()]
     visible = [path for path in loose if _kind_left_out(path.name) is None]
     if visible:

@@ -11,6 +11,7 @@ import torch
 from hgcnet.architecture import ArchitectureFile
 from hgcnet.errors import DataError, RunError
 from hgcnet.model_folder import save_model
+from search.data.inspection import check_inspection, inspect_data
 from search.retraining.compare import TestedModel
 from search.retraining.statistics import Interval, mean_interval
 from search.retraining.training_folder import Training, TrainingFolder, locked_folder, repeated
@@ -70,6 +71,8 @@ def train_in_full(
     if device == "cuda" and not has_gpu:
         raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
     where = torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
+    if not folder.exists():  # none is made for images that cannot be read
+        check_inspection(recipe.data, inspect_data(recipe.data))
     trainings = TrainingFolder(folder, recipe)
     if trainings.fingerprints - {file.architecture.fingerprint}:
         raise RunError(f"{folder}: holds models of another network; name another folder by -o")

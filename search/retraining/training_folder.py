@@ -91,7 +91,7 @@ class TrainingFolder:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
         self.states = Checkpoints(folder / "states")
-        self._table = folder / "trainings.json"
+        self._table, self._files = folder / "trainings.json", folder / "data.json"
         self._rows: dict[str, dict[str, Any]] = {}
         path, given = folder / "recipe.json", json.loads(_to_json(recipe.document()))
         try:
@@ -123,34 +123,35 @@ class TrainingFolder:
             )
 
     def check_data(self) -> DataRecord:
-        """Checks that the data are those that the trainings here began with, and stores which they are.
+        """What the data are now, if they are those that the trainings here began with.
 
         Raises:
             DataError: they are not to be had.
-            RunError: they are others, or it cannot be stored.
+            RunError: they are others.
         """
-        now, files = record_data(self.recipe.data), self.folder / "data.json"
-        before = self._stored.get(DATA)
-        if before is not None and (difference := data_difference(before, now, read_files(files))):
+        now, before = record_data(self.recipe.data), self._stored.get(DATA)
+        if before is not None and (
+            difference := data_difference(before, now, read_files(self._files))
+        ):
             raise RunError(
                 f"{self.folder}: its trainings began with other data than {self.recipe.data.root} has now: "
                 f"{difference}; bring the data back, or delete the folder, or name another one"
             )
-        if before is None or (now.files and not files.exists()):
-            self._stored = self._stored | {DATA: now.summary()}
-            with writing(self.folder):
-                replace_file(files, _to_json(now.document()))
-                replace_file(self.folder / "recipe.json", _to_json(self._stored))
         return now
 
     def load(self) -> Splits:
-        """The images to train and validate on, once it is known that they are those of before.
+        """The images to train and validate on; once they are read, it is stored which they are.
 
         Raises:
-            UserError: as `check_data` and `Recipe.load`.
+            UserError: as `check_data` and `Recipe.load`, or it cannot be stored.
         """
-        self.check_data()
-        return self.recipe.load()
+        now, splits = self.check_data(), self.recipe.load()
+        if DATA not in self._stored or (now.files and not self._files.exists()):
+            self._stored = self._stored | {DATA: now.summary()}
+            with writing(self.folder):
+                replace_file(self._files, _to_json(now.document()))
+                replace_file(self.folder / "recipe.json", _to_json(self._stored))
+        return splits
 
     def load_test_images(self) -> ImageSet:
         """The test images, if nothing changed meanwhile.

@@ -61,7 +61,20 @@ def test_what_is_wrong_with_the_images_is_said_before_the_first_epoch(
     said = train(tmp_path, "--epochs", "1", code=2)
     assert message in said
     assert len(said.splitlines()) == 1
-    assert not list((tmp_path / "models").glob("**/metrics.json"))
+    assert not (tmp_path / "models").exists()
+
+
+def test_images_that_are_mended_as_told_before_the_first_epoch_are_those_it_begins_with(
+    tmp_path: Path,
+) -> None:
+    write_networks(tmp_path)
+    root = write_image_folder(tmp_path / "images", *PARTS)
+    (tmp_path / "models").mkdir()
+    _break_a_test_image(root)
+    train(tmp_path, "--epochs", "1", code=2)
+    (root / "test/circle/003.png").unlink()
+    train(tmp_path, "--epochs", "1")
+    assert hgcnet.read_record(tmp_path / "models/seed-0").metrics["test_accuracy"] is not None
 
 
 def test_unreadable_images_that_are_left_out_are_counted_in_the_model_folder(
