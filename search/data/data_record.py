@@ -69,7 +69,7 @@ def record_parts(config: DataConfig, parts: DataParts) -> DataRecord:
         digest=hashlib.blake2b(text, digest_size=16).hexdigest(),
         counts=counts,
         files=files,
-        skipped=parts.skipped,
+        skipped=len(parts.unreadable),
     )
 
 

@@ -6,6 +6,7 @@ Every image becomes RGB, is cropped to its largest centred square and resized by
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +15,7 @@ import numpy as np
 from hgcnet.arrays import Ints
 from hgcnet.errors import DataError, one_line
 from search.data.file_facts import FileFacts, look_at_files
-from search.data.folder_listing import ListedFile, list_image_folder
+from search.data.folder_listing import FolderListing, ListedFile, list_image_folder
 from search.data.reading_progress import map_files
 from search.data.resize import Images, resize_area
 from search.data.source import Part, Source
@@ -29,22 +30,29 @@ def open_image_folder(root: Path, part: Part) -> Source:
         DataError: as `list_image_folder`, for whichever part.
     """
     listing = list_image_folder(root)
-    parts = listing.parts
-    validation = None
-    if part == "test":
-        files = parts["test"]
-    else:
-        files = parts["train"] + parts.get("validation", ())
-        if "validation" in parts:
-            validation = np.arange(len(parts["train"]), len(files))
+    own, given = listing.parts["train"], listing.parts.get("validation", ())
+    test = listing.parts.get("test")
+    test_part = None if test is None else _source(listing, test, None)
+    if part == "test" and test_part is not None:
+        return test_part
+    source = _source(listing, own + given, len(own) if given else None)
+    return replace(source, test_part=test_part)
+
+
+def _source(
+    listing: FolderListing, files: tuple[ListedFile, ...], first_given: int | None
+) -> Source:
+    """A source over files, of which those from `first_given` on are the validation part."""
+    validation = None if first_given is None else np.arange(first_given, len(files))
     return Source(
         labels=np.array([file.label for file in files], dtype=np.int64),
         class_names=listing.class_names,
         in_channels=3,
-        has_test="test" in parts,
+        has_test="test" in listing.parts,
         read=lambda indices, resolution: _decode_all(files, indices, resolution),
         validation=validation,
         files=files,
+        left_out=listing.left_out,
     )
 
 
@@ -65,20 +73,15 @@ def _decode_all(files: Sequence[ListedFile], indices: Ints, resolution: int) -> 
     return images
 
 
-def look_at_folder(root: Path) -> dict[Path, FileFacts]:
-    """The facts of every file of every part.
-
-    Raises:
-        DataError: as `list_image_folder`.
-    """
-    files = [file for part in list_image_folder(root).parts.values() for file in part]
+def look_at_images(root: Path, files: Sequence[ListedFile]) -> dict[Path, FileFacts]:
+    """The facts of image files, by path."""
     facts = look_at_files(root, files, _read_facts)
     return {file.path: fact for file, fact in zip(files, facts, strict=True)}
 
 
-def unreadable_files(root: Path) -> dict[Path, str]:
-    """The files of all parts that cannot be read, each with a line that says why."""
-    facts = look_at_folder(root)
+def unreadable_files(root: Path, files: Sequence[ListedFile]) -> dict[Path, str]:
+    """Those of the files that cannot be read, each with a line that says why."""
+    facts = look_at_images(root, files)
     return {path: fact.error for path, fact in facts.items() if fact.error is not None}
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from hgcnet.errors import one_line, shown
 from search.data.data_config import DataConfig
 from search.data.data_record import DataRecord, record_parts
-from search.data.folder_listing import left_out_text, list_image_folder
-from search.data.image_folder import look_at_folder, raise_unreadable
+from search.data.folder_listing import left_out_text
+from search.data.image_folder import look_at_images, raise_unreadable
 from search.data.reading_progress import usable_cpus
 from search.data.splits import (
     DataParts,
@@ -129,28 +129,29 @@ def inspect_data(config: DataConfig) -> DataInspection:
         DataError: the data set is absent, or not laid out as it should be. What cannot be read is in the
             result.
     """
-    folder, contents = None, {}
-    if config.dataset == "image_folder":
-        root = root_of(config)
-        facts = look_at_folder(root)
-        contents = {path: fact.content for path, fact in facts.items() if fact.error is None}
-        read = [fact for fact in facts.values() if fact.error is None]
-        by_area = sorted(((fact.width, fact.height) for fact in read), key=np.prod)
-        folder = FolderFacts(
-            files=len(facts),
-            unreadable=tuple(sorted(f.error for f in facts.values() if f.error is not None)),
-            left_out=list_image_folder(root).left_out,
-            sizes=tuple(by_area[row] for row in (0, len(by_area) // 2, -1)) if by_area else (),
-            modes=dict(Counter(fact.mode for fact in read).most_common()),
-            seconds=sum(fact.seconds for fact in read) / usable_cpus(),
-        )
     parts = open_parts(config)
+    folder, contents = None, dict[Path, str]()
+    if config.dataset == "image_folder":
+        files = parts.parts["train"][0].all_files  # with those that validate, or are set aside
+        facts = look_at_images(root_of(config), files)
+        read = {path: fact for path, fact in facts.items() if fact.error is None}
+        contents = {path: fact.content for path, fact in read.items()}
+        by_area = sorted(((fact.width, fact.height) for fact in read.values()), key=np.prod)
+        unreadable = [fact.error for fact in facts.values() if fact.error is not None]
+        folder = FolderFacts(
+            files=len(facts) + len(parts.unreadable),
+            unreadable=tuple(sorted([*unreadable, *parts.unreadable])),
+            left_out=parts.left_out,
+            sizes=tuple(by_area[row] for row in (0, len(by_area) // 2, -1)) if by_area else (),
+            modes=dict(Counter(fact.mode for fact in read.values()).most_common()),
+            seconds=sum(fact.seconds for fact in read.values()) / usable_cpus(),
+        )
     return DataInspection(
         data_set=config.dataset,
         class_names=parts.class_names,
         in_channels=parts.in_channels,
         counts={part: parts.class_counts(part) for part in parts.parts},
-        skipped=parts.skipped,
+        skipped=len(parts.unreadable),
         folder=folder,
         duplicates=_duplicates(config, parts, contents),
         summary=summarise_parts(parts),

@@ -1,7 +1,7 @@
 """Source: one part of a data set before anything is split off it; its images are read when asked for."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -27,9 +27,16 @@ class Source:
     has_test: bool  # the data set brings test images of its own
     read: Callable[[Ints, int], Images]
     validation: Ints | None = None  # (V,) indices, where the data set brings validation images
-    files: tuple[
-        ListedFile, ...
-    ] = ()  # (N,) where images are files; parts are drawn by their names
+    # Where images are files:
+    files: tuple[ListedFile, ...] = ()  # (N,), by whose names parts are drawn
+    left_out: Mapping[str, int] = field(default_factory=dict)  # what is no image, by kind
+    test_part: "Source | None" = None  # if it has one: files are all listed at once
+    unreadable: tuple[str, ...] = ()  # a line for each file that was left out for that
+
+    @property
+    def all_files(self) -> tuple[ListedFile, ...]:
+        """With those of the test part."""
+        return self.files + (self.test_part.files if self.test_part else ())
 
 
 def array_source(

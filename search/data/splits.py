@@ -1,7 +1,7 @@
 """Train, validation and test images of a data set: the one place where they are told apart."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,9 @@ class DataParts:
     class_names: tuple[str, ...]
     in_channels: int
     parts: Mapping[str, tuple[Source, Ints]]  # "train", "validation", "test"
-    skipped: int  # files that cannot be read and are left out
+    # Of an image folder:
+    unreadable: tuple[str, ...]  # a line for each file that is left out for that
+    left_out: Mapping[str, int]  # what is no image, by kind
 
     def class_counts(self, part: str) -> dict[str, int]:
         """The images of each class."""
@@ -160,13 +162,14 @@ def open_parts(config: DataConfig) -> DataParts:
     source, train, validation, test = _open(config)
     sources = {"train": (source, train), "validation": (source, validation)}
     if source.has_test:
-        source = _open_part(config, "test")
+        source = source.test_part or _open_part(config, "test")
         test = np.arange(len(source.labels))
     return DataParts(
         class_names=source.class_names,
         in_channels=source.in_channels,
         parts={**sources, "test": (source, test)},
-        skipped=len(unreadable_files(root_of(config))) if _skips(config) else 0,
+        unreadable=source.unreadable,
+        left_out=source.left_out,
     )
 
 
@@ -176,11 +179,17 @@ def _open_part(config: DataConfig, part: Part) -> Source:
     root = root_of(config)
     with reading(data_name(config), DataError):
         source = DATASETS[config.dataset](root, part)
-        if not _skips(config):
-            return source
-        unreadable = unreadable_files(root)
+    if not _skips(config):
+        return source
+    unreadable = unreadable_files(root, source.all_files)
+    test_part = None if source.test_part is None else _without(source.test_part, unreadable)
+    return replace(_without(source, unreadable), test_part=test_part)
+
+
+def _without(source: Source, unreadable: Mapping[Path, str]) -> Source:
     kept = [row for row, file in enumerate(source.files) if file.path not in unreadable]
-    return keep_images(source, np.array(kept, dtype=np.int64))
+    found = keep_images(source, np.array(kept, dtype=np.int64))
+    return replace(found, unreadable=tuple(unreadable.values()))
 
 
 def _skips(config: DataConfig) -> bool:
