@@ -1,10 +1,11 @@
 """A study read back from its storage, by those who only look: status, report, export, dashboard."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -18,7 +19,7 @@ from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.results.trials import select_trial, to_frame
 from search.samplers.stored_bounds import read_bounds
-from search.study.attributes import DATA_ROOT, FORMAT, seconds_used
+from search.study.attributes import DATA, DATA_ROOT, FORMAT, seconds_used
 from search.study.run_folder import RunFolder
 from search.study.storage import open_storage
 from search.study_file.reading import read_stored
@@ -83,6 +84,12 @@ class StoredStudy:
         """The trial of every architecture that the study has, in any state."""
         planned = map(self.space.planned_architecture, self.frozen_trials)
         return {n.fingerprint: number for number, n in enumerate(planned) if n is not None}
+
+    @property
+    def data_began_with(self) -> Mapping[str, Any] | None:
+        """The summary of a `DataRecord`; None where the study has none."""
+        found: Mapping[str, Any] | None = self.study.user_attrs.get(DATA)
+        return found
 
     @property
     def seconds_used(self) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from search.pareto import normalised_hypervolume
 from search.results.trials import costs_of, front
-from search.study.attributes import DATA, failed_for_good
+from search.study.attributes import failed_for_good
 from search.units import duration
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _or_none(value: float) -> float | None:
 
 def _left_out(stored: "StoredStudy") -> str:
     """How many unreadable files the study trains without, if there are any."""
-    skipped = stored.study.user_attrs.get(DATA, {}).get("skipped", 0)
+    skipped = (stored.data_began_with or {}).get("skipped", 0)
     return f", without {skipped:,} unreadable files" if skipped else ""
 
 
