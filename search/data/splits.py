@@ -206,11 +206,15 @@ def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
     if source.files:
         return source, *_parts_by_name(source)
     labels, classes = source.labels, len(source.class_names)
+    given = np.arange(0) if source.validation is None else source.validation
+    own = complement(given, len(labels))
     test = np.arange(0)
     if not source.has_test:
-        size = max(round(TEST_SHARE * len(labels)), classes)
-        test = stratified_sample(labels, size, seed=_TEST_SEED)
-    development = complement(test, len(labels))
+        size = max(round(TEST_SHARE * len(own)), classes)
+        test = own[stratified_sample(labels[own], size, seed=_TEST_SEED)]
+    development = np.setdiff1d(own, test, assume_unique=True)
+    if source.validation is not None:
+        return source, development, given, test
     total = len(development)
     share = VALIDATION_SHARE if total >= LARGE else VALIDATION_SHARE_OF_SMALL
     size = max(round(share * total), classes)
