@@ -258,7 +258,7 @@ def train(
 
     Args:
         network: an architecture file, a preset's name, or a model folder.
-        dataset: one of digits, cifar10, cifar100, image_folder and npz.
+        dataset: one of digits, cifar10, cifar100, image_folder and npz, or torchvision:NAME.
         output: the folder of the models; by default models/NETWORK-DATASET.
         root: the folder (or .npz file) of the data set.
         epochs: of each training.

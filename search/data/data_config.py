@@ -3,15 +3,34 @@
 from dataclasses import dataclass
 from typing import Literal
 
-DatasetName = Literal["digits", "cifar10", "cifar100", "image_folder", "npz"]
+DatasetName = Literal[
+    "digits",
+    "cifar10",
+    "cifar100",
+    "image_folder",
+    "npz",
+    "torchvision:MNIST",
+    "torchvision:FashionMNIST",
+    "torchvision:KMNIST",
+    "torchvision:USPS",
+    "torchvision:SVHN",
+    "torchvision:STL10",
+    "torchvision:EuroSAT",
+    "torchvision:GTSRB",
+    "torchvision:DTD",
+    "torchvision:Flowers102",
+    "torchvision:Food101",
+    "torchvision:OxfordIIITPet",
+    "torchvision:Imagenette",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
     """Which data set, and the resolution that FLOPs and limits refer to.
 
-    `root`: the folder of cifar10, cifar100 or image_folder, or the .npz file; digits needs none.
-    `mirror`: whether training images are mirrored at random; None is yes for all but digits.
+    `root`: the folder of image_folder and of what is downloaded, or the .npz file; digits needs none.
+    `mirror`: whether training images are mirrored at random; None is yes for all but digits and signs.
     `unreadable`: whether files of an image folder that cannot be read are refused, or left out.
     """
 

@@ -24,7 +24,10 @@ VALIDATION_SHARE_OF_SMALL = 0.2
 LARGE = 20_000
 _TEST_SEED, _VALIDATION_SEED, _SUBSET_SEED = 1, 2, 3
 
-_NOT_MIRRORED = frozenset({"digits"})  # a mirrored digit is another sign
+# A mirrored digit or sign is another one.
+_NOT_MIRRORED = frozenset(
+    {"digits", *(f"torchvision:{name}" for name in ("MNIST", "KMNIST", "USPS", "SVHN", "GTSRB"))}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
