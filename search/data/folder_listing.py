@@ -78,7 +78,7 @@ def image_suffixes() -> frozenset[str]:
     from PIL import Image
 
     formats = Image.registered_extensions()  # this loads all of Pillow's plugins
-    readable = Image.OPEN.keys() - _WITHOUT_PIXELS
+    readable = (Image.OPEN.keys() | {"MPO"}) - _WITHOUT_PIXELS  # an MPO is opened as a JPEG
     return frozenset(suffix.lower() for suffix, kind in formats.items() if kind in readable)
 
 

@@ -90,7 +90,7 @@ def test_what_systems_leave_behind_is_left_out_at_every_depth_and_counted(tmp_pa
 
 
 def test_every_format_whose_pixels_pillow_reads_is_an_image() -> None:
-    assert {".png", ".jpg", ".gif", ".jfif", ".webp", ".jp2", ".tga", ".qoi"} <= image_suffixes()
+    assert {".png", ".jpg", ".gif", ".jfif", ".webp", ".jp2", ".tga", ".mpo"} <= image_suffixes()
     assert not image_suffixes() & {".svg", ".heic", ".pdf", ".eps", ".mpg", ".h5", ".txt", ""}
 
 

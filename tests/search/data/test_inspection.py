@@ -1,5 +1,6 @@
 import re
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,3 +171,17 @@ def test_one_class_of_most_images_is_said_to_mislead(tmp_path: Path) -> None:
     first, second = inspection.warnings()
     assert first.startswith("94.2% of the images are of one class, 'b': a network that")
     assert second == "no test image is of 'b'"
+
+
+def test_an_odd_file_that_can_be_read_is_read_without_a_word(tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    write_images(root, "a", "b")
+    png = (root / "a" / "0.png").read_bytes()
+    chunk = b"acTL" + bytes(8)  # of an animation of no frames: Pillow warns of it
+    chunk = (8).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
+    (root / "a" / "0.png").write_bytes(png[:33] + chunk + png[33:])
+    with pytest.warns(UserWarning, match="Invalid APNG"), Image.open(root / "a" / "0.png") as image:
+        image.load()
+    folder = inspect_data(config_of(root)).folder
+    assert folder is not None
+    assert folder.unreadable == ()
