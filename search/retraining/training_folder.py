@@ -145,6 +145,12 @@ class TrainingFolder:
         Raises:
             UserError: as `check_data` and `Recipe.load`, or it cannot be stored.
         """
+        begun = self._rows or (self.states.folder.is_dir() and any(self.states.folder.iterdir()))
+        if DATA not in self._stored and begun and self.recipe.data.dataset == "image_folder":
+            raise RunError(
+                f"{self.folder}: was begun by an earlier hgcnas, which set other images of the folder aside "
+                "for validation and test; delete it to train again, or name another one"
+            )
         now, splits = self.check_data(), self.recipe.load()
         if DATA not in self._stored or (now.files and not self._files.exists()):
             self._stored = self._stored | {DATA: now.summary()}

@@ -15,6 +15,7 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
 from search.data.data_record import DataRecord, absolute_root, data_difference
+from search.data.inspection import DataWarning
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.samplers.create import create_sampler
@@ -254,6 +255,13 @@ def _create_or_load(
         _check_same_study(json.loads(stored), file, is_data_known=began_with is not None)
         if began_with is not None and data is not None:
             _check_same_data(began_with, data, files_before, file)
+        elif data is not None and file.data.dataset == "image_folder":
+            warnings.warn(
+                f"the study {file.name!r} was started by an earlier hgcnas, which had other images of the "
+                "folder validate: its accuracies before and after now are not of the same images",
+                DataWarning,
+                stacklevel=4,
+            )
         _check_same_task(attributes.get("task", {}), task, file)
     if data is not None:
         for key, value in ((DATA, data.summary()), (DATA_ROOT, absolute_root(file.data))):

@@ -1,5 +1,6 @@
 """Images that are broken, or change between two calls, are told before anything is trained on them."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -108,3 +109,18 @@ def test_trainings_go_on_with_the_images_that_they_began_with_and_no_others(
     write_image_folder(tmp_path / "others", *FLAT, count=31, seed=1)
     said = train(tmp_path, "--epochs", "1", root="others", code=2)
     assert "began with other data than others has now: class 'circle': " in said
+
+
+def test_trainings_that_set_other_images_aside_are_not_gone_on_with(tmp_path: Path) -> None:
+    write_networks(tmp_path)
+    write_image_folder(tmp_path / "images", *FLAT, count=30)
+    train(tmp_path, "--epochs", "1")
+    recipe = tmp_path / "models/recipe.json"
+    document = json.loads(recipe.read_bytes())
+    del document["data_began_with"]  # as before there was this key
+    recipe.write_text(json.dumps(document))
+    train(tmp_path, "--epochs", "1")  # there is nothing left to train
+    said = train(tmp_path, "--epochs", "1", "--seeds", "2", code=2)
+    assert (
+        "models: was begun by an earlier hgcnas, which set other images of the folder aside" in said
+    )

@@ -10,10 +10,15 @@ import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from hgcnet.errors import RunError
+from search.data.inspection import DataWarning
 from search.prepare import prepare
+from search.results.stored_study import read_study
+from search.study.run_folder import RunFolder
+from search.study.storage import open_storage, sqlite_url
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from tests.parts.image_folders import FLAT, write_image_folder
+from tests.parts.opened import closed
 
 SPACE = {"depth": {"low": 1, "high": 2}, "groups": 1, "growth": 4, "stem_channels": 4}
 
@@ -81,11 +86,32 @@ def test_a_study_that_does_not_say_what_it_began_with_goes_on_and_says_so_then(
     known = storage._studies[study_id].user_attrs
     del known["data_began_with"], known["data_root"]
     write_image_folder(root, "triangle")
-    with pytest.raises(RunError, match="has 3 classes, but the study 'mine' was started with 2"):
+    with (
+        pytest.warns(DataWarning),
+        pytest.raises(RunError, match="has 3 classes, but the study 'mine' was started with 2"),
+    ):
         open_study(storage, root)
     shutil.rmtree(root / "triangle")
     shutil.copytree(root, tmp_path / "copy")
     with pytest.raises(RunError, match=r"was started with .*; only .budget. and .workers. may"):
         open_study(storage, tmp_path / "copy")  # nobody knows whether they are the same
-    open_study(storage, root)
+    with pytest.warns(DataWarning, match="which had other images of the folder validate"):
+        open_study(storage, root)
     assert attributes(storage)["data_began_with"]["counts"] == {"circle": 12, "square": 12}
+
+
+def test_who_reads_the_study_from_another_folder_finds_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image_folder(tmp_path / "images", *FLAT)
+    folder = RunFolder(tmp_path / "runs" / "mine")
+    folder.create({"name": "mine"}, {})
+    with closed(open_storage(sqlite_url(folder.path))) as storage:
+        open_study(storage, "images")
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        stored = read_study(folder)
+        assert stored.file.data.root == str(tmp_path / "images")
+        assert stored.data_began_with is not None
+        stored.storage.engine.dispose()
