@@ -24,6 +24,9 @@ DatasetName = Literal[
     "torchvision:Imagenette",
 ]
 
+# What people bring themselves; all others are always the same images.
+OWN_DATA: frozenset[str] = frozenset({"image_folder", "npz"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:

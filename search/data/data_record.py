@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hgcnet.errors import one_line, shown
-from search.data.data_config import DataConfig
+from search.data.data_config import OWN_DATA, DataConfig
 from search.data.splits import DataParts, open_parts, root_of
 
 _NAMED_CLASSES, _NAMED_FILES = 4, 3
@@ -42,11 +42,15 @@ def record_data(config: DataConfig) -> DataRecord:
     Raises:
         DataError: as `open_parts`.
     """
+    if config.dataset not in OWN_DATA:
+        return _named_record(config)
     return record_parts(config, open_parts(config))
 
 
 def record_parts(config: DataConfig, parts: DataParts) -> DataRecord:
     """The record of a data set that was opened."""
+    if config.dataset not in OWN_DATA:
+        return _named_record(config)
     counts = {
         name: sum(parts.class_counts(part)[name] for part in parts.parts)
         for name in parts.class_names
@@ -59,18 +63,23 @@ def record_parts(config: DataConfig, parts: DataParts) -> DataRecord:
             files[f"{given}/{source.files[index].name}"] = source.files[index].size
     if config.dataset == "image_folder":
         content: object = sorted(files.items())
-    elif config.dataset == "npz":
+    else:
         with zipfile.ZipFile(root_of(config)) as archive:  # of its content, however it is packed
             content = sorted((m.filename, m.CRC, m.file_size) for m in archive.infolist())
-    else:
-        content = config.dataset
-    text = json.dumps([content, parts.class_names]).encode()
     return DataRecord(
-        digest=hashlib.blake2b(text, digest_size=16).hexdigest(),
+        digest=_digest([content, parts.class_names]),
         counts=counts,
         files=files,
         skipped=len(parts.unreadable),
     )
+
+
+def _named_record(config: DataConfig) -> DataRecord:
+    return DataRecord(digest=_digest(config.dataset), counts={}, files={})
+
+
+def _digest(content: object) -> str:
+    return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
 
 
 def absolute_root(config: DataConfig) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from hgcnet.arrays import Ints
 from hgcnet.atomic_write import reading
 from hgcnet.errors import DataError
-from search.data.data_config import DataConfig
+from search.data.data_config import OWN_DATA, DataConfig
 from search.data.datasets import DATASETS
 from search.data.image_folder import unreadable_files
 from search.data.resize import Images
@@ -285,5 +285,4 @@ def _channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float,
 
 def data_name(config: DataConfig) -> str:
     """Of a data set, for messages."""
-    is_files = config.dataset in ("image_folder", "npz")
-    return f"{config.dataset} {config.root}" if is_files else config.dataset
+    return f"{config.dataset} {config.root}" if config.dataset in OWN_DATA else config.dataset

@@ -115,3 +115,12 @@ def test_every_class_has_an_image_in_every_part_however_few_there_are(
     parts = open_parts(config_of(tmp_path))
     assert all(min(parts.class_counts(part).values()) > 0 for part in parts.parts)
     assert sum(sum(parts.class_counts(part).values()) for part in parts.parts) == 8 * count
+
+
+def test_a_set_by_name_is_known_without_a_look(tmp_path: Path) -> None:
+    here, there = (
+        record_data(DataConfig(dataset="cifar10", root=str(root), resolution=32))
+        for root in (tmp_path, tmp_path / "nowhere")
+    )
+    assert here == there
+    assert here != record_data(DataConfig(dataset="cifar100", resolution=32))
