@@ -91,20 +91,26 @@ def read_preparation(document: Mapping[str, Any], task: Task) -> Preparation | s
     return preparation
 
 
-def prepare_each(images: Iterable[Any], preparation: Preparation) -> Iterator[Images | DataError]:
-    """Of each image, in their order, its (channels, resolution, resolution), or why it has none.
+def prepare_image(image: Any, preparation: Preparation) -> Images:
+    """The (channels, resolution, resolution) of a path, an image of Pillow, or a uint8 array (H, W) or (H, W, C).
 
-    Images are paths, Pillow's images, or uint8 arrays (H, W) or (H, W, C).
+    Raises:
+        DataError: why it has none; without its name.
     """
+    # A view: in memory colours stay side by side, as sums go by how their terms lie there.
+    pixels: Images = _pixels_of(image).transpose(2, 0, 1)
+    prepared: Images = preparation.apply(pixels[None])[0]
+    return prepared
+
+
+def prepare_each(images: Iterable[Any], preparation: Preparation) -> Iterator[Images | DataError]:
+    """As `prepare_image` of each image, in their order; or its error, with its name."""
 
     def prepare(numbered: tuple[int, Any]) -> Images | DataError:
         number, image = numbered
         name = one_line(image) if isinstance(image, str | Path) else f"images[{number}]"
         try:
-            # A view: in memory colours stay side by side, as sums go by how their terms lie there.
-            pixels: Images = _pixels_of(image).transpose(2, 0, 1)
-            prepared: Images = preparation.apply(pixels[None])[0]
-            return prepared
+            return prepare_image(image, preparation)
         except DataError as error:
             return DataError(f"{name}: {error}")
 
@@ -210,7 +216,7 @@ def _on_white(colours: Images, alpha: Images) -> Images:
 def _pixels_of(image: Any) -> Images:
     """(H, W, C) of a path, a Pillow image or an array."""
     if isinstance(image, str | Path):
-        return _read_file(Path(image))
+        return read_pixels(Path(image))
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
             raise DataError(f"{image.dtype} {image.shape} is not uint8 (H, W) or (H, W, C)")
@@ -222,11 +228,17 @@ def _pixels_of(image: Any) -> Images:
     )
 
 
-def _read_file(path: Path) -> Images:
+def read_pixels(path: Path) -> Images:
+    """(H, W, 1) of a grey file, else (H, W, 3).
+
+    Raises:
+        DataError: why it cannot be read; without its name.
+    """
     pillow = _pillow()
     try:
         if not path.is_file():  # a folder, or a pipe that would be waited for
-            raise DataError("is not a file" if path.exists() else "does not exist")
+            absent = "is a link to nothing" if path.is_symlink() else "does not exist"
+            raise DataError("is not a file" if path.exists() else absent)
         if path.stat().st_size == 0:
             raise DataError("is empty")
         with pillow.open(path) as image:

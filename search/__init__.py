@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hgcnet.errors import UserError
     from search.api import (
+        check_data,
         compare,
         confirm,
         enqueue,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Progress",
     "UserError",
+    "check_data",
     "compare",
     "confirm",
     "enqueue",

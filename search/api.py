@@ -42,6 +42,7 @@ from search.training.recipe import Recipe, with_options
 if TYPE_CHECKING:
     import pandas as pd
 
+    from search.data.inspection import DataInspection
     from search.predict_files import PredictedFiles
     from search.results.stored_study import StoredStudy
     from search.retraining.compare import Comparison
@@ -111,6 +112,23 @@ def forecast_study(study: str | Path, *, trials: int | None = None) -> dict[str,
     from search.prepare import prepare
 
     return forecast(prepare(_with_trials(read_study_file(study), trials)))
+
+
+def check_data(data: str | Path) -> "DataInspection":
+    """Looks at every image of every part of a data set, before anything runs.
+
+    What cannot be read is listed with the reasons, and what is there: classes with their images, sizes and
+    colours of files, pictures that are in more than one part. A second look opens only what has changed.
+
+    Args:
+        data: a study file, an image folder or an .npz file.
+
+    Raises:
+        hgcnet.errors.UserError: there is no such data set, or it is not laid out as it should be.
+    """
+    from search.data.inspection import inspect_data
+
+    return inspect_data(_data_config(Path(data)))
 
 
 def load_trials(
@@ -237,6 +255,7 @@ def train(
     hold_out: bool = False,
     channels: Literal["grey", "rgb"] | None = None,
     fit: Fit | None = None,
+    unreadable: Literal["refuse", "skip"] = "refuse",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     observe: "Callable[[int, EpochResult, float], None] | None" = None,
     say: Callable[[str], None] | None = None,
@@ -249,7 +268,7 @@ def train(
 
     Args:
         network: an architecture file, a preset's name, or a model folder.
-        dataset: one of digits, cifar10, cifar100, image_folder and npz.
+        dataset: one of digits, cifar10, cifar100, image_folder and npz, or torchvision:NAME.
         output: the folder of the models; by default models/NETWORK-DATASET.
         root: the folder (or .npz file) of the data set.
         epochs: of each training.
@@ -267,6 +286,7 @@ def train(
         channels: what images become; by default as in the study that the architecture file is from, or as
             the files are.
         fit: how images become squares, "crop", "pad" or "stretch"; by default as in that study, or "crop".
+        unreadable: "skip" leaves out the files of an image folder that cannot be read.
         device: "auto" is a GPU, if there is one.
         observe: is called after every epoch with the repetition, the epoch and the seconds so far.
         say: is called with a line about the weights of `from_model`.
@@ -286,6 +306,7 @@ def train(
         resolution=resolution or file.task.resolution,
         channels=channels or _of_its_study(file, network, "channels", ("grey", "rgb")),
         fit=fit or _of_its_study(file, network, "fit", FITS) or "crop",
+        unreadable=unreadable,
     )
     proxy = ProxyConfig(
         epochs=epochs,
@@ -567,6 +588,14 @@ def _read(run: str | Path, runs: str | Path, storage: str | None) -> "StoredStud
     from search.results.stored_study import read_study
 
     return read_study(find_run(str(run), Path(runs)), _given(storage, "HGCNAS_STORAGE"))
+
+
+def _data_config(path: Path) -> DataConfig:
+    """Of a study file, or of data alone."""
+    if path.suffix == ".toml" and not path.is_dir():
+        return read_study_file(path).data
+    dataset: Literal["npz", "image_folder"] = "npz" if path.suffix == ".npz" else "image_folder"
+    return DataConfig(dataset=dataset, root=str(path), resolution=64)
 
 
 def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:

@@ -7,7 +7,8 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.errors import SpaceError, StudyFileError
 from hgcnet.networks import find_network, network_kind
 from hgcnet.presets import PRESETS
-from search.data.splits import DataSummary, summarise_data
+from search.data.inspection import DataInspection, check_inspection, inspect_data
+from search.data.splits import DataSummary
 from search.optuna_space import OptunaSpace
 from search.study_file.schema import StudyFile
 from space.search_space import SearchSpace
@@ -19,6 +20,7 @@ class PreparedStudy:
 
     file: StudyFile
     data: DataSummary
+    inspection: DataInspection
     space: OptunaSpace
     start_with: dict[str, Architecture]
 
@@ -27,10 +29,12 @@ def prepare(file: StudyFile) -> PreparedStudy:
     """Checks what a study needs. Writes nothing, but for a data set that is downloaded.
 
     Raises:
-        UserError: the data set is absent or too small, nothing meets the limits, or an architecture
+        UserError: the data set is absent, unreadable in part or too small, nothing meets the limits, or an architecture
             of `start_with` lies outside the space.
     """
-    data = summarise_data(file.data)
+    inspection = inspect_data(file.data)
+    check_inspection(file.data, inspection)
+    data = inspection.summary
     for key, size in (("train_images", data.train_images), ("val_images", data.val_images)):
         asked = getattr(file.proxy, key)
         if asked is not None and not data.num_classes <= asked <= size:
@@ -58,7 +62,9 @@ def prepare(file: StudyFile) -> PreparedStudy:
             raise SpaceError(f"{where}: {error}") from error
         stem = Path(name).stem
         start_with[name if stem in start_with else stem] = architecture
-    return PreparedStudy(file=file, data=data, space=space, start_with=start_with)
+    return PreparedStudy(
+        file=file, data=data, inspection=inspection, space=space, start_with=start_with
+    )
 
 
 def find_architecture(name: str, folder: Path, where: str) -> Architecture:

@@ -1,5 +1,6 @@
 """Running a study from its file to its end, or from where it was left: the whole way in one place."""
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -7,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hgcnet.architecture import write_architecture
+from hgcnet.atomic_write import replace_file, writing
 from search.dashboard.content import DashboardContent
+from search.data.data_record import read_files
 from search.data.splits import Splits
 from search.export import export_trial
 from search.prepare import PreparedStudy
@@ -96,8 +99,11 @@ def _open_loop(
 ) -> tuple[SearchLoop, DashboardContent]:
     """The study's loop, and what its dashboard shows, up to date with what is stored."""
     file, space = prepared.file, prepared.space
-    writer = StudyWriter(database, file, space)
-    writer.keep_class_names(prepared.data.class_names)
+    record, kept = prepared.inspection.record, folder.path / "data.json"
+    writer = StudyWriter(database, file, space, record, read_files(kept))
+    if record.files and not kept.exists():
+        with writing(kept):
+            replace_file(kept, (json.dumps(record.document()) + "\n").encode())
     checkpoints = Checkpoints(folder.path / "checkpoints")
     start_with, next_enqueued = prepared.start_with, folder.next_enqueued
     loop = SearchLoop(file, space, writer, start_with, observe, next_enqueued, checkpoints)

@@ -16,6 +16,8 @@ from tests.parts.processes import Processes
 
 # Ray starts its workers at nice 15: beside any other test they would stand still.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# What a look at images leaves goes to no person's folder.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="hgcnas-cache-")
 # The sums of floats depend on it, and two processes of tests have two cores.
 torch.set_num_threads(1)
 

@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "samplers": {"estimation"},
     "early_stopping": {"estimation"},
     "workers": {"data", "training", "study_file"},
-    "study": {"training", "study_file", "samplers", "early_stopping", "workers"},
+    "study": {"data", "training", "study_file", "samplers", "early_stopping", "workers"},
     "prepare": {"data", "study_file"},
     "forecast": {"data", "training", "prepare"},
     "results": {"training", "study_file", "estimation", "samplers", "study"},

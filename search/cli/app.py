@@ -13,10 +13,17 @@ import typer
 from hgcnet import __version__
 from hgcnet.errors import UserError
 from search import api
-from search.cli import network_commands, retraining_commands, study_commands
+from search.cli import data_commands, network_commands, retraining_commands, study_commands
 from search.cli.command_of import command_of, printing_command
-from search.cli.printing import complain, say
-from search.cli.terminal import showing_epochs, showing_files, showing_searches, showing_trainings
+from search.cli.printing import complain, err, say
+from search.cli.terminal import (
+    showing_epochs,
+    showing_files,
+    showing_predictions,
+    showing_searches,
+    showing_trainings,
+)
+from search.data.inspection import DataWarning
 from search.versions import VersionWarning
 
 app = typer.Typer(
@@ -53,6 +60,7 @@ def _options(
 # In this order they stand in --help.
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": command_of(study_commands.init),
+    "check-data": printing_command(data_commands.check_data),
     "run": printing_command(study_commands.run),
     "list": printing_command(study_commands.list_studies),
     "status": command_of(study_commands.status),
@@ -67,7 +75,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "simulate": command_of(api.simulate, retraining_commands.simulate, showing_searches),
     "schema": command_of(study_commands.schema),
     "train": command_of(api.train, network_commands.train, showing_epochs),
-    "predict": command_of(api.predict, network_commands.predict, showing_files),
+    "predict": command_of(api.predict, network_commands.predict, showing_predictions),
     "describe": command_of(network_commands.describe),
     "export-onnx": command_of(network_commands.export_graph),
 }
@@ -76,15 +84,16 @@ for name, command in COMMANDS.items():
 
 
 @contextmanager
-def _saying_versions() -> Iterator[None]:
-    """Prints warnings about versions as one line, once; others as Python does."""
+def _saying_warnings() -> Iterator[None]:
+    """Prints warnings about versions and data as one line, once; others as Python does."""
     said: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", VersionWarning)
+        warnings.simplefilter("always", DataWarning)
         print_other = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if not issubclass(category, VersionWarning):
+            if not issubclass(category, VersionWarning | DataWarning):
                 print_other(message, category, *where)
             elif str(message) not in said:
                 said.add(str(message))
@@ -97,7 +106,7 @@ def _saying_versions() -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console command: exit code 2 for an error of the user's, 1 for a failure."""
     try:
-        with _saying_versions():
+        with _saying_warnings(), showing_files(err):
             code = app(arguments, standalone_mode=False) or 0
     except UserError as error:
         complain(str(error))

@@ -23,6 +23,7 @@ from search.study_file.schema import MAX_EPOCHS, MAX_RESOLUTION, MAX_TRIALS, MIN
 
 _METAVARS = {
     "study": "STUDY.toml",
+    "data": "STUDY.toml|FOLDER|FILE.npz",
     "run": "RUN",
     "network": "ARCH.toml|PRESET|FOLDER",
     "model": "FOLDER",

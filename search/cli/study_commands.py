@@ -9,6 +9,7 @@ from hgcnet.architecture import ArchitectureFile, read_architecture, write_archi
 from hgcnet.errors import RunError
 from search import api
 from search.cli import terminal
+from search.cli.data_commands import class_table
 from search.cli.printing import Said, err, out, print_json, say
 from search.study.progress import progress_line
 from search.study.run_folder import RunFolder, find_run
@@ -60,6 +61,7 @@ def run(
             print_json(facts)
         else:
             _print_forecast(file, facts)
+            say(class_table(prepared.inspection))
         return
     folder = RunFolder(runs / file.name)
     if not as_json:
@@ -197,14 +199,16 @@ def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
             f"about {duration(3600 * facts['hours'])} without early stopping: "
             f"{facts['seconds_per_trial']} s a trial, {facts['trials_at_once']} at once"
         )
+    reading = facts["seconds_to_read"]
+    to_read = f"; reading the images takes {duration(reading)} of it" if reading >= 1 else ""
     say(
         f"study  {file.name}, {file.budget.trials} trials by {file.sampler.kind}",
         f"space  {facts['points']:,} points, {facts['feasible_share']:.2%} within the limits{listed}",
         f"FLOPs  {low} to {high}; limit {limit}",
         f"data   {file.data.dataset}: {facts['classes']} classes, {facts['train_images']:,} images to "
-        f"train on, {facts['val_images']:,} to validate",
+        f"train on, {facts['val_images']:,} to validate; of test images there are {facts['test_images']:,}",
         f"GPUs   {facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",
-        f"time   {time}",
+        f"time   {time}{to_read}",
     )
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress import BarColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.progress import TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from hgcnet.complexity import Complexity, Layer
 from hgcnet.errors import one_line
+from search.data.reading_progress import observing_files
 from search.study.progress import progress_line, progress_lines
 from search.training.quality import QUALITY_NAMES, Answers, ClassScores
 from search.units import count_text, duration
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 
 LOG_PERIOD = 10.0  # seconds between two lines about trainings in a log
+FILES_PATIENCE, FILES_PERIOD = 1.0, 0.25  # seconds until it is said how far reading is, and between
+MANY_FILES = 50  # from which a bar is shown
 MISSING = "Some trainings are missing; rerun the command to resume."
 
 Row = Mapping[str, Any]
@@ -55,10 +58,14 @@ class ProgressPrinter:
 
     @contextmanager
     def showing(self) -> Iterator["ProgressPrinter"]:
-        """While there is progress."""
+        """While there is progress; also that of reading images, as two cannot have the bottom lines."""
         live = Live(console=self._console, refresh_per_second=4, transient=True)
+        files = FilesPrinter(lambda line: self._take("", (line,), line))
         try:
-            with live if is_live(self._console) else nullcontext() as self._live:
+            with (
+                live if is_live(self._console) else nullcontext() as self._live,
+                observing_files(files.take),
+            ):
                 yield self
         finally:
             if self._held_back:
@@ -93,6 +100,60 @@ class ProgressPrinter:
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True)
         self._printed_at, self._held_back = time.monotonic(), ""
+
+
+class FilesPrinter:
+    """Words how far the reading of files is, once it takes more than a moment."""
+
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self._print_line = print_line
+        self._began = math.nan
+        self._due = math.nan
+
+    def take(self, done: int, total: int) -> None:
+        """Takes how many files are read, of how many."""
+        now = time.monotonic()
+        if done == 1:
+            self._began, self._due = now, now + FILES_PATIENCE
+        if now >= self._due:
+            self._due = now + FILES_PERIOD
+            left = (now - self._began) / done * (total - done)
+            self._print_line(f"{done:,}/{total:,} images read, {duration(left)} left")
+
+
+@contextmanager
+def showing_files(console: Console) -> Iterator[None]:
+    """Shows how far the reading of images is: in a terminal by a bar, else by a line every ten seconds."""
+    if not is_live(console):
+        printed_at = time.monotonic()
+
+        def print_line(line: str) -> None:
+            nonlocal printed_at
+            if time.monotonic() - printed_at >= LOG_PERIOD:
+                printed_at = time.monotonic()
+                console.print(line, highlight=False, soft_wrap=True)
+
+        with observing_files(FilesPrinter(print_line).take):
+            yield
+        return
+    columns = (BarColumn(), "{task.completed:,}/{task.total:,} images read,", TimeRemainingColumn())
+    bar = Bar(*columns, console=console, transient=True)
+    task = bar.add_task("", total=None)
+
+    def show(done: int, total: int) -> None:
+        if done == 1:
+            bar.reset(task, total=total)
+        bar.update(task, completed=done)
+        if total >= MANY_FILES and done < total:
+            bar.start()
+        elif done == total:
+            bar.stop()
+
+    try:
+        with observing_files(show):
+            yield
+    finally:
+        bar.stop()
 
 
 def is_live(console: Console) -> bool:
@@ -152,8 +213,8 @@ def showing_epochs(
 
 
 @contextmanager
-def showing_files(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Shows how many files are done, in a terminal."""
+def showing_predictions(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Shows how many files are predicted, in a terminal."""
     if not is_live(console):
         yield lambda done, total: None
         return

@@ -10,6 +10,7 @@ from hgcnet.errors import DataError
 from search.data.image_folder import open_image_folder
 from search.data.npz_file import open_npz
 from search.data.source import Part, Source, array_source
+from search.data.torchvision_sets import TORCHVISION_SETS, open_torchvision
 
 
 def open_digits(root: Path, part: Part) -> Source:
@@ -51,4 +52,5 @@ DATASETS: Mapping[str, Callable[[Path, Part], Source]] = {
     "cifar100": partial(_open_cifar, "CIFAR100"),
     "image_folder": open_image_folder,
     "npz": open_npz,
+    **{f"torchvision:{name}": partial(open_torchvision, name) for name in TORCHVISION_SETS},
 }

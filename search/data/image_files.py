@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from hgcnet.atomic_write import reading
 from hgcnet.errors import DataError, one_line
+from search.data.folder_listing import image_suffixes
 
 _LITTER = ("__MACOSX", "@eaDir")  # what systems leave in folders
 
@@ -20,7 +21,7 @@ def find_images(paths: Iterable[str | Path]) -> tuple[list[Path], int]:
     Raises:
         DataError: a path does not exist, or a folder cannot be read or has no images.
     """
-    suffixes, found, left_out = _suffixes(), list[Path](), 0
+    suffixes, found, left_out = image_suffixes(), list[Path](), 0
     for path in map(Path, paths):
         with reading(one_line(path), DataError):
             if not path.exists():
@@ -47,10 +48,3 @@ def _files_in(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if name[0] != "." and name not in _LITTER]
         found += [Path(parent, name) for name in names if name[0] != "."]
     return sorted(found)
-
-
-def _suffixes() -> set[str]:
-    """Of what Pillow opens here."""
-    from PIL import Image
-
-    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}

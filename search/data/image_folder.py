@@ -1,78 +1,125 @@
 """The image_folder data set: a folder for each class; images are decoded only when they are asked for.
 
-Read are ROOT/train/<class>/... and, if there is one, ROOT/test/<class>/...; without a train folder
-ROOT/<class>/... `hgcnet.preparation` says what becomes of an image.
+`folder_listing` says which files those are, and `hgcnet.preparation` what becomes of an image.
 """
 
+import hashlib
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from hgcnet.arrays import Images, Ints
 from hgcnet.errors import DataError, one_line
-from hgcnet.preparation import RGB, Preparation, count_channels, prepare_each
+from hgcnet.preparation import Preparation, count_channels, prepare_image, read_pixels
+from search.data.file_facts import FileFacts, look_at_files
+from search.data.folder_listing import FolderListing, ListedFile, list_image_folder
+from search.data.reading_progress import map_files
 from search.data.source import Part, Source
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-
-_WANTED = (
-    "image_folder is ROOT/train/<class>/*.png and ROOT/test/<class>/*.png, or ROOT/<class>/*.png"
-)
+_NAMED = 10  # unreadable files in one line
 
 
 def open_image_folder(root: Path, part: Part) -> Source:
-    """Lists the files of one part; classes are the folders of the training part, in order of name.
+    """Lists the files of one part: the test images, or all others.
 
     Raises:
-        DataError: a folder that is absent or holds no classes, or a class without images.
+        DataError: as `list_image_folder`, for whichever part.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: is not a folder; {_WANTED}")
-    has_train, has_test = (root / "train").is_dir(), (root / "test").is_dir()
-    if has_test and not has_train:
-        raise DataError(f"{root}: has test/ but no train/; {_WANTED}")
-    class_folders = _folders(root / "train" if has_train else root)
-    names = tuple(folder.name for folder in class_folders)
-    if part == "test":
-        class_folders = _folders(root / "test")
-        if unknown := [folder.name for folder in class_folders if folder.name not in names]:
-            raise DataError(f"{root / 'test'}: {unknown[0]!r} is no class of {root / 'train'}")
+    listing = list_image_folder(root)
+    own, given = listing.parts["train"], listing.parts.get("validation", ())
+    test = listing.parts.get("test")
+    channels = count_channels(file.path for file in own)  # those of the training part decide
+    test_part = None if test is None else _source(listing, test, channels, None)
+    if part == "test" and test_part is not None:
+        return test_part
+    source = _source(listing, own + given, channels, len(own) if given else None)
+    return replace(source, test_part=test_part)
 
-    files: list[Path] = []
-    labels: list[int] = []
-    for folder in class_folders:
-        # In an order that does not depend on the file system.
-        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not images:
-            raise DataError(f"{one_line(folder)}: has no images ({', '.join(sorted(SUFFIXES))})")
-        files += images
-        labels += [names.index(folder.name)] * len(images)
+
+def _source(
+    listing: FolderListing, files: tuple[ListedFile, ...], channels: int, first_given: int | None
+) -> Source:
+    """A source over files, of which those from `first_given` on are the validation part."""
+    validation = None if first_given is None else np.arange(first_given, len(files))
     return Source(
-        labels=np.array(labels, dtype=np.int64),
-        # (Names of folders may be no UTF-8, which files that leave must be.)
-        class_names=tuple(name.encode("utf-8", "backslashreplace").decode() for name in names),
-        # Those of the training part decide.
-        in_channels=count_channels(files) if part == "train" else RGB,
-        has_test=has_test,
+        labels=np.array([file.label for file in files], dtype=np.int64),
+        class_names=listing.class_names,
+        in_channels=channels,
+        has_test="test" in listing.parts,
         read=partial(_read, files),
+        validation=validation,
+        files=files,
+        left_out=listing.left_out,
     )
 
 
-def _folders(parent: Path) -> list[Path]:
-    folders = sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not folders:
-        raise DataError(f"{parent}: has no class folders; {_WANTED}")
-    return folders
-
-
-def _read(files: Sequence[Path], indices: Ints, preparation: Preparation) -> Images:
+def _read(files: Sequence[ListedFile], indices: Ints, preparation: Preparation) -> Images:
     side = preparation.resolution
     images = np.empty((len(indices), preparation.channels, side, side), dtype=np.uint8)
-    prepared = prepare_each((files[index] for index in indices), preparation)
-    for row, image in enumerate(prepared):
-        if isinstance(image, DataError):
-            raise image
-        images[row] = image
+    wrong: list[str] = []
+
+    def read(row: int) -> None:
+        path = files[indices[row]].path
+        try:
+            images[row] = prepare_image(path, preparation)
+        except DataError as error:
+            wrong.append(f"{one_line(path)}: {error}")
+
+    for _ in map_files(read, range(len(indices))):
+        pass
+    if wrong:
+        raise_unreadable(sorted(wrong))
     return images
+
+
+def look_at_images(root: Path, files: Sequence[ListedFile]) -> dict[Path, FileFacts]:
+    """The facts of image files, by path."""
+    facts = look_at_files(root, files, _read_facts)
+    return {file.path: fact for file, fact in zip(files, facts, strict=True)}
+
+
+def unreadable_files(root: Path, files: Sequence[ListedFile]) -> dict[Path, str]:
+    """Those of the files that cannot be read, each with a line that says why."""
+    facts = look_at_images(root, files)
+    return {path: fact.error for path, fact in facts.items() if fact.error is not None}
+
+
+def _read_facts(file: ListedFile) -> FileFacts:
+    """Decodes one file as a training would; what is wrong with it is in the facts."""
+    from PIL import Image
+
+    begin = time.perf_counter()
+    try:
+        pixels = read_pixels(file.path)
+        with Image.open(file.path) as image:  # reads the header alone
+            mode, (width, height) = image.mode, image.size
+    except DataError as error:
+        return FileFacts(error=f"{one_line(file.path)}: {error}")
+    content = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=12)
+    return FileFacts(
+        mode=mode,
+        width=width,
+        height=height,
+        content=content.hexdigest(),
+        seconds=round(time.perf_counter() - begin, 4),
+    )
+
+
+def raise_unreadable(wrong: Sequence[str]) -> NoReturn:
+    """One line for all files that cannot be read, of which the first ten are named.
+
+    Raises:
+        DataError: that line.
+    """
+    if len(wrong) == 1:
+        raise DataError(wrong[0])
+    more = f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+    raise DataError(
+        f"{len(wrong)} files cannot be used: {'; '.join(wrong[:_NAMED])}{more}; `hgcnas check-data` lists "
+        'all; mend or delete them, or leave them out by unreadable = "skip"'
+    )

@@ -1,7 +1,7 @@
 """Source: one part of a data set before anything is split off it; its images are read when asked for."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from hgcnet.arrays import Images, Ints
 from hgcnet.errors import DataError, shown
 from hgcnet.preparation import Preparation
+from search.data.folder_listing import ListedFile
 
 Part = Literal["train", "test"]
 
@@ -26,6 +27,17 @@ class Source:
     in_channels: int  # of the images, or what is made of them
     has_test: bool  # the data set brings test images of its own
     read: Callable[[Ints, Preparation], Images]
+    validation: Ints | None = None  # (V,) indices, where the data set brings validation images
+    # Where images are files:
+    files: tuple[ListedFile, ...] = ()  # (N,), by whose names parts are drawn
+    left_out: Mapping[str, int] = field(default_factory=dict)  # what is no image, by kind
+    test_part: "Source | None" = None  # if it has one: files are all listed at once
+    unreadable: tuple[str, ...] = ()  # a line for each file that was left out for that
+
+    @property
+    def all_files(self) -> tuple[ListedFile, ...]:
+        """With those of the test part."""
+        return self.files + (self.test_part.files if self.test_part else ())
 
 
 def array_source(
@@ -41,21 +53,39 @@ def array_source(
     )
 
 
+def keep_images(source: Source, kept: Ints) -> Source:
+    """The source with these of its images alone; `kept` is sorted."""
+    validation = source.validation
+    return replace(
+        source,
+        labels=source.labels[kept],
+        read=lambda indices, preparation: source.read(kept[indices], preparation),
+        validation=None if validation is None else np.flatnonzero(np.isin(kept, validation)),
+        files=tuple(source.files[index] for index in kept) if source.files else (),
+    )
+
+
 def check_class_sizes(name: str, source: Source) -> None:
-    """Every class must reach the training, the validation and, where it is split off, the test part.
+    """Every class must reach the training and, where they are split off, the validation and test part.
 
     Raises:
         DataError: one class only, or a class with fewer images than parts.
     """
-    needed, parts = (
-        (2, "training and validation") if source.has_test else (3, "training, validation and test")
-    )
+    parts = ["training"] + ["validation"] * (source.validation is None)
+    parts += ["test"] * (not source.has_test)
     if len(source.class_names) < 2:
-        raise DataError(f"{name}: has {len(source.class_names)} class; two or more are needed")
-    sizes = np.bincount(source.labels, minlength=len(source.class_names))
-    smallest = int(np.argmin(sizes))
+        names = "".join(f", {shown(only)}" for only in source.class_names)
+        raise DataError(
+            f"{name}: has {len(source.class_names)} class{names}; two or more are needed"
+        )
+    own = source.labels
+    if source.validation is not None:
+        own = np.delete(own, source.validation)
+    sizes = np.bincount(own, minlength=len(source.class_names))
+    smallest, needed = int(np.argmin(sizes)), len(parts)
     if sizes[smallest] < needed:
+        words = ", ".join(parts[:-1]) + f" and {parts[-1]}" if needed > 1 else parts[0]
         raise DataError(
             f"{name}: class {shown(source.class_names[smallest])} has {sizes[smallest]} images; "
-            f"each class needs {needed} or more to be split into {parts}"
+            f"each class needs {needed} or more to be split into {words}"
         )

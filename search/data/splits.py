@@ -1,5 +1,6 @@
 """Train, validation and test images of a data set: the one place where they are told apart."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,19 +10,24 @@ from hgcnet.arrays import Images, Ints
 from hgcnet.atomic_write import reading
 from hgcnet.errors import DataError
 from hgcnet.preparation import GREY, RGB, Preparation
-from search.data.data_config import DataConfig
+from search.data.data_config import OWN_DATA, DataConfig
 from search.data.datasets import DATASETS
-from search.data.source import Part, Source, check_class_sizes
-from search.data.stratify import complement, stratified_sample
+from search.data.image_folder import unreadable_files
+from search.data.source import Part, Source, check_class_sizes, keep_images
+from search.data.stratify import complement, sample_by_name, stratified_sample
 
-# Constants, not settings: every study on a data set sees the same images in the same part.
+# Constants, not settings: every study on a data set sees the same images in the same part. Of files the
+# parts are drawn by name; of what has no names, by place.
 TEST_SHARE = 0.15  # where the data set brings no test images
 VALIDATION_SHARE = 0.1  # of what is left, in data sets of LARGE images or more
 VALIDATION_SHARE_OF_SMALL = 0.2
 LARGE = 20_000
 _TEST_SEED, _VALIDATION_SEED, _SUBSET_SEED = 1, 2, 3
 
-_NOT_MIRRORED = frozenset({"digits"})  # a mirrored digit is another sign
+# A mirrored digit or sign is another one.
+_NOT_MIRRORED = frozenset(
+    {"digits", *(f"torchvision:{name}" for name in ("MNIST", "KMNIST", "USPS", "SVHN", "GTSRB"))}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,6 +49,24 @@ class Splits:
     mirror: bool  # whether training images are mirrored at random
     mean: tuple[float, ...]  # of each channel of the training images, for values in [0, 1]
     std: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DataParts:
+    """Every part of a data set: a source and which of its images belong to the part."""
+
+    class_names: tuple[str, ...]
+    in_channels: int
+    parts: Mapping[str, tuple[Source, Ints]]  # "train", "validation", "test"
+    # Of an image folder:
+    unreadable: tuple[str, ...]  # a line for each file that is left out for that
+    left_out: Mapping[str, int]  # what is no image, by kind
+
+    def class_counts(self, part: str) -> dict[str, int]:
+        """The images of each class."""
+        source, indices = self.parts[part]
+        counts = np.bincount(source.labels[indices], minlength=len(self.class_names))
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +121,7 @@ def load_test(config: DataConfig, *, resolution: int) -> ImageSet:
     Raises:
         DataError: as `load_splits`.
     """
-    source, _, _, test = _open(config)
-    if source.has_test:
-        source = replace(_open_part(config, "test"), in_channels=source.in_channels)
-        test = np.arange(len(source.labels))
-    return _read(config, source, test, resolution)
+    return _read(config, *open_parts(config).parts["test"], resolution)
 
 
 def summarise_data(config: DataConfig) -> DataSummary:
@@ -110,28 +130,76 @@ def summarise_data(config: DataConfig) -> DataSummary:
     Raises:
         DataError: as `load_splits`, but for images that cannot be decoded.
     """
-    source, train, validation, _ = _open(config)
+    return summarise_parts(open_parts(config))
+
+
+def summarise_parts(parts: DataParts) -> DataSummary:
+    """The same of a data set that was opened."""
     return DataSummary(
-        num_classes=len(source.class_names),
-        in_channels=source.in_channels,
+        num_classes=len(parts.class_names),
+        in_channels=parts.in_channels,
+        class_names=parts.class_names,
+        train_images=len(parts.parts["train"][1]),
+        val_images=len(parts.parts["validation"][1]),
+    )
+
+
+def root_of(config: DataConfig) -> Path:
+    """The folder or file that the data set is read from.
+
+    Raises:
+        DataError: it is that of a user who is not there.
+    """
+    try:
+        return Path(config.root).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"data.root: {config.root}: there is no such home folder") from error
+
+
+def open_parts(config: DataConfig) -> DataParts:
+    """Every image of every part, with what tells which it is; no image is decoded.
+
+    Raises:
+        DataError: as `load_splits`, but for images that cannot be decoded.
+    """
+    source, train, validation, test = _open(config)
+    sources = {"train": (source, train), "validation": (source, validation)}
+    if source.has_test:
+        of_test = source.test_part or _open_part(config, "test")
+        source = replace(of_test, in_channels=source.in_channels)
+        test = np.arange(len(source.labels))
+    return DataParts(
         class_names=source.class_names,
-        train_images=len(train),
-        val_images=len(validation),
+        in_channels=source.in_channels,
+        parts={**sources, "test": (source, test)},
+        unreadable=source.unreadable,
+        left_out=source.left_out,
     )
 
 
 def _open_part(config: DataConfig, part: Part) -> Source:
     if config.dataset not in DATASETS:
         raise DataError(f"dataset: {config.dataset!r} is not one of {', '.join(DATASETS)}")
-    try:
-        root = Path(config.root).expanduser()
-    except RuntimeError as error:
-        raise DataError(f"data.root: {config.root}: there is no such home folder") from error
-    with reading(_name(config), DataError):
+    root = root_of(config)
+    with reading(data_name(config), DataError):
         source = DATASETS[config.dataset](root, part)
-    if config.channels is None:
+    if config.channels is not None:
+        source = replace(source, in_channels=GREY if config.channels == "grey" else RGB)
+    if not _skips(config):
         return source
-    return replace(source, in_channels=GREY if config.channels == "grey" else RGB)
+    unreadable = unreadable_files(root, source.all_files)
+    test_part = None if source.test_part is None else _without(source.test_part, unreadable)
+    return replace(_without(source, unreadable), test_part=test_part)
+
+
+def _without(source: Source, unreadable: Mapping[Path, str]) -> Source:
+    kept = [row for row, file in enumerate(source.files) if file.path not in unreadable]
+    found = keep_images(source, np.array(kept, dtype=np.int64))
+    return replace(found, unreadable=tuple(unreadable.values()))
+
+
+def _skips(config: DataConfig) -> bool:
+    return config.dataset == "image_folder" and config.unreadable == "skip"
 
 
 def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
@@ -140,18 +208,41 @@ def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
     There are none of the test where the data set brings its own.
     """
     source = _open_part(config, "train")
-    check_class_sizes(_name(config), source)
+    check_class_sizes(data_name(config), source)
+    if source.files:
+        return source, *_parts_by_name(source)
     labels, classes = source.labels, len(source.class_names)
+    given = np.arange(0) if source.validation is None else source.validation
+    own = complement(given, len(labels))
     test = np.arange(0)
     if not source.has_test:
-        size = max(round(TEST_SHARE * len(labels)), classes)
-        test = stratified_sample(labels, size, seed=_TEST_SEED)
-    development = complement(test, len(labels))
+        size = max(round(TEST_SHARE * len(own)), classes)
+        test = own[stratified_sample(labels[own], size, seed=_TEST_SEED)]
+    development = np.setdiff1d(own, test, assume_unique=True)
+    if source.validation is not None:
+        return source, development, given, test
     total = len(development)
     share = VALIDATION_SHARE if total >= LARGE else VALIDATION_SHARE_OF_SMALL
     size = max(round(share * total), classes)
     chosen = stratified_sample(labels[development], size, seed=_VALIDATION_SEED)
     return source, development[complement(chosen, total)], development[chosen], test
+
+
+def _parts_by_name(source: Source) -> tuple[Ints, Ints, Ints]:
+    """Training, validation and test images of files: a file more or less moves no other one.
+
+    So the share that validates is that of small data sets, however many files there are.
+    """
+    given = source.validation
+    own = complement(np.arange(0) if given is None else given, len(source.labels))
+    test_share = 0.0 if source.has_test else TEST_SHARE
+    shares = [] if source.has_test else [test_share]
+    if given is None:
+        shares.append((1 - test_share) * VALIDATION_SHARE_OF_SMALL)
+    names = [source.files[index].name for index in own]
+    *drawn, train = (own[p] for p in sample_by_name(source.labels[own], names, shares))
+    test = np.arange(0) if source.has_test else drawn[0]
+    return train, drawn[-1] if given is None else given, test
 
 
 def _subset(
@@ -161,11 +252,11 @@ def _subset(
         return indices
     if size > len(indices):
         raise DataError(
-            f"{key}: {size} is more than the {len(indices)} {part} images of {_name(config)}"
+            f"{key}: {size} is more than the {len(indices)} {part} images of {data_name(config)}"
         )
     if size < len(source.class_names):
         raise DataError(
-            f"{key}: {size} is fewer than the {len(source.class_names)} classes of {_name(config)}"
+            f"{key}: {size} is fewer than the {len(source.class_names)} classes of {data_name(config)}"
         )
     return indices[stratified_sample(source.labels[indices], size, seed=_SUBSET_SEED)]
 
@@ -196,6 +287,6 @@ def _channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float,
     return tuple(means), tuple(stds)
 
 
-def _name(config: DataConfig) -> str:
-    is_files = config.dataset in ("image_folder", "npz")
-    return f"{config.dataset} {config.root}" if is_files else config.dataset
+def data_name(config: DataConfig) -> str:
+    """Of a data set, for messages."""
+    return f"{config.dataset} {config.root}" if config.dataset in OWN_DATA else config.dataset

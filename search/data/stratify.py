@@ -1,4 +1,8 @@
-"""Stratified samples: every class keeps its share, and the same labels always give the same sample."""
+"""Stratified samples: every class keeps its share, and the same labels (or names) give the same sample."""
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,3 +39,39 @@ def _shares(class_sizes: Ints, size: int) -> Ints:
         shares[np.argmax(np.where(shares > 1, shares - exact, -np.inf))] -= 1
         missing += 1
     return shares
+
+
+def sample_by_name(labels: Ints, names: Sequence[str], shares: Sequence[float]) -> tuple[Ints, ...]:
+    """Sorted indices of one part for each share, and of what is left.
+
+    A name is hashed to a number in [0, 1), and each part is a piece of that interval: which part an image
+    is in depends on its name alone, so that another image more or less moves it nowhere. The parts have
+    their shares only about. Where a class has no image in a piece, the part is given the class's next one
+    in order of that number; classes have at least one image for every part and what is left.
+    """
+    numbers = np.array([_number(name) for name in names])
+    bounds = np.cumsum(shares)
+    pieces = np.searchsorted(bounds, numbers, side="right")  # len(shares): what is left
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        order = of_class[np.argsort(numbers[of_class], kind="stable")]
+        counts = np.bincount(pieces[order], minlength=len(bounds) + 1)
+        if counts.min() == 0:
+            pieces[order] = np.repeat(np.arange(len(counts)), _none_empty(counts))
+    return tuple(np.flatnonzero(pieces == part) for part in range(len(bounds) + 1))
+
+
+def _number(name: str) -> float:
+    """In [0, 1); the same for both ways to write an accent, as a copy from a Mac has another one."""
+    text = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest()) / 2**48
+
+
+def _none_empty(counts: Ints) -> Ints:
+    """The counts with one for each zero, taken from a neighbour: then the fewest images move."""
+    found = counts.copy()
+    for part in np.flatnonzero(counts == 0):
+        neighbours = sorted(range(len(found)), key=lambda other: abs(other - part))
+        found[next(other for other in neighbours if found[other] > 1)] -= 1
+        found[part] = 1
+    return found

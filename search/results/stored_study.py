@@ -1,10 +1,11 @@
 """A study read back from its storage, by those who only look: status, report, export, dashboard."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -18,7 +19,14 @@ from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.results.trials import select_trial, to_frame
 from search.samplers.stored_bounds import read_bounds
-from search.study.attributes import CLASS_NAMES, FORMAT, answers_of, seconds_used
+from search.study.attributes import (
+    CLASS_NAMES,
+    DATA,
+    DATA_ROOT,
+    FORMAT,
+    answers_of,
+    seconds_used,
+)
 from search.study.run_folder import RunFolder
 from search.study.storage import open_storage
 from search.study_file.reading import read_stored
@@ -83,9 +91,8 @@ class StoredStudy:
     @property
     def class_names(self) -> tuple[str, ...]:
         """What the classes are called; by their numbers in studies of earlier versions."""
-        with _reading(self.folder):
-            names = tuple(self.study.user_attrs.get(CLASS_NAMES, ()))
-        return names or tuple(map(str, range(self.space.space.task.num_classes)))
+        task = self.space.space.task
+        return task.class_names or tuple(map(str, range(task.num_classes)))
 
     def answers(self) -> dict[int, Answers]:
         """By the number of each finished trial that has them: its answers on the validation images."""
@@ -101,6 +108,12 @@ class StoredStudy:
         """The trial of every architecture that the study has, in any state."""
         planned = map(self.space.planned_architecture, self.frozen_trials)
         return {n.fingerprint: number for number, n in enumerate(planned) if n is not None}
+
+    @property
+    def data_began_with(self) -> Mapping[str, Any] | None:
+        """The summary of a `DataRecord`; None where the study has none."""
+        found: Mapping[str, Any] | None = self.study.user_attrs.get(DATA)
+        return found
 
     @property
     def seconds_used(self) -> float:
@@ -130,12 +143,16 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             attributes = study.user_attrs
             check_format(attributes.get("format"), FORMAT, folder.path)
             document = json.loads(attributes["study_file"])
-            names = tuple(attributes.get("class_names", ()))  # not of the first studies
+            names = tuple(attributes.get(CLASS_NAMES, ()))  # not of the first studies
             task = Task(**attributes["task"], class_names=names)
         except KeyError as error:  # Optuna's for a missing study, too
             raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
     file, unknown = read_stored(document, str(folder.study_file))
     warn_unknown(unknown, f"{folder.path}: the study")
+    if (
+        root := attributes.get(DATA_ROOT)
+    ) is not None:  # a relative one was meant from where it ran
+        file = replace(file, data=replace(file.data, root=root))
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
     return StoredStudy(folder=folder, file=file, space=space, study=study, storage=storage)
 

@@ -62,12 +62,18 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
+def _left_out(stored: "StoredStudy") -> str:
+    """How many unreadable files the study trains without, if there are any."""
+    skipped = (stored.data_began_with or {}).get("skipped", 0)
+    return f", without {skipped:,} unreadable files" if skipped else ""
+
+
 def report_facts(stored: "StoredStudy") -> dict[str, str]:
     """The head of the report, by label."""
     summary, file = summarise_study(stored), stored.file
     limits = [f"{k} {v:,.0f}" for k, v in asdict(file.limits).items() if v is not None]
     return {
-        "Data set": f"{file.data.dataset}, {file.data.resolution} px",
+        "Data set": f"{file.data.dataset}, {file.data.resolution} px{_left_out(stored)}",
         "Proxy": f"{file.proxy.epochs} epochs, {file.proxy.resolution or file.data.resolution} px",
         "Judged by": QUALITY_NAMES[file.quality_metric],
         "Sampler": file.sampler.kind,

@@ -12,7 +12,6 @@ import torch
 from hgcnet.atomic_write import writing
 from hgcnet.errors import RunError
 from hgcnet.model_folder import read_record, save_model
-from search.data.splits import load_test
 from search.pareto import non_dominated
 from search.prepare import PreparedStudy
 from search.results.trials import write_csv
@@ -139,8 +138,8 @@ def evaluate_on_test(
     """
     recipe = trainings.recipe
     device = torch.device("cuda" if gpus else "cpu")
-    splits = recipe.load()
-    test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
+    splits = trainings.load()
+    test = to_device(trainings.load_test_images(), splits, device)
     tested = []
     for training in wanted:
         row = trainings.row(training)

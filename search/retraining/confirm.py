@@ -10,7 +10,9 @@ import pandas as pd
 
 from hgcnet.architecture import Architecture
 from hgcnet.atomic_write import replace_file, writing
+from hgcnet.errors import RunError
 from hgcnet.presets import PRESETS
+from search.data.data_record import data_difference, read_files, record_data
 from search.pareto import choose
 from search.results.stored_study import StoredStudy
 from search.results.trials import front, known_costs
@@ -90,6 +92,7 @@ def confirm_front(
     file = stored.file
     networks, trials = networks_to_confirm(stored, select)
     wanted = repeated(networks, seeds, file.seed)
+    _check_same_data(stored, recipe)
     trainings = TrainingFolder(stored.folder.path / "confirm" / recipe.name, recipe)
     with locked_folder(trainings.folder):
         loop = retrain(
@@ -125,6 +128,23 @@ def confirm_front(
         with writing(trainings.folder):
             replace_file(trainings.folder / CONFIRMATION, text.encode())
     return result
+
+
+def _check_same_data(stored: StoredStudy, recipe: Recipe) -> None:
+    """Refuses images that are others than those of the study.
+
+    Raises:
+        DataError: there are none.
+        RunError: says how they differ.
+    """
+    if (began_with := stored.data_began_with) is None:
+        return
+    files = read_files(stored.folder.path / "data.json")
+    if difference := data_difference(began_with, record_data(recipe.data), files):
+        raise RunError(
+            f"{stored.folder.path}: the study began with other data than {recipe.data.root} has now: "
+            f"{difference}; bring them back"
+        )
 
 
 def confirmation_document(result: Confirmation) -> dict[str, Any]:

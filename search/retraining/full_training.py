@@ -11,7 +11,7 @@ import torch
 from hgcnet.architecture import ArchitectureFile, Task
 from hgcnet.errors import DataError, RunError
 from hgcnet.model_folder import read_record, save_model
-from search.data.splits import load_test, summarise_data
+from search.data.inspection import check_inspection, inspect_data
 from search.retraining.starting_weights import Taken, take_weights
 from search.retraining.statistics import Interval, mean_interval
 from search.retraining.tested_model import TestedModel, facts_on_test, metrics_on_test
@@ -77,9 +77,13 @@ def train_in_full(
     if device == "cuda" and not has_gpu:
         raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
     where = torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
+    new = not folder.exists()
+    inspection = inspect_data(recipe.data) if new or begin_with is not None else None
+    if new and inspection is not None:  # none is made for images that cannot be read
+        check_inspection(recipe.data, inspection)
     taken = None
-    if begin_with is not None:
-        data = summarise_data(recipe.data)
+    if begin_with is not None and inspection is not None:
+        data = inspection.summary
         task = Task(
             in_channels=data.in_channels,
             num_classes=data.num_classes,
@@ -130,7 +134,7 @@ def _train_one_seed(
     """
     recipe, folder = trainings.recipe, trainings.folder / f"seed-{training.repetition}"
     if not (trainings.has(training) and (folder / "metrics.json").exists()):
-        splits, seed = recipe.load(), training.seed
+        splits, seed = trainings.load(), training.seed
         create = partial(
             ProxyTraining,
             training.architecture,
@@ -148,7 +152,7 @@ def _train_one_seed(
             if step.state is not None:
                 trainings.states.save(training.key, step.state)
             observe(step.result, run.seconds)
-        test = to_device(load_test(recipe.data, resolution=recipe.resolution), splits, device)
+        test = to_device(trainings.load_test_images(), splits, device)
         tested = metrics_on_test(evaluate(run.model, test), splits.class_names)
         curve = run.curve if recipe.hold_out else []
         measured = {
@@ -157,6 +161,8 @@ def _train_one_seed(
             "device": str(device),
             "threads": torch.get_num_threads(),
         }
+        if recipe.data.unreadable == "skip":
+            measured["skipped_files"] = trainings.check_data().skipped
         trained = {"seed": seed, "curve": curve, "seconds": run.seconds}
         started = {"tensors_taken": [len(taken.tensors), len(taken.fresh)]} if taken else {}
         save_model(

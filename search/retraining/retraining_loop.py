@@ -183,7 +183,7 @@ def retrain(
     if without_ray:
         from search.workers.in_process import train_here
 
-        splits = recipe.load()
+        splits = trainings.load()
         train_here(
             loop, splits, recipe.proxy, workers, quality_metric=metric, keep_states=keep_states
         )
@@ -193,7 +193,7 @@ def retrain(
 
         with joined_ray(ray_address) as resources:
             check_resources(resources, workers, file.source)
-            splits = recipe.load()
+            splits = trainings.load()
             run_trials(
                 loop, splits, recipe.proxy, workers, quality_metric=metric, keep_states=keep_states
             )

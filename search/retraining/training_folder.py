@@ -1,6 +1,7 @@
 """Trainings that are wanted, the recipe that they share, and the folder in which they are kept.
 
 FOLDER/recipe.json      what all of its trainings share
+FOLDER/data.json        the data that they began with
 FOLDER/trainings.json   every finished one, with its curve
 FOLDER/states/          half-done trainings and, where they are wanted, trained networks
 """
@@ -18,12 +19,27 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.atomic_write import replace_file, writing
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
+from search.data.data_record import (
+    DataRecord,
+    absolute_root,
+    data_difference,
+    read_files,
+    record_data,
+)
+from search.data.splits import ImageSet, Splits, load_test
 from search.file_lock import hold_lock
 from search.study_file.differences import first_difference
 from search.training.checkpoints import Checkpoints
 from search.training.recipe import FORMAT, Recipe
 from search.training.seeds import paired_seeds
 from search.versions import check_format, check_known
+
+DATA = "data_began_with"  # the key of recipe.json
+
+
+def without_data(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored recipe without what is stored of its data."""
+    return {key: value for key, value in document.items() if key != DATA}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +91,7 @@ class TrainingFolder:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
         self.states = Checkpoints(folder / "states")
-        self._table = folder / "trainings.json"
+        self._table, self._files = folder / "trainings.json", folder / "data.json"
         self._rows: dict[str, dict[str, Any]] = {}
         path, given = folder / "recipe.json", json.loads(_to_json(recipe.document()))
         try:
@@ -83,19 +99,24 @@ class TrainingFolder:
                 folder.mkdir(parents=True, exist_ok=True)
                 if not path.exists():
                     replace_file(path, _to_json(given))
-                stored = json.loads(path.read_bytes())
+                stored = self._stored = json.loads(path.read_bytes())
                 if self._table.exists():
                     self._rows = json.loads(self._table.read_bytes())
             if not (isinstance(stored, dict) and isinstance(self._rows, dict)):
                 raise ValueError("it holds something else")
             check_format(stored.get("format"), FORMAT, path)
-            kept, unknown = Recipe.from_document(stored)
+            kept, unknown = Recipe.from_document(without_data(stored))
         except (LookupError, TypeError, ValueError) as error:
             raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
         check_known(unknown, f"{path}:")
         if kept.start and recipe.start and kept.start.sha256 == recipe.start.sha256:
             kept = replace(kept, start=recipe.start)  # the same weights, from wherever
         before = json.loads(_to_json(kept.document()))
+        if absolute_root(kept.data) == absolute_root(recipe.data):
+            before["data"]["root"] = given["data"]["root"]  # another spelling
+        elif DATA in stored:
+            before["data"]["root"] = given["data"]["root"]  # the same data may lie elsewhere
+            self.check_data()
         if (difference := first_difference(before, given)) is not None:
             key, old, new = difference
             if key.partition(".")[0] == "start":
@@ -109,6 +130,52 @@ class TrainingFolder:
                 f"{folder}: its trainings have {key} = {old!r}, not {new!r}; give the old value, or "
                 "delete the folder"
             )
+
+    def check_data(self) -> DataRecord:
+        """What the data are now, if they are those that the trainings here began with.
+
+        Raises:
+            DataError: they are not to be had.
+            RunError: they are others.
+        """
+        now, before = record_data(self.recipe.data), self._stored.get(DATA)
+        if before is not None and (
+            difference := data_difference(before, now, read_files(self._files))
+        ):
+            raise RunError(
+                f"{self.folder}: its trainings began with other data than {self.recipe.data.root} has now: "
+                f"{difference}; bring the data back, or delete the folder, or name another one"
+            )
+        return now
+
+    def load(self) -> Splits:
+        """The images to train and validate on; once they are read, it is stored which they are.
+
+        Raises:
+            UserError: as `check_data` and `Recipe.load`, or it cannot be stored.
+        """
+        begun = self._rows or (self.states.folder.is_dir() and any(self.states.folder.iterdir()))
+        if DATA not in self._stored and begun and self.recipe.data.dataset == "image_folder":
+            raise RunError(
+                f"{self.folder}: was begun by an earlier hgcnas, which set other images of the folder aside "
+                "for validation and test; delete it to train again, or name another one"
+            )
+        now, splits = self.check_data(), self.recipe.load()
+        if DATA not in self._stored or (now.files and not self._files.exists()):
+            self._stored = self._stored | {DATA: now.summary()}
+            with writing(self.folder):
+                replace_file(self._files, _to_json(now.document()))
+                replace_file(self.folder / "recipe.json", _to_json(self._stored))
+        return splits
+
+    def load_test_images(self) -> ImageSet:
+        """The test images, if nothing changed meanwhile.
+
+        Raises:
+            UserError: as `check_data`, or they cannot be read.
+        """
+        self.check_data()
+        return load_test(self.recipe.data, resolution=self.recipe.resolution)
 
     def has(self, training: Training) -> bool:
         """Whether it is finished."""

@@ -12,6 +12,9 @@ from search.workers.protocol import MAX_RETRIES
 
 # Of a study; CONTRIBUTING.md says when it is raised. The first studies were stored without it.
 FORMAT = 1
+# The user attributes of a study with what its data are, and where they lay when it last ran. The first
+# studies have none.
+DATA, DATA_ROOT = "data_began_with", "data_root"
 # The user attribute with the Retry of a failed trial; so stored since the first format.
 RETRY = "again"
 # Reasons of failures that are not the network's fault.

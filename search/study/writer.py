@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import optuna
@@ -13,15 +14,18 @@ from optuna.trial import FrozenTrial, TrialState
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
+from search.data.data_record import DataRecord, absolute_root, data_difference
+from search.data.inspection import DataWarning
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
 from search.samplers.create import create_sampler
 from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
 from search.study.attributes import (
     CLASS_NAMES,
+    DATA,
+    DATA_ROOT,
     FORMAT,
     INTERRUPTED,
-    MAX_COUNTED,
     RETRY,
     UNPLANNED,
     answer_attributes,
@@ -40,15 +44,26 @@ from search.workers.protocol import Proposal, Retry
 class StudyWriter:
     """The one writer of a study. Opening it creates the study, or checks that it is the same.
 
+    Args:
+        data: what the study trains on now; None where there is nothing that could change.
+        files_before: those that it began with, by which a change is told in words.
+
     Raises:
-        RunError: the stored study was started with another study file.
+        RunError: the stored study was started with another study file, or with other data.
     """
 
-    def __init__(self, storage: BaseStorage, file: StudyFile, space: OptunaSpace) -> None:
+    def __init__(
+        self,
+        storage: BaseStorage,
+        file: StudyFile,
+        space: OptunaSpace,
+        data: DataRecord | None = None,
+        files_before: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._file = file
         self._space = space
         self._storage = storage
-        self._study = _create_or_load(storage, file, space.space.task)
+        self._study = _create_or_load(storage, file, space.space.task, data, files_before)
         self._study_id = storage.get_study_id_from_name(file.name)
         trials = self.frozen_trials()
         self._seen = set(self._fingerprints(trials))
@@ -90,11 +105,6 @@ class StudyWriter:
         for key, value in attributes.items():
             if key not in stored or stored[key] != value:
                 self._storage.set_study_system_attr(self._study_id, key, value)
-
-    def keep_class_names(self, names: Sequence[str]) -> None:
-        """Stores what the classes are called, for reports, where that is not stored yet."""
-        if len(names) <= MAX_COUNTED and CLASS_NAMES not in self._study.user_attrs:
-            self._study.set_user_attr(CLASS_NAMES, list(names))
 
     def close_interrupted(self) -> int:
         """Tells what a dead driver left running as failed; returns how many there were."""
@@ -231,7 +241,13 @@ class StudyWriter:
         return (network.fingerprint for network in planned if network is not None)
 
 
-def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna.Study:
+def _create_or_load(
+    storage: BaseStorage,
+    file: StudyFile,
+    task: Task,
+    data: DataRecord | None,
+    files_before: Mapping[str, int],
+) -> optuna.Study:
     directions = [direction_of(metric) for metric in file.metrics]
     study = optuna.create_study(
         storage=storage, study_name=file.name, directions=directions, load_if_exists=True
@@ -245,32 +261,66 @@ def _create_or_load(storage: BaseStorage, file: StudyFile, task: Task) -> optuna
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(file.metrics))
         study.set_user_attr("task", task.sizes)
-        study.set_user_attr("class_names", list(task.class_names))
+        study.set_user_attr(CLASS_NAMES, list(task.class_names))
     else:
-        _check_same_study(json.loads(stored), file)
-        _check_same_task(attributes["task"], task.sizes, file)
+        began_with = None if data is None else attributes.get(DATA)
+        _check_same_study(json.loads(stored), file, is_data_known=began_with is not None)
+        if began_with is not None and data is not None:
+            _check_same_data(began_with, data, files_before, file)
+        elif data is not None and file.data.dataset == "image_folder":
+            warnings.warn(
+                f"the study {file.name!r} was started by an earlier hgcnas, which had other images of the "
+                "folder validate: its accuracies before and after now are not of the same images",
+                DataWarning,
+                stacklevel=4,
+            )
+        _check_same_task(attributes.get("task", {}), task, file)
+    if data is not None:
+        for key, value in ((DATA, data.summary()), (DATA_ROOT, absolute_root(file.data))):
+            if attributes.get(key) != value:
+                study.set_user_attr(key, value)
     study.set_user_attr("driver", own_name())  # who wrote last; see search.study.storage
     if stored != given:  # last: then all is there
         study.set_user_attr("study_file", given)
     return study
 
 
-def _check_same_task(stored: dict[str, int], given: dict[str, int], file: StudyFile) -> None:
-    """The counts of a study are for one task.
+def _check_same_task(stored: Mapping[str, Any], task: Task, file: StudyFile) -> None:
+    """For studies that do not say with which data they began.
 
     Raises:
-        RunError: the images have other channels or classes than when it was started.
+        RunError: the images have other classes or channels than those of the study.
     """
-    for key, value in given.items():
-        if stored[key] != value:
+    for key, words in (("num_classes", "classes"), ("in_channels", "channels")):
+        old, new = stored.get(key), getattr(task, key)
+        if old is not None and old != new:
             raise RunError(
-                f"{file.source}: data: the images give {key} = {value} now, and {stored[key]} when the study "
-                f"{file.name!r} was started; start another study under another name"
+                f"{file.source}: data.root: {file.data.root} has {new} {words}, but the study "
+                f"{file.name!r} was started with {old}; bring the data back, or give the new study another name"
             )
 
 
-def _check_same_study(stored: dict[str, Any], file: StudyFile) -> None:
-    """Only the budget and the workers of a started study may change.
+def _check_same_data(
+    began_with: Mapping[str, Any],
+    data: DataRecord,
+    files_before: Mapping[str, int],
+    file: StudyFile,
+) -> None:
+    """Refuses other data than those that a study began with.
+
+    Raises:
+        RunError: says how they differ.
+    """
+    if difference := data_difference(began_with, data, files_before):
+        raise RunError(
+            f"{file.source}: data.root: {file.data.root} has other data than the study {file.name!r} began "
+            f"with: {difference}; bring them back, or give the new study another name"
+        )
+
+
+def _check_same_study(stored: dict[str, Any], file: StudyFile, *, is_data_known: bool) -> None:
+    """Only the budget and the workers of a started study may change, and where its data lie if it is known
+    that they are the same.
 
     The stored document may be of another version: what it lacks has the default, as it has in the file
     that is given.
@@ -280,7 +330,10 @@ def _check_same_study(stored: dict[str, Any], file: StudyFile) -> None:
     """
     started, unknown = read_stored(stored, f"the study {file.name!r} as it was started")
     check_known(unknown, f"the study {file.name!r}")
-    if difference := first_difference(started.document, file.document):
+    before = dict(started.document)
+    if is_data_known or absolute_root(started.data) == absolute_root(file.data):
+        before["data"] = before["data"] | {"root": file.data.root}
+    if difference := first_difference(before, file.document):
         key, *values = difference
         old, new = ("nothing" if value is None else repr(value) for value in values)
         raise RunError(

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from hgcnet.presets import PAPER_TEST_ERROR
-from search.data.data_config import DataConfig
+from search.data.data_config import OWN_DATA, DataConfig
+from search.data.inspection import check_inspection, inspect_data
 from search.data.splits import Splits, load_splits
 from search.training.proxy_config import ProxyConfig
 from search.training.quality import ACCURACY, QualityMetric
@@ -32,11 +33,13 @@ class Recipe:
     start: StartingWeights | None = None  # None: fresh weights, from the seed
 
     def load(self) -> Splits:
-        """The images that are trained and validated on.
+        """The images that are trained and validated on, after a look at all images of all parts.
 
         Raises:
-            DataError: as `load_splits`.
+            DataError: as `load_splits`, or an image that cannot be read, also of the test part.
         """
+        if self.data.dataset in OWN_DATA:
+            check_inspection(self.data, inspect_data(self.data))
         return load_splits(
             self.data,
             resolution=self.resolution,

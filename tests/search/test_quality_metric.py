@@ -1,5 +1,6 @@
 """A study judged by balanced accuracy or macro F1: stored, shown and exported as what it is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from optuna.trial import TrialState
 import search
 from hgcnet.errors import RunError
 from search.dashboard.content import study_note, trial_note
+from search.optuna_space import OptunaSpace
 from search.prepare import prepare
 from search.results.stored_study import read_study
 from search.simulation.table import write_table
@@ -29,6 +31,7 @@ from search.study_file.reading import read_study_file
 from search.training.quality import QualityMetric, class_counts, judge
 from search.training.recipe import Recipe
 from search.workers.in_process import train_here
+from space.search_space import SearchSpace
 from tests.parts.commands import hgcnas
 from tests.parts.opened import closed
 
@@ -83,9 +86,10 @@ def study(
     folder.create(prepared.file.document, {})
     file = prepared.file
     with closed(open_writer(folder.storage_url(None), "rare")) as storage:
-        writer = StudyWriter(storage, file, prepared.space)
-        writer.keep_class_names(("one", "<eight>"))
-        loop = SearchLoop(file, prepared.space, writer, {})
+        task = replace(prepared.space.space.task, class_names=("one", "<eight>"))
+        space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
+        writer = StudyWriter(storage, file, space)
+        loop = SearchLoop(file, space, writer, {})
         splits = Recipe(data=file.data, proxy=file.proxy).load()
         train_here(loop, splits, file.proxy, file.workers, quality_metric=file.quality_metric)
         assert loop.progress().highest_accuracy == max(

@@ -8,6 +8,7 @@ from search.cli.app import COMMANDS, app
 STUDY, STORED, RAY = "--runs --json", "--runs --storage --json", "--ray-address"
 SURFACE = {
     "init": "NAME FILE.toml --json",
+    "check-data": "STUDY.toml|FOLDER|FILE.npz --json",
     "run": f"STUDY.toml --trials --dry-run --no-report {STORED} {RAY}",
     "list": STORED,
     "status": f"RUN {STORED}",
@@ -27,7 +28,7 @@ SURFACE = {
     "train": (
         "ARCH.toml|PRESET|FOLDER --dataset -o --output --root --epochs --seeds --seed --batch-size "
         "--learning-rate --weight-decay --recipe --class-weights --from --resolution --train-images "
-        "--hold-out --channels --fit --device --json"
+        "--hold-out --channels --fit --unreadable --device --json"
     ),
     "predict": "FOLDER PATHS --top -o --output --json",
     "describe": (

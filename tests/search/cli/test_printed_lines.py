@@ -1,5 +1,6 @@
 """What is printed of studies and searches, in 80 columns."""
 
+import time
 from dataclasses import replace
 from io import StringIO
 
@@ -7,7 +8,15 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from search.cli.terminal import front_table, showing_searches, simulation_table, status_lines
+from search.cli.terminal import (
+    ProgressPrinter,
+    front_table,
+    showing_files,
+    showing_searches,
+    simulation_table,
+    status_lines,
+)
+from search.data.reading_progress import map_files
 from search.study.progress import Progress, progress_lines
 
 PROGRESS = Progress(
@@ -127,3 +136,36 @@ def test_a_sampler_that_never_reached_the_goal_is_said_so() -> None:
     text = capture.get()
     assert "inf" not in text
     assert [line.split().count("never") for line in text.splitlines()] == [0, 1, 2]
+
+
+def test_how_far_the_reading_of_images_is_stands_in_a_log_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    console = Console(file=StringIO())
+    with showing_files(console):
+        for file in map_files(lambda second: second, range(1, 101)):
+            clock[0] = float(file)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 9  # in a hundred seconds
+    assert lines[0] == "11/100 images read, 0:01:21 left"
+
+
+def test_reading_of_a_moment_says_nothing() -> None:
+    console = Console(file=StringIO())
+    with showing_files(console):
+        assert list(map_files(str, range(1000))) == [str(n) for n in range(1000)]
+    assert console.file.getvalue() == ""
+
+
+def test_images_that_are_read_within_a_study_are_told_where_its_progress_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    console = Console(file=StringIO())
+    with showing_files(Console(file=StringIO())), ProgressPrinter(console).showing():
+        for file in map_files(lambda second: second, range(1, 31)):
+            clock[0] = float(file)
+    assert "images read, 0:00:" in console.file.getvalue()

@@ -7,7 +7,7 @@ import pytest
 
 from hgcnet.errors import DataError
 from search.data.data_config import DataConfig
-from search.data.splits import load_splits, load_test, summarise_data
+from search.data.splits import ImageSet, Splits, load_splits, load_test, summarise_data
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
 LABELS = np.arange(40) % 4
@@ -44,21 +44,42 @@ BAD_ARRAYS = [
     ({"images": IMAGES}, "labels: missing; it has images"),
     ({"x": IMAGES, "labels": LABELS}, "images: missing; it has labels, x"),
     ({**GOOD, "test_images": IMAGES}, "test_labels: missing; it has images, labels, test_images"),
-    ({**GOOD, "images": IMAGES / 255}, "images: dtype float64 is not uint8"),
+    (
+        {**GOOD, "images": IMAGES / 1},
+        "images: dtype float64 is not uint8 (values 0 to 255); numbers with a point are read from 0 to 1, "
+        "and these are 0 to 255",
+    ),
+    ({**GOOD, "images": IMAGES / 127.5 - 1}, "read from 0 to 1, and these are -1 to 1"),
+    ({**GOOD, "images": np.full((40, 8, 8), np.nan)}, "and these are nan to nan"),
+    ({**GOOD, "images": np.rint(IMAGES / 255)}, "all values are 0 or 1: white may be 1 or 255"),
+    ({**GOOD, "images": IMAGES.astype(np.int64)}, "images: dtype int64 is not uint8"),
     ({**GOOD, "images": IMAGES.reshape(40, 64)}, "images: shape (40, 64) is not (N, H, W)"),
     ({**GOOD, "images": IMAGES[:0]}, "images: shape (0, 8, 8) is not (N, H, W)"),
     (
-        {**GOOD, "images": COLOUR.transpose(0, 3, 1, 2)},
-        "images: shape (40, 3, 8, 8) has more channels than rows or columns",
+        {**GOOD, "images": np.stack([IMAGES] * 5, axis=1)},
+        "images: shape (40, 5, 8, 8) has more channels than rows or columns",
+    ),
+    (
+        {**GOOD, "images": COLOUR[:, :, :3].transpose(0, 2, 1, 3)},
+        "images: shape (40, 3, 8, 3) may be (N, H, W, C) or (N, C, H, W)",
     ),
     ({**GOOD, "images": IMAGES.astype(object)}, "images or labels cannot be read: Object arrays"),
     ({**GOOD, "labels": LABELS / 1}, "labels: float64 of shape (40,) are not integers"),
-    ({**GOOD, "labels": LABELS[:, None]}, "labels: int64 of shape (40, 1) are not integers"),
+    (
+        {**GOOD, "labels": np.arange(120).reshape(40, 3) % 2},
+        "labels: int64 of shape (40, 3) are not integers (N,), nor is one of 3 classes marked in each row; "
+        "images of several classes at once are not read",
+    ),
+    (
+        {**GOOD, "train_images": IMAGES, "train_labels": LABELS},
+        "the training images may be images or train_images",
+    ),
+    ({**GOOD, "val_images": IMAGES}, "val_labels: missing; it has images, labels, val_images"),
     ({**GOOD, "labels": LABELS > 1}, "labels: bool of shape (40,) are not integers"),
     ({**GOOD, "labels": LABELS[:39]}, "images has 40 images, but labels has 39 labels"),
     ({**GOOD, "labels": LABELS - 1}, "labels: -1 is negative"),
     ({**GOOD, "labels": LABELS + 1}, "labels: 1 of the classes 0 to 4 have no image"),
-    ({**GOOD, "labels": LABELS * 0}, "has 1 class; two or more are needed"),
+    ({**GOOD, "labels": LABELS * 0}, "has 1 class, '0'; two or more are needed"),
     (
         {"images": IMAGES[:11], "labels": LABELS[:11]},
         "class '3' has 2 images; each class needs 3 or more to be split into training, validation",
@@ -91,6 +112,64 @@ def test_test_arrays_that_do_not_fit_are_refused_in_one_line(
     with pytest.raises(DataError, match=re.escape(message)) as caught:
         load_test(config, resolution=8)
     assert "\n" not in str(caught.value)
+
+
+def load_both(config: DataConfig) -> tuple[Splits, ImageSet]:
+    return load_splits(config, resolution=8), load_test(config, resolution=8)
+
+
+WORDS = np.array(["dog", "cat", "ant", "bee"])
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"images": IMAGES / 255, "labels": LABELS},
+        {"images": (IMAGES / 255).astype(np.float32), "labels": LABELS},
+        {"images": IMAGES[:, None], "labels": LABELS},  # (N, 1, H, W)
+        {"images": IMAGES, "labels": LABELS[:, None].astype(np.uint8)},
+        {"images": IMAGES, "labels": np.eye(4)[LABELS]},
+        {"images": IMAGES, "labels": np.eye(4, dtype=np.bool_)[LABELS]},
+        {"train_images": IMAGES, "train_labels": LABELS},
+        {"x_train": IMAGES, "y_train": LABELS},
+        {"X": IMAGES, "y": LABELS},
+    ],
+)
+def test_what_can_be_meant_in_one_way_only_is_read(
+    arrays: dict[str, np.ndarray], write_npz: Callable[..., DataConfig]
+) -> None:
+    (expected, expected_test), (found, test) = (
+        load_both(write_npz(**GOOD)),
+        load_both(write_npz(**arrays)),
+    )
+    for ours, theirs in (
+        *((found.train, expected.train), (found.validation, expected.validation)),
+        (test, expected_test),
+    ):
+        assert np.array_equal(ours.images, theirs.images)
+        assert np.array_equal(ours.labels, theirs.labels)
+
+
+def test_words_are_classes_in_their_order(write_npz: Callable[..., DataConfig]) -> None:
+    test = {"test_images": IMAGES[:3], "test_labels": np.array(["cat", "dog", "ant"])}
+    config = write_npz(images=IMAGES, labels=WORDS[LABELS], **test)
+    splits, tested = load_both(config)
+    assert splits.class_names == ("ant", "bee", "cat", "dog")
+    assert tested.labels.tolist() == [2, 3, 0]
+    test["test_labels"] = np.array(["cat", "cow", "ant"])
+    config = write_npz(images=IMAGES, labels=WORDS[LABELS], **test)
+    with pytest.raises(DataError, match="test_labels: 'cow' is no class of labels"):
+        load_test(config, resolution=8)
+
+
+def test_an_archive_of_medmnist_is_read_as_it_is(write_npz: Callable[..., DataConfig]) -> None:
+    parts = {"train": slice(0, 24), "val": slice(24, 32), "test": slice(32, 40)}
+    arrays = {f"{part}_images": COLOUR[rows] for part, rows in parts.items()}
+    arrays |= {f"{part}_labels": LABELS[rows, None] for part, rows in parts.items()}
+    splits, test = load_both(write_npz(**arrays))
+    for part, rows in zip((splits.train, splits.validation, test), parts.values(), strict=True):
+        assert np.array_equal(part.images, COLOUR[rows].transpose(0, 3, 1, 2))
+        assert np.array_equal(part.labels, LABELS[rows])
 
 
 def _write_garbage(path: Path) -> None:

@@ -1,0 +1,50 @@
+"""Work on many files at once, and who is told how far it is."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Is given how many files are done, and of how many.
+ObserveFiles = Callable[[int, int], None]
+
+# Images are read far below the commands that show it, in Ray's midst and in functions that have other
+# things to tell; so it does not go through all of their signatures.
+_observer: ContextVar[ObserveFiles | None] = ContextVar("observer", default=None)
+
+
+@contextmanager
+def observing_files(observe: ObserveFiles) -> Iterator[None]:
+    """Tells `observe` of all files that are read inside, in this thread."""
+    token = _observer.set(observe)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_files(function: Callable[[T], R], files: Sequence[T]) -> Iterator[R]:
+    """The function's results in order, from threads: Pillow lets them work while it decodes."""
+    observe = _observer.get()
+    # Not all at once: after an error, or Ctrl-C, nothing is to be waited for but what was begun.
+    with ThreadPoolExecutor(usable_cpus()) as pool, warnings.catch_warnings():
+        # Pillow's say what is odd in a file without its name.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            for done, result in enumerate(pool.map(function, files), start=1):
+                if observe is not None:
+                    observe(done, len(files))
+                yield result
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
