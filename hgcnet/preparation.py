@@ -91,35 +91,55 @@ def read_preparation(document: Mapping[str, Any], task: Task) -> Preparation | s
     return preparation
 
 
-def prepare_image(image: Any, preparation: Preparation) -> Images:
-    """The (channels, resolution, resolution) of a path, an image of Pillow, or a uint8 array (H, W) or (H, W, C).
+def prepare_image(image: Any, preparation: Preparation, name: str = "image") -> Images:
+    """(channels, resolution, resolution) of a path, an image of Pillow or a uint8 array (H, W) or (H, W, C).
 
     Raises:
-        DataError: why it has none; without its name.
+        DataError: it cannot be used; the message begins with the path, or with `name`.
     """
-    # A view: in memory colours stay side by side, as sums go by how their terms lie there.
-    pixels: Images = _pixels_of(image).transpose(2, 0, 1)
-    prepared: Images = preparation.apply(pixels[None])[0]
+    name = one_line(image) if isinstance(image, str | Path) else name
+    try:
+        # A view: in memory colours stay side by side, as sums go by how their terms lie there.
+        pixels: Images = _pixels_of(image).transpose(2, 0, 1)
+        prepared: Images = preparation.apply(pixels[None])[0]
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
     return prepared
 
 
 def prepare_each(images: Iterable[Any], preparation: Preparation) -> Iterator[Images | DataError]:
-    """As `prepare_image` of each image, in their order; or its error, with its name."""
+    """Of each image, in their order, what `prepare_image` makes of it, or why it cannot be used."""
 
     def prepare(numbered: tuple[int, Any]) -> Images | DataError:
         number, image = numbered
-        name = one_line(image) if isinstance(image, str | Path) else f"images[{number}]"
         try:
-            return prepare_image(image, preparation)
+            return prepare_image(image, preparation, f"images[{number}]")
         except DataError as error:
-            return DataError(f"{name}: {error}")
+            return error
 
     waiting = enumerate(images)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while some := list(islice(waiting, _AT_ONCE)):
-            with _without_warnings():
+            with without_warnings():
                 done = list(pool.map(prepare, some))
             yield from done
+
+
+def decode_file(path: Path) -> Images:
+    """(H, W, 1) of a grey file, else (H, W, 3): upright and on white.
+
+    Raises:
+        DataError: it cannot be read; the message begins with the path.
+    """
+    try:
+        return _read_file(path)
+    except DataError as error:
+        raise DataError(f"{one_line(path)}: {error}") from error
+
+
+def is_grey_mode(mode: str) -> bool:
+    """Whether images of a mode of Pillow's, as headers of files have it, are grey."""
+    return mode in _GREY_MODES or mode.startswith("I;16")
 
 
 def count_channels(files: Iterable[Path]) -> int:
@@ -128,11 +148,11 @@ def count_channels(files: Iterable[Path]) -> int:
     Those that cannot be read do not decide.
     """
     channels = RGB
-    with _without_warnings():
+    with without_warnings():
         for path in files:
             try:
                 with _pillow().open(path) as image:
-                    if not _is_grey(image):
+                    if not is_grey_mode(image.mode):
                         return RGB
                     channels = GREY
             except MissingPackageError:
@@ -216,7 +236,7 @@ def _on_white(colours: Images, alpha: Images) -> Images:
 def _pixels_of(image: Any) -> Images:
     """(H, W, C) of a path, a Pillow image or an array."""
     if isinstance(image, str | Path):
-        return read_pixels(Path(image))
+        return _read_file(Path(image))
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
             raise DataError(f"{image.dtype} {image.shape} is not uint8 (H, W) or (H, W, C)")
@@ -228,12 +248,7 @@ def _pixels_of(image: Any) -> Images:
     )
 
 
-def read_pixels(path: Path) -> Images:
-    """(H, W, 1) of a grey file, else (H, W, 3).
-
-    Raises:
-        DataError: why it cannot be read; without its name.
-    """
+def _read_file(path: Path) -> Images:
     pillow = _pillow()
     try:
         if not path.is_file():  # a folder, or a pipe that would be waited for
@@ -261,8 +276,8 @@ def _decode(image: "Image.Image") -> Images:
     if _is_transparent(upright):
         pixels = np.asarray(upright.convert("RGBA"))
         laid = _on_white(pixels[..., :3], pixels[..., 3:])
-        return laid[..., :1] if _is_grey(upright) else laid
-    if _is_grey(upright):
+        return laid[..., :1] if is_grey_mode(upright.mode) else laid
+    if is_grey_mode(upright.mode):
         return np.asarray(upright.convert("L"))[..., None]
     return np.asarray(upright.convert("RGB"))
 
@@ -282,18 +297,14 @@ def _upper_bits(image: "Image.Image", file_format: str | None) -> Images:
     return (values >> 8).astype(np.uint8)
 
 
-def _is_grey(image: "Image.Image") -> bool:
-    return image.mode in _GREY_MODES or image.mode.startswith("I;16")
-
-
 def _is_transparent(image: "Image.Image") -> bool:
     palette = image.palette.mode if image.mode == "P" and image.palette else ""
     return "transparency" in image.info or (image.mode + palette).endswith(("A", "a"))
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Pillow's name no file, and what it cannot read is an error."""
+def without_warnings() -> Iterator[None]:
+    """Of Pillow, which name no file; what it cannot read is an error. Begin it outside of threads."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\b")
         yield

@@ -14,8 +14,8 @@ from typing import NoReturn
 import numpy as np
 
 from hgcnet.arrays import Images, Ints
-from hgcnet.errors import DataError, one_line
-from hgcnet.preparation import Preparation, count_channels, prepare_image, read_pixels
+from hgcnet.errors import DataError
+from hgcnet.preparation import Preparation, count_channels, decode_file, prepare_image
 from search.data.file_facts import FileFacts, look_at_files
 from search.data.folder_listing import FolderListing, ListedFile, list_image_folder
 from search.data.reading_progress import map_files
@@ -64,11 +64,10 @@ def _read(files: Sequence[ListedFile], indices: Ints, preparation: Preparation) 
     wrong: list[str] = []
 
     def read(row: int) -> None:
-        path = files[indices[row]].path
         try:
-            images[row] = prepare_image(path, preparation)
+            images[row] = prepare_image(files[indices[row]].path, preparation)
         except DataError as error:
-            wrong.append(f"{one_line(path)}: {error}")
+            wrong.append(str(error))
 
     for _ in map_files(read, range(len(indices))):
         pass
@@ -95,11 +94,11 @@ def _read_facts(file: ListedFile) -> FileFacts:
 
     begin = time.perf_counter()
     try:
-        pixels = read_pixels(file.path)
+        pixels = decode_file(file.path)
         with Image.open(file.path) as image:  # reads the header alone
             mode, (width, height) = image.mode, image.size
     except DataError as error:
-        return FileFacts(error=f"{one_line(file.path)}: {error}")
+        return FileFacts(error=str(error))
     content = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=12)
     return FileFacts(
         mode=mode,

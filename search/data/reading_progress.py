@@ -1,12 +1,13 @@
 """Work on many files at once, and who is told how far it is."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
+
+from hgcnet.preparation import without_warnings
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,9 +39,7 @@ def map_files(function: Callable[[T], R], files: Sequence[T]) -> Iterator[R]:
     """The function's results in order, from threads: Pillow lets them work while it decodes."""
     observe = _observer.get()
     # Not all at once: after an error, or Ctrl-C, nothing is to be waited for but what was begun.
-    with ThreadPoolExecutor(usable_cpus()) as pool, warnings.catch_warnings():
-        # Pillow's say what is odd in a file without its name.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+    with ThreadPoolExecutor(usable_cpus()) as pool, without_warnings():
         try:
             for done, result in enumerate(pool.map(function, files), start=1):
                 if observe is not None:

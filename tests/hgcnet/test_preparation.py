@@ -13,7 +13,13 @@ from PIL import Image, ImageCms, ImageOps
 from sklearn.datasets import load_sample_image
 
 from hgcnet.errors import DataError
-from hgcnet.preparation import Preparation, count_channels, prepare_each, resize_area
+from hgcnet.preparation import (
+    Preparation,
+    count_channels,
+    decode_file,
+    prepare_each,
+    resize_area,
+)
 
 
 def area_mean(image: np.ndarray, resolution: int) -> np.ndarray:
@@ -109,6 +115,10 @@ def test_a_file_is_read_as_pillow_reads_it(mode: str, suffix: str, tmp_path: Pat
     picture(mode).save(path)
     expected = by_pillow(path)
     assert np.array_equal(prepared(path, resolution=expected.shape[1]), expected)
+    decoded = decode_file(path)
+    assert np.array_equal(
+        np.broadcast_to(decoded, (*decoded.shape[:2], 3)).transpose(2, 0, 1), expected
+    )
 
 
 @pytest.mark.parametrize(
