@@ -35,6 +35,8 @@ from space.search_space import SearchSpace
 from tests.parts.commands import hgcnas
 from tests.parts.opened import closed
 
+pytestmark = pytest.mark.filterwarnings("ignore::search.data.inspection.DataWarning")
+
 STUDY = """
 name = "rare"
 objectives = ["{metric}", "flops"]

@@ -32,7 +32,9 @@ def test_a_dry_run_for_people_says_the_space_the_data_and_the_time(tmp_path: Pat
         said[1],
     )
     assert said[2] == "FLOPs  17.7k to 1.53M; limit 100k"
-    assert said[3] == "data   digits: 10 classes, 400 images to train on, 305 to validate"
+    assert said[3] == (
+        "data   digits: 10 classes, 400 images to train on, 305 to validate; of test images there are 270"
+    )
     assert said[4].endswith(" here; 0 asked for each trial")
     assert re.fullmatch(
         r"time   about \S+ without early stopping: [\d.]+ s a trial, \d+ at once", said[5]
@@ -41,7 +43,8 @@ def test_a_dry_run_for_people_says_the_space_the_data_and_the_time(tmp_path: Pat
 
 def test_without_the_gpus_that_a_study_asks_for_its_time_is_unknown(tmp_path: Path) -> None:
     write_study(tmp_path, workers={"gpus": 64})
-    *_, gpus, time = hgcnas("run", "small.toml", "--dry-run", cwd=tmp_path).output.splitlines()
+    said = hgcnas("run", "small.toml", "--dry-run", cwd=tmp_path).output.splitlines()
+    gpus, time = said[4:6]
     assert gpus.endswith(" here; 64 asked for each trial")
     assert time == "time   unknown: there is no GPU here to measure on"
 

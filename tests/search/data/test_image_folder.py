@@ -265,7 +265,7 @@ def _thirty_two_bits(root: Path) -> None:
         (_unknown_class_in_test, "'c' is no class of"),
         (_not_an_image, "cannot be read as an image"),
         (_half_an_image, "cannot be read as an image"),
-        (_empty_file, "0.png: is empty"),
+        (_empty_file, "a: has no images: 5 empty are left out"),
         (_thirty_two_bits, "has 32 bits a channel; images of 8 and 16 bits are read"),
     ],
 )
