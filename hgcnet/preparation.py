@@ -150,6 +150,8 @@ def count_channels(files: Iterable[Path]) -> int:
     channels = RGB
     with without_warnings():
         for path in files:
+            if not path.is_file():  # a pipe would be waited for
+                continue
             try:
                 with _pillow().open(path) as image:
                     if not is_grey_mode(image.mode):

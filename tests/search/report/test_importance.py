@@ -47,7 +47,7 @@ def test_the_number_of_stages_and_the_stride_are_parameters_and_absent_stages_sa
     for name, value in (("depth", "4"), ("growth", "8"), ("groups", "2"), ("se", "all")):
         third = np.where(stages == 3, f"-{value}", "")
         frame[name] = frame[name].str.cat(third.astype(str))
-    frame["val_accuracy"] = 0.5 + 0.1 * (stages == 3) - 0.02 * frame["stem_stride"]
+    frame["quality"] = 0.5 + 0.1 * (stages == 3) - 0.02 * frame["stem_stride"]
     shares = parameter_importance(frame)
     assert set(shares.index) == {
         *("stem stride", "stages"),

@@ -242,7 +242,7 @@ def test_a_study_whose_images_give_another_task_now_is_refused() -> None:
     space = OptunaSpace(SearchSpace(parameters, Limits(), replace(TASK, in_channels=3)))
     StudyWriter(storage, study_file(), space)
     with pytest.raises(
-        RunError, match=r"^x\.toml: data: the images give in_channels = 1 now, and 3"
+        RunError, match=r"^x\.toml: data\.root: .* has 1 channels, but the study .* started with 3;"
     ):
         open_writer(storage)
 
