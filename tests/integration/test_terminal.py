@@ -20,6 +20,7 @@ from search.cli.terminal import ProgressPrinter
 printer = ProgressPrinter(Console())
 state = SimpleNamespace(
     budget=5000, stopped=2012, failed=112, running=16, highest_accuracy=0.95, hypervolume=0.5,
+    quality="accuracy",
     seconds_left=277506.0,
 )
 with printer.showing():
