@@ -1,6 +1,7 @@
 """The Optuna study of a run: created, continued, asked and told here, and written nowhere else."""
 
 import json
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from search.data.data_record import DataRecord, absolute_root, data_difference
 from search.data.inspection import DataWarning
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds
+from search.process_settings import log_levels
 from search.samplers.create import create_sampler
 from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
 from search.study.attributes import (
@@ -249,9 +251,10 @@ def _create_or_load(
     files_before: Mapping[str, int],
 ) -> optuna.Study:
     directions = [direction_of(metric) for metric in file.metrics]
-    study = optuna.create_study(
-        storage=storage, study_name=file.name, directions=directions, load_if_exists=True
-    )
+    with log_levels({"optuna": logging.ERROR}):  # it says that it creates one
+        study = optuna.create_study(
+            storage=storage, study_name=file.name, directions=directions, load_if_exists=True
+        )
     attributes, given = study.user_attrs, json.dumps(file.document)
     stored = attributes.get("study_file")
     check_format(attributes.get("format"), FORMAT, f"the study {file.name!r}")
