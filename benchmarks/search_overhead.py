@@ -51,7 +51,7 @@ from search.study_file.schema import StudyFile
 from search.workers.protocol import Wait
 from search.workers.ray_cluster import joined_ray
 from search.workers.ray_tune import fit_trials
-from search.workers.ray_worker import ACCURACY, EPOCH, SECONDS
+from search.workers.ray_worker import EPOCH, QUALITY, SECONDS
 from space.search_space import SearchSpace
 
 OBJECTIVES: Mapping[str, Literal["maximize", "minimize"]] = {
@@ -87,7 +87,7 @@ class EmptyTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """One epoch."""
         wait_for_workers(self._folder, self._slots)
-        return {EPOCH: 1, ACCURACY: 0.5, SECONDS: 0.0, tune.result.DONE: True}
+        return {EPOCH: 1, QUALITY: 0.5, SECONDS: 0.0, tune.result.DONE: True}
 
 
 def train_nothing(config: dict[str, Any], folder: Path, slots: int) -> None:

@@ -41,7 +41,7 @@ from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
 from search.units import duration
 from search.workers.ray_tune import fit_trials
-from search.workers.ray_worker import ACCURACY, EPOCH, SECONDS
+from search.workers.ray_worker import EPOCH, QUALITY, SECONDS
 from space.search_space import SearchSpace
 
 TABLE = Path(__file__).parents[1] / "studies" / "tables" / "digits.parquet"
@@ -131,7 +131,7 @@ class _Replayed(tune.Trainable):
         self._epoch += 1
         return {
             EPOCH: self._epoch,
-            ACCURACY: float(self._curve[self._epoch - 1]),
+            QUALITY: float(self._curve[self._epoch - 1]),
             SECONDS: self._seconds,
             tune.result.DONE: self._epoch >= len(self._curve),
         }

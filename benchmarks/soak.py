@@ -36,7 +36,7 @@ from search.study.storage import open_storage, sqlite_url
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.workers.ray_tune import fit_trials
-from search.workers.ray_worker import ACCURACY, EPOCH, SECONDS
+from search.workers.ray_worker import EPOCH, QUALITY, SECONDS
 from space.search_space import SearchSpace
 
 WORKERS = 4
@@ -88,7 +88,7 @@ def create_trainable() -> Any:
             return True
 
         def step(self) -> dict[str, Any]:
-            return {EPOCH: 1, ACCURACY: 0.5, SECONDS: 0.0, tune.result.DONE: True}
+            return {EPOCH: 1, QUALITY: 0.5, SECONDS: 0.0, tune.result.DONE: True}
 
     return tune.with_resources(Empty, {"cpu": 1})
 
