@@ -55,7 +55,7 @@ def check_against_the_built_network(architecture: Architecture, task: Task) -> N
 @pytest.mark.parametrize(
     "name",
     [
-        name if name == "se_hgcnet_42_g4" else pytest.param(name, marks=pytest.mark.long)
+        name if name == "hgcnet_42_g4" else pytest.param(name, marks=pytest.mark.long)
         for name in PRESETS
     ],
 )

@@ -26,7 +26,7 @@ from tests.parts.opened import closed, opened, served
 from tests.parts.studies import DOCUMENT
 
 
-@pytest.mark.long  # 45 databases; on SQLite it is in `make test`
+@pytest.mark.long
 @pytest.mark.filterwarnings("default")  # the suite deletes studies as nobody here does
 class TestOptunasSuiteOnPostgres(StorageTestCase):
     @pytest.fixture

@@ -151,6 +151,7 @@ def test_draws_are_uniform_over_the_feasible_networks() -> None:
     assert chisquare(counts).pvalue > 0.01
 
 
+@pytest.mark.long
 def test_draws_from_a_space_too_large_to_list_are_uniform_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -304,6 +304,7 @@ def test_where_every_candidate_was_seen_nothing_is_proposed() -> None:
     assert sampler.sample_relative(study, study.ask()._cached_frozen_trial, {}) == {}
 
 
+@pytest.mark.long
 def test_a_search_finds_in_25_trials_what_random_search_needs_100_for() -> None:
     ours = [search("known_cost", 25, seed) for seed in range(2)]
     assert np.mean(ours) > np.mean([search("random", 100, seed) for seed in range(2)])

@@ -32,6 +32,10 @@ QUICKSTART = tomllib.loads(
 TASK = Task(in_channels=1, num_classes=10, resolution=8)
 KINDS = [*_SAMPLERS]
 # The GP takes half a second a proposal once its 10 trials of start-up are over.
+LONG_MODELS = [
+    pytest.param(kind, marks=pytest.mark.long) if kind in ("gp", "known_cost") else kind
+    for kind in KINDS
+]
 LONG_GP = [pytest.param(kind, marks=pytest.mark.long) if kind == "gp" else kind for kind in KINDS]
 
 # Every kind of axis, 1,944 points.
@@ -119,7 +123,7 @@ def test_gp_goes_on_after_its_start_up() -> None:
     assert len(proposals) == 13
 
 
-@pytest.mark.parametrize("kind", LONG_GP)
+@pytest.mark.parametrize("kind", LONG_MODELS)
 def test_proposals_made_while_others_run_are_all_different(kind: str) -> None:
     """Four workers, as under Ray."""
     writer = open_study(kind, TIGHT)
@@ -139,7 +143,7 @@ def test_proposals_made_while_others_run_are_all_different(kind: str) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(kind, marks=pytest.mark.long) if kind == "tpe" else kind
+        pytest.param(kind, marks=pytest.mark.long) if kind in ("tpe", "known_cost") else kind
         for kind in KINDS
         if kind != "gp"
     ],

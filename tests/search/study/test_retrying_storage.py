@@ -11,6 +11,7 @@ from search.study.storage import open_writer, sqlite_url
 from tests.parts.opened import closed
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("default")  # the suite deletes studies as nobody here does
 class TestOnSqlite(StorageTestCase):
     @pytest.fixture
