@@ -25,7 +25,7 @@ from search.report.figures import pareto_figure
 from search.report.hypervolume import hypervolume_history
 from search.results.trials import COLUMNS, are_on_front, to_frame
 from search.study.search_loop import SearchLoop
-from search.study.storage import open_storage, sqlite_url
+from search.study.storage import open_writer, sqlite_url
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
@@ -120,13 +120,13 @@ def graphs_of(driver: Driver) -> dict[str, Any]:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Iterator[Driver]:
-    storage = open_storage(sqlite_url(tmp_path))
+    storage = open_writer(sqlite_url(tmp_path), "shown")
     driver = Driver(storage, tmp_path / "artifacts")
     driver.train()
     driver.content.write()
     yield driver
     storage.remove_session()
-    storage.engine.dispose()
+    storage.close()
 
 
 def test_the_dashboard_reads_what_was_written(written: Driver, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_only_the_front_has_notes_and_what_left_it_keeps_them_unchanged(tmp_path
 def test_the_next_driver_writes_nothing_that_is_there_already(
     written: Driver, tmp_path: Path
 ) -> None:
-    again = Driver(written.writer._study._storage._backend, tmp_path / "artifacts")
+    again = Driver(written.writer._study._storage, tmp_path / "artifacts")
     before = again.writer.system_attributes()
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "artifacts").iterdir()}
     again.content.write()

@@ -19,7 +19,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
 
@@ -32,8 +32,9 @@ from search.results.trials import are_on_front
 from search.study.attributes import INTERRUPTED, UNPLANNED
 from search.study.budget import MIN_FAILURES
 from search.study.progress import Progress
+from search.study.retrying_storage import RetryingStorage
 from search.study.search_loop import SearchLoop
-from search.study.storage import open_storage, sqlite_url
+from search.study.storage import open_writer, sqlite_url
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
@@ -181,14 +182,14 @@ def some_networks(number: int) -> dict[str, Architecture]:
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[BaseStorage]:
     """The SQLite of a run folder."""
-    opened = open_storage(sqlite_url(tmp_path))
+    opened = open_writer(sqlite_url(tmp_path), "study")
     yield opened
     close(opened)
 
 
-def close(storage: RDBStorage) -> None:
+def close(storage: RetryingStorage) -> None:
     storage.remove_session()
-    storage.engine.dispose()
+    storage.close()
 
 
 # -- order and budget ----------------------------------------------------------------------------
@@ -653,7 +654,7 @@ def test_a_driver_that_died_is_continued(storage: BaseStorage, tmp_path: Path) -
     study = optuna.load_study(study_name="by_hand", storage=storage)
     running = [row.number for row in study.trials if row.state == TrialState.RUNNING]
     assert len(running) == 3
-    another = open_storage(sqlite_url(tmp_path))
+    another = open_writer(sqlite_url(tmp_path), "study")
     loop = open_loop(another)
     assert interrupted(loop) == 3
     proposals = drive(loop, workers=3)
@@ -677,10 +678,10 @@ def test_a_driver_that_died_is_continued(storage: BaseStorage, tmp_path: Path) -
 def test_a_study_that_was_copied_goes_on_elsewhere(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
-    original = open_storage(sqlite_url(here))
+    original = open_writer(sqlite_url(here), "study")
     drive_to_death(open_loop(original), 15, workers=3)
     shutil.copytree(here, there)  # with what the write-ahead log still holds
-    copied = open_storage(sqlite_url(there))
+    copied = open_writer(sqlite_url(there), "study")
     before = rows_of(open_loop(copied))
     loop = open_loop(copied)
     drive(loop, workers=3)
@@ -856,18 +857,18 @@ def test_a_death_before_any_commit_is_survived(commits: int | range, tmp_path: P
     for last in [commits] if isinstance(commits, int) else commits:
         folder = tmp_path / str(last)
         folder.mkdir()
-        storage = open_storage(sqlite_url(folder))
+        storage = open_writer(sqlite_url(folder), "study")
         left = iter(range(last - 1))
 
         def kill(connection: object, left: Iterator[int] = left) -> None:
             if next(left, None) is None:
                 raise Killed
 
-        event.listen(storage.engine, "commit", kill)
+        event.listen(storage.backend.engine, "commit", kill)
         with suppress(Killed):
             drive(open_loop(storage, file, start_with=named))
         close(storage)
-        storage = open_storage(sqlite_url(folder))
+        storage = open_writer(sqlite_url(folder), "study")
         loop = open_loop(storage, file, start_with=named)
         drive(loop)
         check_whole(loop, 5)
