@@ -25,8 +25,8 @@ class HGCNet(nn.Module):
     """An HGCNet for small images (Xie, Zhou, Kung 2019): images (N, in_channels, H, W) -> logits
     (N, num_classes).
 
-    3x3 stem, at full resolution or with a stride; stages of HGC modules with a transition between each two; BN, ReLU,
-    global average pool, classifier. The path of a submodule is the name of its row in
+    3x3 stem, at full resolution or with a stride; stages of HGC modules with a transition between each
+    two; BN, ReLU, global average pool, classifier. The path of a submodule is the name of its row in
     `hgcnet.complexity.layer_table`.
 
     Args:

@@ -113,8 +113,8 @@ def save_model(
 def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> HGCNet:
     """The network of a model folder or of an architecture file, for the task that is named there.
 
-    Of a model folder: with its weights, in evaluation mode; it can `predict`. Of a file: with fresh weights, drawn
-    from `seed`, in training mode.
+    Of a model folder: with its weights, in evaluation mode; it can `predict`. Of a file: with fresh
+    weights, drawn from `seed`, in training mode.
 
     Raises:
         ArchitectureError: it cannot be read, is wrong, or its parts do not belong together: the

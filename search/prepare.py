@@ -29,8 +29,8 @@ def prepare(file: StudyFile) -> PreparedStudy:
     """Checks what a study needs. Writes nothing, but for a data set that is downloaded.
 
     Raises:
-        UserError: the data set is absent, unreadable in part or too small, nothing meets the limits, or an architecture
-            of `start_with` lies outside the space.
+        UserError: the data set is absent, unreadable in part or too small, nothing meets the limits, or
+            an architecture of `start_with` lies outside the space.
     """
     inspection = inspect_data(file.data)
     check_inspection(file.data, inspection)

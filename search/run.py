@@ -1,7 +1,6 @@
 """Running a study from its file to its end, or from where it was left: the whole way in one place."""
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from search.data.data_record import read_files
 from search.data.splits import Splits
 from search.export import export_trial
 from search.prepare import PreparedStudy
-from search.process_settings import log_levels
 from search.results.stored_study import StoredStudy
 from search.study.progress import Progress
 from search.study.retrying_storage import RetryingStorage
@@ -56,7 +54,6 @@ def run(
         UserError: the study cannot be run as asked.
     """
     with ExitStack() as stack:
-        stack.enter_context(log_levels({"optuna": logging.ERROR}))
         if folder.exists:
             stack.enter_context(folder.locked())
             database = stack.enter_context(_opened(folder, storage_url))
@@ -99,7 +96,7 @@ def _open_loop(
 ) -> tuple[SearchLoop, DashboardContent]:
     """The study's loop, and what its dashboard shows, up to date with what is stored."""
     file, space = prepared.file, prepared.space
-    record, kept = prepared.inspection.record, folder.path / "data.json"
+    record, kept = prepared.inspection.record, folder.data_file
     writer = StudyWriter(database, file, space, record, read_files(kept))
     if record.files and not kept.exists():
         with writing(kept):

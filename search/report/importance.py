@@ -71,9 +71,7 @@ def importance_figure(frame: pd.DataFrame) -> go.Figure:
 
 def _parameters(rows: pd.DataFrame) -> pd.DataFrame:
     """Every parameter that varies, stage by stage, as numbers."""
-    known = [
-        name for name in _NETWORK_COLUMNS if name in rows
-    ]  # tables of before have no stem_stride
+    known = [name for name in _NETWORK_COLUMNS if name in rows]  # old tables have no stem_stride
     columns = {name.replace("_", " "): rows[name].to_numpy("float64") for name in known}
     columns["operator"] = (rows["operator"] == "hgc").to_numpy("float64")
     columns["stages"] = np.isfinite(stage_values(rows["depth"])).sum(axis=1).astype("float64")

@@ -149,9 +149,8 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
     file, unknown = read_stored(document, str(folder.study_file))
     warn_unknown(unknown, f"{folder.path}: the study")
-    if (
-        root := attributes.get(DATA_ROOT)
-    ) is not None:  # a relative one was meant from where it ran
+    # (A relative root was meant from where the study ran.)
+    if (root := attributes.get(DATA_ROOT)) is not None:
         file = replace(file, data=replace(file.data, root=root))
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
     return StoredStudy(folder=folder, file=file, space=space, study=study, storage=storage)

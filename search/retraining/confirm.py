@@ -139,7 +139,7 @@ def _check_same_data(stored: StoredStudy, recipe: Recipe) -> None:
     """
     if (began_with := stored.data_began_with) is None:
         return
-    files = read_files(stored.folder.path / "data.json")
+    files = read_files(stored.folder.data_file)
     if difference := data_difference(began_with, record_data(recipe.data), files):
         raise RunError(
             f"{stored.folder.path}: the study began with other data than {recipe.data.root} has now: "

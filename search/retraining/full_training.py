@@ -12,6 +12,7 @@ from hgcnet.architecture import ArchitectureFile, Task
 from hgcnet.errors import DataError, RunError
 from hgcnet.model_folder import read_record, save_model
 from search.data.inspection import check_inspection, inspect_data
+from search.data.splits import summarise_data
 from search.retraining.starting_weights import Taken, take_weights
 from search.retraining.statistics import Interval, mean_interval
 from search.retraining.tested_model import TestedModel, facts_on_test, metrics_on_test
@@ -77,13 +78,11 @@ def train_in_full(
     if device == "cuda" and not has_gpu:
         raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
     where = torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
-    new = not folder.exists()
-    inspection = inspect_data(recipe.data) if new or begin_with is not None else None
-    if new and inspection is not None:  # none is made for images that cannot be read
-        check_inspection(recipe.data, inspection)
+    if not folder.exists():  # none is made for images that cannot be read
+        check_inspection(recipe.data, inspect_data(recipe.data))
     taken = None
-    if begin_with is not None and inspection is not None:
-        data = inspection.summary
+    if begin_with is not None:
+        data = summarise_data(recipe.data)
         task = Task(
             in_channels=data.in_channels,
             num_classes=data.num_classes,

@@ -1,7 +1,6 @@
 """A search without training: the samplers, the rungs and the loop of studies under a virtual clock."""
 
 import heapq
-import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
@@ -20,7 +19,6 @@ from hgcnet.complexity import count
 from hgcnet.errors import RunError
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds, running_hypervolume
-from search.process_settings import log_levels
 from search.samplers.stored_bounds import bounds_of
 from search.simulation.surrogate import Quality, Surrogate, cross_validate
 from search.simulation.table import read_table
@@ -100,10 +98,9 @@ def simulate_search(
     )
     if not early_stopping:
         file = replace(file, early_stopping=replace(file.early_stopping, kind="none"))
-    with log_levels({"optuna": logging.ERROR}):
-        writer = StudyWriter(InMemoryStorage(), file, world.space)
-        loop = SearchLoop(file, world.space, writer, {})
-        frame = pd.DataFrame(_search(world, loop, workers, seed))
+    writer = StudyWriter(InMemoryStorage(), file, world.space)
+    loop = SearchLoop(file, world.space, writer, {})
+    frame = pd.DataFrame(_search(world, loop, workers, seed))
     frame.insert(0, "trained", np.arange(1, len(frame) + 1))
     costs = frame[list(file.costs)]
     frame["hypervolume"] = running_hypervolume(frame["accuracy"], costs, world.bounds)

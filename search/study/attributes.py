@@ -12,9 +12,10 @@ from search.workers.protocol import MAX_RETRIES
 
 # Of a study; CONTRIBUTING.md says when it is raised. The first studies were stored without it.
 FORMAT = 1
-# The user attributes of a study with what its data are, and where they lay when it last ran. The first
-# studies have none.
+# The user attributes of a study with what its data are, where they lay when it last ran, and what the classes
+# are called. The first studies have none.
 DATA, DATA_ROOT = "data_began_with", "data_root"
+CLASS_NAMES = "class_names"
 # The user attribute with the Retry of a failed trial; so stored since the first format.
 RETRY = "again"
 # Reasons of failures that are not the network's fault.
@@ -22,8 +23,6 @@ INTERRUPTED = "interrupted"  # its driver died
 STOPPED = "stopped on request"
 UNPLANNED = "interrupted before it was planned"  # so there is nothing to repeat
 
-
-CLASS_NAMES = "class_names"  # of a study; the first ones have none
 # User attributes of a finished trial. Every reader of a study reads them of all trials: a matrix of a
 # hundred classes would be larger than all else.
 _CONFUSION, _COUNTS = "confusion", "class_counts"  # the counts: images, called, right of each class

@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "artifacts"
 
     @property
+    def data_file(self) -> Path:
+        """Which files of an image folder the study began with; see `search.data.data_record`."""
+        return self.path / "data.json"
+
+    @property
     def exists(self) -> bool:
         """Whether a study was started here."""
         return self.study_file.exists()

@@ -42,6 +42,8 @@ from search.training.seeds import sampler_seed, training_seed
 from search.versions import check_format, check_known
 from search.workers.protocol import Proposal, Retry
 
+_SILENT = {"optuna": logging.ERROR}  # it would say what it creates, and how a sampler falls back
+
 
 class StudyWriter:
     """The one writer of a study. Opening it creates the study, or checks that it is the same.
@@ -162,6 +164,7 @@ class StudyWriter:
         self._study.enqueue_trial(params, user_attrs={"origin": origin})
         return True
 
+    @log_levels(_SILENT)
     def ask(self) -> Proposal | None:
         """The next architecture to train; None when every feasible one was proposed."""
         has_waiting = any(t.state == TrialState.WAITING for t in self.frozen_trials())
@@ -251,7 +254,7 @@ def _create_or_load(
     files_before: Mapping[str, int],
 ) -> optuna.Study:
     directions = [direction_of(metric) for metric in file.metrics]
-    with log_levels({"optuna": logging.ERROR}):  # it says that it creates one
+    with log_levels(_SILENT):
         study = optuna.create_study(
             storage=storage, study_name=file.name, directions=directions, load_if_exists=True
         )

@@ -1,8 +1,8 @@
 """The recipe "strong": what is known to help small networks on little data, beside the paper's recipe.
 
-Five well-known parts, with fixed settings. What they share: they cost next to nothing in a step, and every
-draw of an epoch is made beforehand by the training's own generator, on the CPU, so that a seed gives the
-same on every device, a continued training the same as a whole one, and a CUDA graph has one shape of a step.
+Five well-known parts, with fixed settings. Every draw of an epoch is made beforehand by the training's own
+generator, on the CPU: a continued training gives the same as a whole one, and a CUDA graph has one shape of a
+step.
 
 - Label smoothing 0.1 (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7; kept in the
   reference recipe of torchvision): torch's.

@@ -86,9 +86,8 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
 
             options["runtime_env"] = {"py_modules": [hgcnet, space, search]}
         try:
-            with environment(
-                {"HGCNAS_STORAGE": None}
-            ):  # its password is no business of Ray's processes
+            # (The password in the storage's URL is no business of Ray's processes.)
+            with environment({"HGCNAS_STORAGE": None}):
                 ray.init(
                     address=address or "local",
                     logging_level=logging.ERROR,

@@ -56,7 +56,8 @@ def run_trials(
 ) -> None:
     """Runs a loop to its end on the Ray that was joined.
 
-    `quality_metric` is what its curves are made of; `keep_states` gives it a checkpoint after the last epoch, too: the trained network.
+    `quality_metric` is what its curves are made of. `keep_states` gives it a checkpoint after the last
+    epoch, too: the trained network.
 
     Ctrl-C or SIGTERM stops it cleanly: what runs is told as interrupted, to be repeated by the next
     driver. A second one ends the process at once.

@@ -322,7 +322,7 @@ def test_every_image_of_the_installed_packages_is_read_as_pillow_reads_it() -> N
                 upright = ImageOps.exif_transpose(image).convert("RGBA")
                 if image.mode[0] in "IF":
                     continue
-        except Exception:
+        except Exception:  # Pillow's decoders raise errors of many kinds
             with pytest.raises(DataError, match=re.escape(str(path))):
                 prepared(path)
             continue
