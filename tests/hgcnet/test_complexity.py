@@ -63,7 +63,9 @@ def test_the_layer_table_of_a_preset_is_the_built_network(name: str) -> None:
     check_against_the_built_network(PRESETS[name], Task())
 
 
-@pytest.mark.parametrize("seed", range(48))
+@pytest.mark.parametrize(
+    "seed", [*range(24), *(pytest.param(s, marks=pytest.mark.long) for s in range(24, 48))]
+)
 def test_the_layer_table_of_any_architecture_is_the_built_network(
     draw_architecture: DrawArchitecture, seed: int
 ) -> None:

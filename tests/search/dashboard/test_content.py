@@ -218,7 +218,7 @@ def test_a_driver_writes_only_every_so_often_and_only_if_a_trial_ended(
     driver.content.update()
 
 
-@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.long)])
 def test_a_driver_that_dies_at_any_write_leaves_nothing_that_the_next_one_does_not_mend(
     tmp_path: Path, step: int
 ) -> None:

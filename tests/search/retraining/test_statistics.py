@@ -44,7 +44,7 @@ def test_pairs_remove_what_a_seed_does_to_both() -> None:
 def test_the_smallest_visible_difference_is_seen_in_4_of_5_comparisons() -> None:
     """(A little off: the t distribution of a shifted mean is not the shifted one.)"""
     seen = []
-    for _ in range(2000):
+    for _ in range(1000):
         noise = RNG.normal(0, 0.01, (2, 10))
         visible = paired_difference(*noise).smallest_visible
         interval = paired_difference(noise[0] + visible, noise[1]).difference
@@ -82,7 +82,7 @@ def test_tau_within_a_band_is_that_of_its_pairs(data: st.DataObject) -> None:
 
 def test_the_bootstrap_interval_narrows_with_more_networks() -> None:
     widths = []
-    for number in (15, 150):
+    for number in (10, 60):
         truth = RNG.normal(size=number)
         interval = bootstrap_tau(truth + RNG.normal(size=number), truth, np.ones(number))
         assert interval.low < interval.mean < interval.high

@@ -118,9 +118,9 @@ def test_the_expected_improvement_of_many_networks_is_that_of_random_draws() -> 
     rng = np.random.default_rng(0)
     front = rng.random((60, 3))
     costs, levels = front[:, :2], 0.2 + 0.7 * front[:, 2] * front[:, :2].mean(axis=1)
-    at, mean = rng.random((20, 2)), rng.uniform(0.2, 0.8, 20)
+    at, mean = rng.random((8, 2)), rng.uniform(0.2, 0.8, 8)
     before = normalised_hypervolume(levels, np.exp(costs), UNIT)
-    ours = expected_improvement(mean, np.full(20, 0.05), at, costs, levels, 0.2)
+    ours = expected_improvement(mean, np.full(8, 0.05), at, costs, levels, 0.2)
     for own, cost, center in zip(ours, at, mean, strict=True):
         drawn = np.minimum(rng.normal(center, 0.05, 400), 1.0)
         places = np.exp(np.vstack([costs, cost]))
@@ -314,5 +314,4 @@ def test_a_search_finds_in_25_trials_what_random_search_needs_100_for() -> None:
     "costs", [("num_params",), pytest.param(("num_params", "flops"), marks=pytest.mark.long)]
 )
 def test_a_search_goes_by_the_costs_that_are_its_objectives(costs: tuple[str, ...]) -> None:
-    ours = [search("known_cost", 25, seed, costs) for seed in range(2)]
-    assert np.mean(ours) > np.mean([search("random", 75, seed, costs) for seed in range(2)])
+    assert search("known_cost", 25, 0, costs) > search("random", 75, 0, costs)

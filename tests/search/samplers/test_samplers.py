@@ -110,7 +110,7 @@ def test_the_spaces_of_these_tests_are_of_the_sizes_meant() -> None:
 @pytest.mark.parametrize("kind", LONG_GP)
 def test_many_proposals_are_feasible_and_all_different(kind: str) -> None:
     writer = open_study(kind, TIGHT)
-    number = 25 if kind == "gp" else 60
+    number = {"gp": 25, "known_cost": 30}.get(kind, 60)
     proposals = propose(writer, number)
     assert len(proposals) == number
     check_proposals(writer, proposals, TIGHT)
@@ -157,7 +157,7 @@ def test_a_space_that_is_used_up_ends_with_every_network_proposed_once(kind: str
     assert len(writer.frozen_trials()) == len(proposals)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LONG_GP)
 def test_what_was_enqueued_takes_no_network_from_the_sampler(kind: str) -> None:
     parameters = Parameters(
         depth=Range(low=1, high=2), groups=Choice(choice=(1, 2)), growth=Range(low=4, high=6)
@@ -237,7 +237,7 @@ def test_random_is_uniform_over_the_feasible_networks() -> None:
     """Over independent studies, at the first proposal and at the third."""
     expected = sorted(all_fingerprints(SMALL))
     first, third = Counter[str](), Counter[str]()
-    for seed in range(20 * len(expected)):
+    for seed in range(10 * len(expected)):
         proposals = propose_without_telling(open_study("random", SMALL, seed=seed), 3)
         first[proposals[0]] += 1
         third[proposals[2]] += 1

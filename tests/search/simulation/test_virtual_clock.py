@@ -175,16 +175,16 @@ def test_a_table_is_written_and_read_with_the_study_that_made_it(tmp_path: Path)
     prepared = prepare(FILE)
     folder, path = tmp_path / "table", tmp_path / "tables" / "tiny.parquet"
     frame, is_complete = train_table(
-        prepared, folder, uniform=6, near_front=3, repeated_share=0.4, without_ray=True
+        prepared, folder, uniform=4, near_front=2, repeated_share=0.5, without_ray=True
     )
     assert is_complete
     first = frame[frame["repetition"] == 0]
-    assert first["origin"].tolist() == [UNIFORM] * 6 + [NEAR_FRONT] * 3
-    assert first["fingerprint"].nunique() == 9
+    assert first["origin"].tolist() == [UNIFORM] * 4 + [NEAR_FRONT] * 2
+    assert first["fingerprint"].nunique() == 6
     assert (
         frame.groupby("fingerprint")["seed"].nunique() == frame.groupby("fingerprint").size()
     ).all()
-    assert len(frame) == 9 + 4
+    assert len(frame) == 6 + 3
     write_table(frame, prepared, path)
     read, file, task = read_table(path)
     assert (file.document, task.sizes) == (FILE.document, prepared.space.space.task.sizes)
@@ -195,13 +195,13 @@ def test_a_table_is_written_and_read_with_the_study_that_made_it(tmp_path: Path)
     more, _ = train_table(
         prepared,
         folder,
-        uniform=8,
+        uniform=5,
         near_front=0,
         repeated_share=0,
         without_ray=True,
         observe=lambda progress: said.append(progress.wanted),
     )
-    assert len(more) == 8
+    assert len(more) == 5
     assert set(frame[frame["origin"] == UNIFORM]["fingerprint"]) <= set(more["fingerprint"])
     assert len(said) <= 2
 

@@ -804,7 +804,9 @@ def test_a_death_amid_the_parameters_of_what_was_enqueued_does_not_lose_it(
     assert Counter(states) == {TrialState.FAIL: 4, TrialState.COMPLETE: 2}
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [*range(6), *(pytest.param(s, marks=pytest.mark.long) for s in range(6, 30))]
+)
 def test_whenever_a_driver_dies_nothing_is_lost_and_nothing_trained_twice(seed: int) -> None:
     rng = np.random.default_rng(seed)
     storage = InMemoryStorage()
