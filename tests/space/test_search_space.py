@@ -88,8 +88,8 @@ def test_growth_can_be_chosen_for_each_stage() -> None:
     "limits",
     [
         NO_LIMITS,
-        Limits(flops=40_000),
-        Limits(num_params=900),
+        pytest.param(Limits(flops=40_000), marks=pytest.mark.long),
+        pytest.param(Limits(num_params=900), marks=pytest.mark.long),
         Limits(flops=60_000, num_params=1_000),
     ],
 )

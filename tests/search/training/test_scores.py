@@ -12,7 +12,13 @@ from search.training.scores import SCORES, synflow
 TASK = Task(resolution=16)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+CHOSEN = ("sgcnet_42_g1", "hgcnet_42_g4", "se_hgcnet_42_g4")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in CHOSEN else pytest.param(name, marks=pytest.mark.long) for name in PRESETS],
+)
 def test_every_score_is_a_finite_number_and_the_same_each_time(name: str) -> None:
     for score in SCORES.values():
         value = score(preset(name), TASK)
