@@ -1,5 +1,6 @@
 """Optuna Dashboard over one study's storage, only to look at: on this machine, or elsewhere with a token."""
 
+import errno
 import json
 import secrets
 import socket
@@ -23,6 +24,7 @@ HOST = "127.0.0.1"  # by default: the dashboard itself has no login
 REFUSAL = {
     "reason": "hgcnas serves this page for reading only: a study is changed by `hgcnas run` alone"
 }
+_NO_ADDRESS = "--host {}: is no address of this machine; 0.0.0.0 stands for all that it has"
 _MAX_BODY = 2**24  # bytes of a refused request that are read, so that its sender takes the answer
 
 
@@ -73,6 +75,8 @@ def create_server(stored: StoredStudy, port: int, host: str = HOST) -> Dashboard
             handler_class=_QuietHandler,
         )
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise RunError(_NO_ADDRESS.format(host)) from error
         raise RunError(
             f"--port {port}: {host}:{port} cannot be used: {error.strerror}; try another one"
         ) from error
@@ -89,9 +93,7 @@ def _address(host: str) -> tuple[int, str]:
     try:
         family, *_, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
-        raise RunError(
-            f"--host {host}: is no address of this machine; 0.0.0.0 stands for all that it has"
-        ) from error
+        raise RunError(_NO_ADDRESS.format(host)) from error
     return family, str(address[0])
 
 

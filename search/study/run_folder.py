@@ -237,7 +237,7 @@ def find_run(run: str, runs: Path, storage_url: str | None = None) -> RunFolder:
     for path in (runs / run, Path(run)):
         if (folder := RunFolder(path)).exists:
             return folder
-    if storage_url is not None and Path(run).name == run:
+    if storage_url is not None and Path(run).name == str(run):  # a name, no path
         return RunFolder(runs / run)
     known = ", ".join(folder.name for folder in list_runs(runs))
     there = f"which has {known}" if known else "which has none; `hgcnas run STUDY.toml` starts one"

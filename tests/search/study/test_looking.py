@@ -60,6 +60,11 @@ def test_a_folder_in_which_nothing_can_be_written_is_read_by_all_who_only_look(
         assert refused(tmp_path, "export", "tiny") == (
             "hgcnas: runs/tiny/best.toml: cannot be written: Permission denied\n"
         )
+
+
+@pytest.mark.long  # plotly takes its time to load
+def test_a_report_of_such_a_folder_goes_elsewhere(run: RunFolder, tmp_path: Path) -> None:
+    with only_looking(run.path):
         assert refused(tmp_path, "report", "tiny") == (
             "hgcnas: runs/tiny: cannot be written: Permission denied\n"
         )

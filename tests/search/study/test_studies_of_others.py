@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tomli_w
 
+from hgcnet.architecture import ArchitectureFile, write_architecture
 from search.study.run_folder import RunFolder
 from search.study.storage import open_storage, open_writer
 from search.study.writer import StudyWriter
@@ -39,32 +41,33 @@ def mine(storage: str, tmp_path: Path) -> Path:
 def test_the_url_of_the_storage_alone_is_enough_to_look(mine: Path) -> None:
     assert hgcnas("status", "tiny", "--json", cwd=mine).json["best_accuracy"] == 0.5
     assert [row["study"] for row in hgcnas("list", "--json", cwd=mine).json] == ["tiny"]
-    assert refused(mine, "report", "tiny") == (
-        "hgcnas: runs/tiny: the study's run folder is not here; say where to, by -o FOLDER\n"
-    )
     assert refused(mine, "export", "tiny") == (
         "hgcnas: runs/tiny: the study's run folder is not here; say where to, by -o FILE\n"
     )
     assert file_names(mine) == []
-    hgcnas("report", "tiny", "-o", "report", cwd=mine)
     exported = hgcnas("export", "tiny", "-o", "net.toml", "--json", cwd=mine).json
     assert exported["val_accuracy"] == 0.5
-    assert file_names(mine) == [
-        *("net.toml", "report"),
-        *(f"report/{name}" for name in ("report.html", "trials.csv", "trials.parquet")),
-    ]
     assert refused(mine, "enqueue", "tiny", "net.toml").startswith(
         "hgcnas: net.toml: the study has it already"
     )
 
 
-def test_what_needs_the_run_folder_says_so(mine: Path) -> None:
+@pytest.mark.long  # plotly takes its time to load
+def test_a_report_of_a_study_elsewhere_is_written_where_it_is_told(mine: Path) -> None:
+    assert refused(mine, "report", "tiny") == (
+        "hgcnas: runs/tiny: the study's run folder is not here; say where to, by -o FOLDER\n"
+    )
+    hgcnas("report", "tiny", "-o", "report", cwd=mine)
+    names = [f"report/{name}" for name in ("report.html", "trials.csv", "trials.parquet")]
+    assert file_names(mine) == ["report", *names]
+
+
+def test_a_network_is_enqueued_where_the_study_runs(mine: Path) -> None:
+    points = SPACE.space.draw_points(np.random.default_rng(5), 2)
+    networks = map(SPACE.space.architecture_at, points)
     with closed(open_storage(f"sqlite:///{mine.parent / 'shared.db'}")) as storage:
         (row,) = storage.get_all_trials(storage.get_study_id_from_name("tiny"))
-    others = (SPACE.space.architecture_at(point) for point in SPACE.space.all_points())
-    network = next(n for n in others if n.fingerprint != row.user_attrs["fingerprint"])
-    from hgcnet.architecture import ArchitectureFile, write_architecture
-
+    network = next(n for n in networks if n.fingerprint != row.user_attrs["fingerprint"])
     write_architecture(mine / "other.toml", ArchitectureFile(architecture=network))
     assert refused(mine, "enqueue", "tiny", "other.toml") == (
         "hgcnas: runs/tiny: the study's run folder is not here; enqueue it where the study runs\n"
