@@ -42,11 +42,12 @@ def open_storage(url: str) -> RDBStorage:
         MissingPackageError: it is PostgreSQL, and its driver is not installed.
     """
     parsed = _parse(url)
-    if parsed.get_backend_name() != "sqlite":
-        return _open(parsed)
-    # A reader has no end at which it is closed: it keeps no connection to a file.
-    look = partial(connect_to_look, Path(parsed.database or ""), _tune_sqlite, SQLITE_SECONDS)
-    return _open(parsed, None, poolclass=NullPool, creator=look)
+    # A reader has no end at which it is closed: it keeps no connection.
+    options: dict[str, Any] = {"poolclass": NullPool}
+    if parsed.get_backend_name() == "sqlite":
+        file = Path(parsed.database or "")
+        options["creator"] = partial(connect_to_look, file, _tune_sqlite, SQLITE_SECONDS)
+    return _open(parsed, None, **options)
 
 
 def open_to_look(url: str) -> RDBStorage:
