@@ -62,8 +62,8 @@ def create_server(stored: StoredStudy, port: int, host: str = HOST) -> Dashboard
     token = None if is_loopback(address) else secrets.token_urlsafe(24)
     study_id = stored.storage.get_study_id_from_name(stored.folder.name)
     check_is_shown(stored.study, stored.storage.get_study_system_attrs(study_id))
-    folder = stored.folder.artifacts
-    artifacts = FileSystemArtifactStore(folder) if folder.is_dir() else None
+    # (Of a study that is read from its storage alone, the files are elsewhere.)
+    artifacts = FileSystemArtifactStore(stored.folder.artifacts) if stored.folder.exists else None
     application = only_reading(optuna_dashboard.wsgi(stored.storage, artifacts))
     names = {*LOOPBACK_NAMES, host.lower(), address}
     try:

@@ -7,6 +7,7 @@ import pytest
 import tomli_w
 
 from hgcnet.architecture import ArchitectureFile, write_architecture
+from search.study.postgres_lock import own_name
 from search.study.run_folder import RunFolder
 from search.study.storage import open_storage, open_writer
 from search.study.writer import StudyWriter
@@ -40,6 +41,8 @@ def mine(storage: str, tmp_path: Path) -> Path:
 
 def test_the_url_of_the_storage_alone_is_enough_to_look(mine: Path) -> None:
     assert hgcnas("status", "tiny", "--json", cwd=mine).json["best_accuracy"] == 0.5
+    said = hgcnas("status", "tiny", cwd=mine).output
+    assert f"last driven by {own_name()}: its run folder is not here" in said  # it may be running
     assert [row["study"] for row in hgcnas("list", "--json", cwd=mine).json] == ["tiny"]
     assert refused(mine, "export", "tiny") == (
         "hgcnas: runs/tiny: the study's run folder is not here; say where to, by -o FILE\n"
