@@ -62,6 +62,7 @@ def run_study(
     *,
     trials: int | None = None,
     report: bool = True,
+    join: bool = False,
     runs: str | Path = "runs",
     storage: str | None = None,
     ray_address: str | None = None,
@@ -78,6 +79,7 @@ def run_study(
     Args:
         trials: the budget of trials, instead of the file's.
         report: whether to write those four files.
+        join: go on with a study of this name that another run folder began in the storage.
         observe: is called with the study's state after every event. `search.progress_line` words it:
             `lambda progress: print(search.progress_line(progress), end="\\r")`.
 
@@ -92,6 +94,7 @@ def run_study(
     run(
         prepare(file),
         folder,
+        join=join,
         storage_url=url,
         ray_address=_given(ray_address, "RAY_ADDRESS"),
         observe=observe or (lambda progress: None),
@@ -163,26 +166,49 @@ def study_status(
 def list_studies(
     *, runs: str | Path = "runs", storage: str | None = None
 ) -> tuple[list[dict[str, Any]], list[UserError]]:
-    """The `study_status` of every study in a folder, and what is wrong with those that cannot be read."""
-    from search.results.stored_study import read_study
+    """The `study_status` of every study in a folder, and what is wrong with those that cannot be read.
+
+    With a storage also of those that are in it and have no run folder here.
+    """
+    from search.results.stored_study import read_study, stored_names
     from search.results.summary import summarise_study
 
+    url = _given(storage, "HGCNAS_STORAGE")
     found, unreadable = [], []
-    for folder in list_runs(Path(runs)):
+    folders = list_runs(Path(runs))
+    if url is not None:
+        here = {folder.name for folder in folders}
         try:
-            found.append(summarise_study(read_study(folder, _given(storage, "HGCNAS_STORAGE"))))
+            names = stored_names(url)
+        except UserError as error:
+            unreadable, names = [error], []
+        folders += [RunFolder(Path(runs) / name) for name in names if name not in here]
+    for folder in folders:
+        try:
+            found.append(summarise_study(read_study(folder, url)))
         except UserError as error:
             unreadable.append(error)
     return found, unreadable
 
 
 def write_report(
-    run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
+    run: str | Path,
+    *,
+    output: str | Path | None = None,
+    runs: str | Path = "runs",
+    storage: str | None = None,
 ) -> tuple[Path, ...]:
-    """Writes report.html (one self-contained page), trials.csv and trials.parquet, to these paths."""
+    """Writes report.html (one self-contained page), trials.csv and trials.parquet, to these paths.
+
+    Args:
+        output: the folder for them; by default the run folder.
+    """
     from search.report.report_files import write_report_files
 
-    return write_report_files(_read(run, runs, storage))
+    stored = _read(run, runs, storage)
+    if output is None:
+        stored.folder.check_exists("say where to, by -o FOLDER")
+    return write_report_files(stored, Path(output) if output else stored.folder.path)
 
 
 def export_architecture(
@@ -231,6 +257,7 @@ def enqueue(
         raise RunError(f"{network}: {error}") from error
     if (number := stored.fingerprints().get(file.architecture.fingerprint)) is not None:
         raise RunError(f"{network}: the study has it already, as trial {number}")
+    stored.folder.check_exists("enqueue it where the study runs")
     stored.folder.put_in_queue(Path(network).stem, file.architecture)
     return file
 
@@ -587,7 +614,8 @@ def simulate(
 def _read(run: str | Path, runs: str | Path, storage: str | None) -> "StoredStudy":
     from search.results.stored_study import read_study
 
-    return read_study(find_run(str(run), Path(runs)), _given(storage, "HGCNAS_STORAGE"))
+    url = _given(storage, "HGCNAS_STORAGE")
+    return read_study(find_run(str(run), Path(runs), url), url)
 
 
 def _data_config(path: Path) -> DataConfig:

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from hgcnet.architecture import write_architecture
 from hgcnet.atomic_write import replace_file, writing
+from hgcnet.errors import RunError
 from search.dashboard.content import DashboardContent
 from search.data.data_record import read_files
 from search.data.splits import Splits
@@ -19,7 +21,7 @@ from search.study.retrying_storage import RetryingStorage
 from search.study.run_folder import RunFolder
 from search.study.search_loop import SearchLoop
 from search.study.storage import open_writer
-from search.study.writer import StudyWriter
+from search.study.writer import StudyWriter, last_driver, stored_identity
 from search.training.checkpoints import Checkpoints
 from search.training.recipe import Recipe
 from search.versions import versions
@@ -27,6 +29,10 @@ from search.workers.ray_cluster import check_resources, joined_ray
 from search.workers.ray_tune import run_trials
 
 Observe = Callable[[Progress], None]
+
+_NOTHING_TO_JOIN = (
+    "--join: is for a study in a database elsewhere, named by --storage or HGCNAS_STORAGE"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,7 @@ def run(
     prepared: PreparedStudy,
     folder: RunFolder,
     *,
+    join: bool = False,
     storage_url: str | None = None,
     ray_address: str | None = None,
     observe: Observe = lambda progress: None,
@@ -50,6 +57,9 @@ def run(
 
     Nothing is written before everything that can be checked was checked.
 
+    Args:
+        join: go on with a study that another run folder began in the storage.
+
     Raises:
         UserError: the study cannot be run as asked.
     """
@@ -57,6 +67,9 @@ def run(
         if folder.exists:
             stack.enter_context(folder.locked())
             database = stack.enter_context(_opened(folder, storage_url))
+            identity = _claimed(prepared, folder, database, join)
+            if identity is not None and identity != folder.identity:
+                folder.keep_identity(identity)
             loop, content = _open_loop(prepared, folder, database, observe)
             if not loop.has_work:
                 return RunOutcome(
@@ -64,10 +77,14 @@ def run(
                 )
             splits = stack.enter_context(_workers_and_images(prepared, ray_address))
         else:  # the folder is made once workers and images are there
+            identity = None
             if storage_url is not None:  # a database elsewhere may have a driver already
                 database = stack.enter_context(_opened(folder, storage_url))
+                identity = _claimed(prepared, folder, database, join)
+            elif join:
+                raise RunError(_NOTHING_TO_JOIN)
             splits = stack.enter_context(_workers_and_images(prepared, ray_address))
-            folder.create(prepared.file.document, versions(), storage_url)
+            folder.create(prepared.file.document, versions(), storage_url, identity)
             stack.enter_context(folder.locked())
             if storage_url is None:
                 database = stack.enter_context(_opened(folder, storage_url))
@@ -81,6 +98,37 @@ def run(
 def _opened(folder: RunFolder, storage_url: str | None) -> closing[RetryingStorage]:
     """The study's database, for its one writer."""
     return closing(open_writer(folder.storage_url(storage_url), folder.name))
+
+
+def _claimed(
+    prepared: PreparedStudy, folder: RunFolder, database: RetryingStorage, join: bool
+) -> str | None:
+    """The identity of this folder's study in a database of many; None in the folder's own.
+
+    Raises:
+        RunError: the database has a study of that name that this folder did not begin, and `join` is not
+            asked for; or it is, and cannot be.
+    """
+    if folder.exists and folder.kept_in is None:
+        if join:
+            raise RunError(_NOTHING_TO_JOIN)
+        return None
+    stored = stored_identity(database, folder.name)
+    if stored is None:
+        if join:
+            raise RunError(f"--join: the storage has no study {folder.name!r}")
+        return folder.identity or uuid4().hex
+    if folder.exists and stored in ("", folder.identity):  # the first studies have none
+        return folder.identity
+    if not join:
+        raise RunError(
+            f"{folder.path}: the storage has a study {folder.name!r} that was not begun from this folder "
+            f"({last_driver(database, folder.name)} wrote to it last); give yours another name, or go on "
+            "with that one by --join"
+        )
+    # If it is a study of another file it is refused here: before a folder is made.
+    StudyWriter(database, prepared.file, prepared.space, prepared.inspection.record)
+    return stored
 
 
 @contextmanager
@@ -97,7 +145,7 @@ def _open_loop(
     """The study's loop, and what its dashboard shows, up to date with what is stored."""
     file, space = prepared.file, prepared.space
     record, kept = prepared.inspection.record, folder.data_file
-    writer = StudyWriter(database, file, space, record, read_files(kept))
+    writer = StudyWriter(database, file, space, record, read_files(kept), folder.identity)
     if record.files and not kept.exists():
         with writing(kept):
             replace_file(kept, (json.dumps(record.document()) + "\n").encode())
@@ -122,7 +170,7 @@ def write_results(stored: StoredStudy) -> tuple[Path, ...]:
     """
     from search.report.report_files import write_report_files  # plotly takes a second to load
 
-    paths = write_report_files(stored)
+    paths = write_report_files(stored, stored.folder.path)
     if not stored.trials()["on_front"].any():
         return paths
     best = stored.folder.path / "best.toml"

@@ -30,6 +30,7 @@ def run(
     trials: int | None = None,
     dry_run: bool = False,
     no_report: bool = False,
+    join: bool = False,
     runs: Path = Path("runs"),
     storage: str | None = None,
     ray_address: str | None = None,
@@ -43,6 +44,7 @@ def run(
         trials: the budget of trials, instead of the file's.
         dry_run: validate the study and print its size and expected time, without running it.
         no_report: write no report.html, trials.csv, trials.parquet and best.toml.
+        join: go on with a study of this name that another run folder began in the storage.
     """
     from search.forecast import forecast
     from search.prepare import prepare
@@ -73,6 +75,7 @@ def run(
         outcome = run_study(
             prepared,
             folder,
+            join=join,
             storage_url=storage,
             ray_address=ray_address,
             observe=printer.take_study,
@@ -99,7 +102,8 @@ def list_studies(
     if as_json:
         print_json(rows)
     else:
-        nothing = f"No studies in {runs}. `hgcnas run STUDY.toml` starts one."
+        where = f"{runs} and the storage" if storage else str(runs)
+        nothing = f"No studies in {where}. `hgcnas run STUDY.toml` starts one."
         say(terminal.runs_table(rows) if rows else nothing)
     if unreadable:
         raise RunError("\n".join(map(str, unreadable)))
@@ -110,7 +114,7 @@ def status(run: str, *, runs: Path = Path("runs"), storage: str | None = None) -
     from search.results.stored_study import read_study
     from search.results.summary import summarise_study
 
-    stored = read_study(find_run(run, runs), storage)
+    stored = read_study(find_run(run, runs, storage), storage)
     summary = summarise_study(stored)
     return summary, [*terminal.status_lines(summary), terminal.front_table(stored.trials())]
 
@@ -128,34 +132,52 @@ def report(result: tuple[Path, ...], open_page: bool = False) -> Said:
 
 
 def dashboard(
-    run: str, *, port: int = 8080, runs: Path = Path("runs"), storage: str | None = None
+    run: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    runs: Path = Path("runs"),
+    storage: str | None = None,
 ) -> None:
-    """Serves Optuna Dashboard over the study on 127.0.0.1, also while it runs. Ctrl-C ends it.
+    """Serves Optuna Dashboard over the study on this machine, also while it runs. Ctrl-C ends it.
 
     Args:
+        host: the address to serve it on, as 0.0.0.0 in a container; who is not on this machine then needs
+            the token in the address that is printed.
         port: 0 takes any free port.
     """
     from search.dashboard.server import create_server, study_address
     from search.results.stored_study import read_study
 
-    stored = read_study(find_run(run, runs), storage)
-    with create_server(stored, port) as server:
+    stored = read_study(find_run(run, runs, storage), storage)
+    with create_server(stored, port, host) as server:
         say(f"{study_address(stored, server)}   (Ctrl-C ends it)")
         port = server.server_port
-        err.print(
-            "Read-only, and for this machine only, as it has no login. From another machine: "
-            f"ssh -L {port}:127.0.0.1:{port} HERE",
-        )
+        if server.token is None:
+            err.print(
+                "Read-only, and for this machine only, as it has no login. From another machine: "
+                f"--host 0.0.0.0, or ssh -L {port}:127.0.0.1:{port} HERE",
+            )
+        else:
+            err.print(
+                "Read-only, for who has this address with its token; it is sent unencrypted. Another name of "
+                "this machine in its place, as localhost, does as well.",
+            )
         server.serve_forever()
 
 
-def export(result: ArchitectureFile, run: str, runs: Path, output: Path | None = None) -> Said:
+def export(
+    result: ArchitectureFile, run: str, runs: Path, storage: str | None, output: Path | None = None
+) -> Said:
     """Writes them as an architecture file; hgcnet.load(FILE) rebuilds the network.
 
     Args:
         output: by default best.toml in the run folder.
     """
-    path = output or find_run(run, runs).path / "best.toml"
+    if output is None:
+        folder = find_run(run, runs, storage)
+        folder.check_exists("say where to, by -o FILE")
+    path = output or folder.path / "best.toml"
     write_architecture(path, result)
     document = {"file": str(path), **result.provenance}
     return document, [_exported(path, result), str(result.architecture)]

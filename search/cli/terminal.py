@@ -178,6 +178,8 @@ def status_lines(summary: dict[str, Any]) -> Iterator[str]:
     goes_on = "no driver is running; `hgcnas run STUDY.toml` goes on"
     if is_over:
         goes_on = "its budget is used; `hgcnas run STUDY.toml --trials N` goes on"
+    elif summary["driven_elsewhere"]:
+        goes_on = f"last driven by {summary['driven_elsewhere']}: its run folder is not here"
     yield f"driven by {summary['driver']}" if summary["driver"] else goes_on
 
 

@@ -1,8 +1,11 @@
-"""Optuna Dashboard over one study's storage, on this machine only, and only to look at."""
+"""Optuna Dashboard over one study's storage, only to look at: on this machine, or elsewhere with a token."""
 
+import errno
 import json
+import secrets
+import socket
 from collections.abc import Iterable
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -11,20 +14,35 @@ from optuna.artifacts import FileSystemArtifactStore
 
 from hgcnet.errors import RunError
 from search.dashboard.dashboard_inside import check_is_shown
+from search.dashboard.guard import LOOPBACK_NAMES, guarded, is_loopback
 from search.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-HOST = "127.0.0.1"  # the dashboard has no login
+HOST = "127.0.0.1"  # by default: the dashboard itself has no login
 REFUSAL = {
     "reason": "hgcnas serves this page for reading only: a study is changed by `hgcnas run` alone"
 }
+_NO_ADDRESS = "--host {}: is no address of this machine; 0.0.0.0 stands for all that it has"
 _MAX_BODY = 2**24  # bytes of a refused request that are read, so that its sender takes the answer
 
 
-class _ThreadingServer(ThreadingMixIn, WSGIServer):
+class DashboardServer(ThreadingMixIn, WSGIServer):
+    """A server with the token that its readers need; None where only this machine reaches it."""
+
     daemon_threads = True  # Ctrl-C does not wait for a browser's open connection
+    token: str | None = None
+
+    def server_bind(self) -> None:
+        # Python's looks for the machine's name, which may take half a minute without a name server.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+
+class _Server6(DashboardServer):
+    address_family = socket.AF_INET6
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -32,24 +50,51 @@ class _QuietHandler(WSGIRequestHandler):
         """A request is no news."""
 
 
-def create_server(stored: StoredStudy, port: int) -> WSGIServer:
+def create_server(stored: StoredStudy, port: int, host: str = HOST) -> DashboardServer:
     """A server of the dashboard; `serve_forever` starts it. Port 0 takes any free one.
 
+    Where other machines reach `host` it has a token, without which nothing is answered.
+
     Raises:
-        RunError: the port cannot be had.
+        RunError: the host or the port cannot be had.
     """
+    family, address = _address(host)
+    token = None if is_loopback(address) else secrets.token_urlsafe(24)
     study_id = stored.storage.get_study_id_from_name(stored.folder.name)
     check_is_shown(stored.study, stored.storage.get_study_system_attrs(study_id))
-    artifacts = FileSystemArtifactStore(stored.folder.artifacts)
+    # (Of a study that is read from its storage alone, the files are elsewhere.)
+    artifacts = FileSystemArtifactStore(stored.folder.artifacts) if stored.folder.exists else None
     application = only_reading(optuna_dashboard.wsgi(stored.storage, artifacts))
+    names = {*LOOPBACK_NAMES, host.lower(), address}
     try:
-        return make_server(
-            HOST, port, application, server_class=_ThreadingServer, handler_class=_QuietHandler
+        server = make_server(
+            address,
+            port,
+            guarded(application, sorted(names), token),
+            server_class=_Server6 if family == socket.AF_INET6 else DashboardServer,
+            handler_class=_QuietHandler,
         )
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise RunError(_NO_ADDRESS.format(host)) from error
         raise RunError(
-            f"--port {port}: {HOST}:{port} cannot be used: {error.strerror}; try another one"
+            f"--port {port}: {host}:{port} cannot be used: {error.strerror}; try another one"
         ) from error
+    server.token = token
+    return server
+
+
+def _address(host: str) -> tuple[int, str]:
+    """The family and the numeric address of a host of this machine.
+
+    Raises:
+        RunError: it has none.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise RunError(_NO_ADDRESS.format(host)) from error
+    return family, str(address[0])
 
 
 def only_reading(application: "WSGIApplication") -> "WSGIApplication":
@@ -67,7 +112,12 @@ def only_reading(application: "WSGIApplication") -> "WSGIApplication":
     return serve
 
 
-def study_address(stored: StoredStudy, server: WSGIServer) -> str:
+def study_address(stored: StoredStudy, server: DashboardServer) -> str:
     """Where a browser finds the study."""
     study = stored.storage.get_study_id_from_name(stored.folder.name)
-    return f"http://{HOST}:{server.server_port}/dashboard/studies/{study}"
+    host = server.server_name
+    if host in ("0.0.0.0", "::"):  # reached by every name of this machine
+        host = socket.gethostname()
+    place = f"[{host}]" if ":" in host else host
+    token = "" if server.token is None else f"?token={server.token}"
+    return f"http://{place}:{server.server_port}/dashboard/studies/{study}{token}"

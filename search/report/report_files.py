@@ -1,4 +1,4 @@
-"""What a study's run folder gets at its end: the report, and its trials as CSV and Parquet."""
+"""What a study's run folder gets at its end, or another folder: the report, and its trials as CSV and Parquet."""
 
 from pathlib import Path
 
@@ -11,15 +11,16 @@ from search.retraining.confirmations import read_confirmations
 from search.training.quality import QUALITY_NAMES
 
 
-def write_report_files(stored: StoredStudy) -> tuple[Path, ...]:
-    """Writes report.html, trials.csv and trials.parquet into the run folder; returns their paths.
+def write_report_files(stored: StoredStudy, folder: Path) -> tuple[Path, ...]:
+    """Writes report.html, trials.csv and trials.parquet into a folder; returns their paths.
 
     Raises:
         RunError: they cannot be written, or the study cannot be read.
     """
-    folder, frame = stored.folder.path, stored.trials()
+    frame = stored.trials()
     page, csv, parquet = (folder / name for name in ("report.html", "trials.csv", "trials.parquet"))
     with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         write_page(
             page,
             title=f"hgcnas: {stored.file.name}",
@@ -29,7 +30,7 @@ def write_report_files(stored: StoredStudy) -> tuple[Path, ...]:
             run=stored.file.name,
             task=stored.space.space.task,
             rung_epochs=stored.file.rung_epochs,
-            confirmed=read_confirmations(folder),
+            confirmed=read_confirmations(stored.folder.path),
             quality=QUALITY_NAMES[stored.file.quality_metric],
             answers=stored.answers(),
         )

@@ -27,8 +27,10 @@ from search.study.attributes import (
     answers_of,
     seconds_used,
 )
+from search.study.optuna_inside import close_storage
+from search.study.retrying_storage import said_by_driver
 from search.study.run_folder import RunFolder
-from search.study.storage import open_storage
+from search.study.storage import open_to_look, sqlite_url
 from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile
 from search.training.quality import Answers, class_scores
@@ -124,17 +126,19 @@ class StoredStudy:
 def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy:
     """Reads a study from its run folder, or, where it is kept elsewhere, from `storage_url`.
 
+    Nothing is written: the folder may be a colleague's. Of a study that is kept elsewhere it need not be there.
+
     Raises:
         RunError: there is no storage, the study is not in it, or it cannot be read.
     """
-    url = folder.storage_url(storage_url)
-    if url.startswith("sqlite") and not folder.database.exists():
+    has_folder, url = folder.exists, folder.storage_url(storage_url)
+    if url == sqlite_url(folder.path) and not folder.database.exists():
         raise RunError(
             f"{folder.database}: is not there; if the study is kept elsewhere, name it by --storage "
             "or HGCNAS_STORAGE"
         )
     try:
-        storage = open_storage(url)
+        storage = open_to_look(url)
     except RunError as error:
         raise RunError(f"{folder.path}: {error}") from error
     with _reading(folder):
@@ -146,7 +150,12 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             names = tuple(attributes.get(CLASS_NAMES, ()))  # not of the first studies
             task = Task(**attributes["task"], class_names=names)
         except KeyError as error:  # Optuna's for a missing study, too
-            raise RunError(f"{folder.path}: the storage has no study {folder.name!r}") from error
+            known = ", ".join(_names(storage)) or "none"
+            close_storage(storage)
+            nor = "" if has_folder else "there is no such study here, and "
+            raise RunError(
+                f"{folder.path}: {nor}the storage has no study {folder.name!r}; it has {known}"
+            ) from error
     file, unknown = read_stored(document, str(folder.study_file))
     warn_unknown(unknown, f"{folder.path}: the study")
     # (A relative root was meant from where the study ran.)
@@ -154,6 +163,26 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
         file = replace(file, data=replace(file.data, root=root))
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
     return StoredStudy(folder=folder, file=file, space=space, study=study, storage=storage)
+
+
+def stored_names(storage_url: str) -> list[str]:
+    """The studies of hgcnas in a storage.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    storage = open_to_look(storage_url)
+    try:
+        return _names(storage)
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise RunError(f"the storage cannot be read: {said_by_driver(error)}") from error
+    finally:
+        close_storage(storage)
+
+
+def _names(storage: RDBStorage) -> list[str]:
+    # (Other programs may keep theirs there, too.)
+    return sorted(s.study_name for s in storage.get_all_studies() if "study_file" in s.user_attrs)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from search.pareto import normalised_hypervolume
 from search.results.trials import costs_of, front
-from search.study.attributes import failed_for_good
+from search.study.attributes import DRIVER, failed_for_good
 from search.training.quality import QUALITY_NAMES
 from search.units import duration
 
@@ -54,6 +54,8 @@ def summarise_study(stored: "StoredStudy") -> dict[str, Any]:
         "seconds_used": round(used, 1),
         "seconds_left": round(used / trained * max(0, budget - trained), 1) if trained else None,
         "driver": stored.folder.driver,
+        # Whose driver may be running where this one cannot know it; None where the run folder is here.
+        "driven_elsewhere": None if stored.folder.exists else stored.study.user_attrs.get(DRIVER),
     }
 
 

@@ -16,6 +16,9 @@ FORMAT = 1
 # are called. The first studies have none.
 DATA, DATA_ROOT = "data_began_with", "data_root"
 CLASS_NAMES = "class_names"
+# The user attributes of a study with who opened it last, and with what tells it from others of its name that
+# are begun in the same database.
+DRIVER, IDENTITY = "driver", "identity"
 # The user attribute with the Retry of a failed trial; so stored since the first format.
 RETRY = "again"
 # Reasons of failures that are not the network's fault.

@@ -18,7 +18,7 @@ from hgcnet.architecture import (
     read_architecture,
     write_architecture,
 )
-from hgcnet.atomic_write import replace_file, writing
+from hgcnet.atomic_write import reading, replace_file, writing
 from hgcnet.errors import ArchitectureError, RunError
 from search.file_lock import hold_lock
 
@@ -57,14 +57,44 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether a study was started here."""
-        return self.study_file.exists()
+        """Whether a study was started here.
+
+        Raises:
+            RunError: one may not look into the folder.
+        """
+        with reading(self.path):
+            try:
+                self.study_file.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True
+
+    def check_exists(self, otherwise: str) -> None:
+        """For what needs the files of a study, not only its storage.
+
+        Raises:
+            RunError: they are elsewhere; it says what to do.
+        """
+        if not self.exists:
+            raise RunError(f"{self.path}: the study's run folder is not here; {otherwise}")
 
     @property
     def kept_in(self) -> str | None:
         """The storage of a study that is not kept here in `study.db`: its URL without the password."""
-        path = self.path / "storage"
-        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+        return self._line("storage")
+
+    @property
+    def identity(self) -> str | None:
+        """Of a study that is kept elsewhere: what tells it from others of its name in that storage."""
+        return self._line("identity")
+
+    def _line(self, name: str) -> str | None:
+        """What a file of one line says; None where there is none."""
+        with reading(self.path / name):
+            try:
+                return (self.path / name).read_text(encoding="utf-8").strip()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def storage_url(self, given: str | None) -> str:
         """Where the study is: here, or at the URL that was given.
@@ -93,11 +123,13 @@ class RunFolder:
         document: Mapping[str, Any],
         versions: Mapping[str, str],
         storage_url: str | None = None,
+        identity: str | None = None,
     ) -> None:
         """Makes the folder with the study file in it. Does nothing where there is one.
 
         Args:
             storage_url: of a database elsewhere; only what may be seen of it is written.
+            identity: of the study there.
 
         Raises:
             RunError: it cannot be written.
@@ -112,8 +144,15 @@ class RunFolder:
                     replace_file(
                         self.path / "storage", f"{without_password(storage_url)}\n".encode()
                     )
+                if identity is not None:
+                    self.keep_identity(identity)
                 text = f"# As the study was started, with every default. Written by hgcnas.\n{header}\n"
                 replace_file(self.study_file, (text + tomli_w.dumps(dict(document))).encode())
+
+    def keep_identity(self, identity: str) -> None:
+        """Writes which study of a storage elsewhere is the one of this folder."""
+        with writing(self.path):
+            replace_file(self.path / "identity", f"{identity}\n".encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -187,8 +226,10 @@ class RunFolder:
         return found
 
 
-def find_run(run: str, runs: Path) -> RunFolder:
+def find_run(run: str, runs: Path, storage_url: str | None = None) -> RunFolder:
     """The run folder of a path or of a study's name.
+
+    Where a storage is given the folder need not be there: the storage alone is enough to read a study.
 
     Raises:
         RunError: there is none; the message lists those that are there.
@@ -196,14 +237,27 @@ def find_run(run: str, runs: Path) -> RunFolder:
     for path in (runs / run, Path(run)):
         if (folder := RunFolder(path)).exists:
             return folder
+    if storage_url is not None and Path(run).name == str(run):  # a name, no path
+        return RunFolder(runs / run)
     known = ", ".join(folder.name for folder in list_runs(runs))
     there = f"which has {known}" if known else "which has none; `hgcnas run STUDY.toml` starts one"
     raise RunError(f"{run}: there is no such study in {runs}, {there}")
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """All run folders in a folder, by name."""
+    """All run folders in a folder, by name; also those into which one may not look.
+
+    Raises:
+        RunError: the folder itself cannot be read.
+    """
     if not runs.is_dir():
         return []
-    folders = [RunFolder(path) for path in sorted(runs.iterdir())]
-    return [folder for folder in folders if folder.exists]
+    with reading(runs):
+        return [folder for path in sorted(runs.iterdir()) if _may_exist(folder := RunFolder(path))]
+
+
+def _may_exist(folder: RunFolder) -> bool:
+    try:
+        return folder.exists
+    except RunError:
+        return True

@@ -9,10 +9,12 @@ from sqlalchemy import URL, exc, make_url
 from sqlalchemy.pool import NullPool
 
 from hgcnet.errors import MissingPackageError, RunError
+from search.study.looking import connect_to_look
 from search.study.optuna_inside import close_storage
 from search.study.postgres_lock import StudyLock, own_name
 from search.study.retrying_storage import RetryingStorage, said_by_driver
 
+SQLITE_SECONDS = 60.0  # for which a lock of SQLite is waited for
 PATIENCE = 300.0  # seconds for which a writer waits for a server that does not answer
 
 
@@ -32,16 +34,33 @@ def open_storage(url: str) -> RDBStorage:
     """The storage behind a URL, for reading. Takes no lock.
 
     SQLite gets a write-ahead log, so that the dashboard reads while the driver writes, and a long
-    wait for locks; a commit then survives the death of the process, if not that of the machine.
+    wait for locks; a commit then survives the death of the process, if not that of the machine. Who may
+    not write there reads all the same.
 
     Raises:
         RunError: it cannot be opened.
         MissingPackageError: it is PostgreSQL, and its driver is not installed.
     """
     parsed = _parse(url)
-    # A reader has no end at which it is closed: it keeps no connection to a file.
-    pool = {"poolclass": NullPool} if parsed.get_backend_name() == "sqlite" else {}
-    return _open(parsed, None, **pool)
+    # A reader has no end at which it is closed: it keeps no connection.
+    options: dict[str, Any] = {"poolclass": NullPool}
+    if parsed.get_backend_name() == "sqlite":
+        file = Path(parsed.database or "")
+        options["creator"] = partial(connect_to_look, file, _tune_sqlite, SQLITE_SECONDS)
+    return _open(parsed, None, **options)
+
+
+def open_to_look(url: str) -> RDBStorage:
+    """As `open_storage`, of a database that is there: none is made.
+
+    Raises:
+        RunError: there is none, or it cannot be opened.
+        MissingPackageError: as `open_storage`.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise RunError(f"{without_password(url)}: there is no such file")
+    return open_storage(url)
 
 
 def open_writer(url: str, study: str, patience: float = PATIENCE) -> RetryingStorage:
@@ -107,9 +126,10 @@ def _open(url: URL, lock: StudyLock | None = None, **options: Any) -> RDBStorage
 
 
 def _create(url: URL, lock: StudyLock | None = None, **options: Any) -> RDBStorage:
-    if url.get_backend_name() == "sqlite":
-        options |= {"connect_args": {"timeout": 60}, "pool_events": [(_tune_sqlite, "connect")]}
-    else:
+    if url.get_backend_name() == "sqlite" and "creator" not in options:
+        options |= {"connect_args": {"timeout": SQLITE_SECONDS}}
+        options |= {"pool_events": [(_tune_sqlite, "connect")]}
+    elif url.get_backend_name() != "sqlite":
         # A network that went away is noticed within a minute.
         keepalives = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
         connect_args = {"application_name": own_name(), "connect_timeout": 10} | keepalives

@@ -26,7 +26,9 @@ from search.study.attributes import (
     CLASS_NAMES,
     DATA,
     DATA_ROOT,
+    DRIVER,
     FORMAT,
+    IDENTITY,
     INTERRUPTED,
     RETRY,
     UNPLANNED,
@@ -51,6 +53,7 @@ class StudyWriter:
     Args:
         data: what the study trains on now; None where there is nothing that could change.
         files_before: those that it began with, by which a change is told in words.
+        identity: what a new study is told from others of its name by, in a database of many.
 
     Raises:
         RunError: the stored study was started with another study file, or with other data.
@@ -63,11 +66,12 @@ class StudyWriter:
         space: OptunaSpace,
         data: DataRecord | None = None,
         files_before: Mapping[str, int] = MappingProxyType({}),
+        identity: str | None = None,
     ) -> None:
         self._file = file
         self._space = space
         self._storage = storage
-        self._study = _create_or_load(storage, file, space.space.task, data, files_before)
+        self._study = _create_or_load(storage, file, space.space.task, data, files_before, identity)
         self._study_id = storage.get_study_id_from_name(file.name)
         trials = self.frozen_trials()
         self._seen = set(self._fingerprints(trials))
@@ -252,6 +256,7 @@ def _create_or_load(
     task: Task,
     data: DataRecord | None,
     files_before: Mapping[str, int],
+    identity: str | None,
 ) -> optuna.Study:
     directions = [direction_of(metric) for metric in file.metrics]
     with log_levels(_SILENT):
@@ -262,6 +267,8 @@ def _create_or_load(
     stored = attributes.get("study_file")
     check_format(attributes.get("format"), FORMAT, f"the study {file.name!r}")
     if stored is None:
+        if identity is not None:  # first: whose study it is
+            study.set_user_attr(IDENTITY, identity)
         study.set_user_attr("format", FORMAT)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -285,10 +292,25 @@ def _create_or_load(
         for key, value in ((DATA, data.summary()), (DATA_ROOT, absolute_root(file.data))):
             if attributes.get(key) != value:
                 study.set_user_attr(key, value)
-    study.set_user_attr("driver", own_name())  # who wrote last; see search.study.storage
+    study.set_user_attr(DRIVER, own_name())  # who wrote last; see search.study.storage
     if stored != given:  # last: then all is there
         study.set_user_attr("study_file", given)
     return study
+
+
+def stored_identity(storage: BaseStorage, name: str) -> str | None:
+    """The identity of a study; None where there is no such study, and "" where it has none."""
+    try:
+        attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    except KeyError:
+        return None
+    return str(attributes.get(IDENTITY, ""))
+
+
+def last_driver(storage: BaseStorage, name: str) -> str:
+    """Who opened a study last."""
+    attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    return str(attributes.get(DRIVER, "a driver that died at its first step"))
 
 
 def _check_same_task(stored: Mapping[str, Any], task: Task, file: StudyFile) -> None:

@@ -151,3 +151,39 @@ def test_a_fused_network_survives_pickling_and_other_number_formats(
     assert isinstance(again, FusedHGCNet)
     assert torch.equal(again(images), copy(images))
     assert distance(copy.bfloat16()(images.bfloat16()).float(), again(images)) < 0.1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["structured", "fused"])
+@pytest.mark.parametrize("name", ["hgcnet_42_g4", "se_hgcnet_42_g4"])
+def test_an_exported_network_takes_any_number_of_images(
+    randomise: Callable[[HGCNet, int], HGCNet], name: str, form: str
+) -> None:
+    network = randomise(hgcnet.create_model(name), 0).eval()
+    images = draw_images(network, number=17, side=16)
+    model = network if form == "structured" else network.fused()
+
+    exported = torch.export.export(
+        model, (images[:2],), dynamic_shapes=({0: torch.export.Dim("images")},)
+    )
+
+    for number in (1, 2, 17):
+        given = images[:number]
+        assert distance(exported.module()(given), network(given)) < 1e-5
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["structured", "fused"])
+def test_a_compiled_network_takes_any_number_of_images(
+    randomise: Callable[[HGCNet, int], HGCNet], form: str
+) -> None:
+    network = randomise(HGCNet(SMALL), 4).eval()
+    images = draw_images(network, number=64)
+    model = network if form == "structured" else network.fused()
+
+    compiled = torch.compile(model, dynamic=True, fullgraph=True, backend="aot_eager")
+
+    with torch.no_grad():
+        for number in (2, 1, 7, 64):
+            given = images[:number]
+            assert distance(compiled(given), network(given)) < 1e-5

@@ -141,6 +141,32 @@ def test_auto_computes_by_the_form_that_it_prefers() -> None:
     assert torch.equal(wide(x), reference(x))
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("shape", "nodes"),
+    [
+        ((24, 48, 4), 1),  # composed is the faster one for any number of images
+        ((256, 256, 8), 1),  # from 62 images on
+        ((512, 1024, 8), 8),  # for none
+    ],
+)
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_exported_layer_takes_any_number_of_images(
+    shape: tuple[int, int, int], nodes: int, strict: bool
+) -> None:
+    layer = HierarchicalGroupConv2d(*shape)
+    images = torch.randn(64, shape[0], 2, 2, generator=torch.Generator().manual_seed(0))
+
+    exported = torch.export.export(
+        layer, (images[:2],), dynamic_shapes=({0: torch.export.Dim("images")},), strict=strict
+    )
+
+    assert sum("conv2d" in str(node.target) for node in exported.graph.nodes) == nodes
+    for number in (1, 2, 61, 62, 64):
+        given = images[:number]
+        assert relative_difference(exported.module()(given), layer(given)) < 1e-5
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_sgc_is_torchs_grouped_convolution_after_the_channel_shuffle(form: str) -> None:
     layer = HierarchicalGroupConv2d(12, 8, 4, operator="sgc", form=form).double()

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import tomllib
 import urllib.error
 import urllib.request
@@ -24,8 +25,10 @@ from search.study_file.reading import parse_study_file
 from search.workers.protocol import Wait
 from space.search_space import SearchSpace
 from tests.parts.browser import seen_by_browser
+from tests.parts.commands import file_names
 from tests.parts.opened import closed, opened, served
 from tests.parts.processes import Processes, wait_until
+from tests.parts.rights import only_looking
 from tests.parts.small_study import QUICKSTART
 
 
@@ -61,9 +64,11 @@ def address(run: RunFolder) -> Iterator[str]:
         yield address
 
 
-def get(address: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
+def get(
+    address: str, method: str = "GET", body: bytes | None = None, **headers: str
+) -> tuple[int, bytes]:
     """Status and content of what a request is answered with."""
-    request = urllib.request.Request(address, body, method=method)
+    request = urllib.request.Request(address, body, headers, method=method)
     try:
         with urllib.request.urlopen(request) as response:
             return response.status, response.read()
@@ -144,6 +149,48 @@ def test_it_changes_nothing_and_says_so(
         assert [study.study_name for study in stored.storage.get_all_studies()] == ["shown"]
     assert detail(address) == before
     assert sorted(run.artifacts.iterdir()) == artifacts
+
+
+def test_a_name_or_an_origin_of_the_web_is_refused(address: str) -> None:
+    shown = address.replace("/dashboard/", "/api/")
+    assert get(shown, Host="evil.example")[0] == 403
+    assert get(shown, Origin="http://evil.example")[0] == 403
+    assert get(shown, Host="localhost:9000")[0] == 200  # by a tunnel of ssh
+
+
+def test_where_other_machines_reach_it_nothing_is_answered_without_the_token(
+    run: RunFolder,
+) -> None:
+    with opened(run) as stored, served(stored, host="0.0.0.0") as printed:
+        address = printed.replace(socket.gethostname(), "127.0.0.1")
+        bare, _, token = address.partition("?token=")
+        assert len(token) >= 32
+        for path in (bare, bare.replace("/dashboard/", "/api/"), f"{bare}?token={token[:-1]}x"):
+            status, said = get(path)
+            assert (status, b"token" in said) == (403, True)
+            assert token.encode() not in said
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(address) as page:
+            assert page.url == bare  # no token is left in it
+            assert page.status == 200
+        with browser.open(bare.replace("/dashboard/", "/api/")) as shown:
+            assert len(json.load(shown)["trials"]) == 7
+
+
+def test_a_host_that_is_not_here_is_named(run: RunFolder) -> None:
+    with opened(run) as stored, pytest.raises(RunError, match=r"--host 203\.0\.113\.7: .*"):
+        create_server(stored, 0, "203.0.113.7")
+
+
+def test_a_study_in_which_nothing_can_be_written_is_shown_with_its_files(run: RunFolder) -> None:
+    before = file_names(run.path)
+    with only_looking(run.path), opened(run) as stored, served(stored) as address:
+        shown = detail(address)
+        (trial, *_), server = shown["best_trials"], address.partition("/dashboard")[0]
+        identity = trial["artifacts"][0]["artifact_id"]
+        place = f"{server}/artifacts/{trial['study_id']}/{trial['trial_id']}/{identity}"
+        assert get(place)[0] == 200
+    assert file_names(run.path) == before
 
 
 def test_a_head_request_is_answered(address: str) -> None:

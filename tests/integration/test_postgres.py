@@ -10,8 +10,10 @@ from typing import Any
 
 import optuna
 import pytest
+import tomli_w
 from optuna.testing.pytest_storages import StorageTestCase
 
+import search
 from hgcnet.errors import RunError
 from search.dashboard.content import DashboardContent
 from search.prepare import prepare
@@ -22,6 +24,8 @@ from search.study.storage import open_writer
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.workers.protocol import Proposal
+from search.workers.ray_cluster import Resources
+from tests.parts.commands import hgcnas, refused
 from tests.parts.opened import closed, opened, served
 from tests.parts.studies import DOCUMENT
 
@@ -81,3 +85,35 @@ def test_a_study_on_a_server_shows_its_graphs_notes_and_files_while_it_is_writte
                 assert all(len(trial["artifacts"]) == 2 for trial in shown["best_trials"])
     assert shown["note"]["body"].startswith("# tiny\n")
     assert not [p for p in folder.rglob("*") if p.is_file() and postgres.secret in p.read_text()]
+
+
+def test_a_study_on_a_server_is_seen_from_anywhere_and_joined_on_purpose_alone(
+    postgres: Any, folder: Path, ray_here: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, mine = folder / "theirs", folder / "mine"
+    for place, trials in ((theirs, 2), (mine, 3)):
+        place.mkdir()
+        document = {**DOCUMENT, "budget": {"trials": trials}}
+        (place / "study.toml").write_text(tomli_w.dumps(document))
+    monkeypatch.setenv("HGCNAS_STORAGE", postgres.create_database("others"))
+    hgcnas("run", "study.toml", "--no-report", cwd=theirs)
+
+    # By a role that may do nothing but look.
+    url = postgres.url("others")
+    postgres.allow_to_look("others", "colleague")
+    looking = {"storage": postgres.url("others", "colleague"), "runs": mine / "runs"}
+    assert search.study_status("tiny", **looking)["finished"] == 2
+    assert [row["study"] for row in search.list_studies(**looking)[0]] == ["tiny"]
+    assert search.export_architecture("tiny", **looking).provenance["study"] == "tiny"
+    with (
+        opened(RunFolder(mine / "runs" / "tiny"), postgres.url("others", "colleague")) as stored,
+        served(stored) as page,
+        urllib.request.urlopen(page) as response,
+    ):
+        assert response.status == 200
+
+    said = refused(mine, "run", "study.toml", "--no-report")
+    assert "the storage has a study 'tiny' that was not begun from this folder (process " in said
+    assert "3/3 trained" in hgcnas("run", "study.toml", "--no-report", "--join", cwd=mine).output
+    assert "Nothing to do" in hgcnas("run", "study.toml", "--no-report", cwd=mine).output
+    assert search.study_status("tiny", storage=url, runs=theirs / "runs")["finished"] == 3

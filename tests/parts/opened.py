@@ -41,9 +41,9 @@ def trials_of(run: RunFolder) -> pd.DataFrame:
 
 
 @contextmanager
-def served(stored: StoredStudy) -> Iterator[str]:
+def served(stored: StoredStudy, host: str = "127.0.0.1") -> Iterator[str]:
     """The address of a study in a dashboard of this process, until the end of the block."""
-    with create_server(stored, port=0) as server:
+    with create_server(stored, 0, host) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

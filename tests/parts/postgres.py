@@ -76,17 +76,26 @@ class Postgres:
             self.stop()
         shutil.rmtree(self._folder)
 
-    def url(self, database: str) -> str:
+    def url(self, database: str, role: str = "hgcnas") -> str:
         """As a user would give it."""
         password = quote(self._password, safe="")
-        return f"postgresql://hgcnas:{password}@127.0.0.1:{self._port}/{database}"
+        return f"postgresql://{role}:{password}@127.0.0.1:{self._port}/{database}"
+
+    def allow_to_look(self, database: str, role: str) -> None:
+        """Makes a role that may read what is in a database, and nothing else."""
+        self.query(f"CREATE ROLE {role} LOGIN PASSWORD '{self._password}'")
+        for text in (
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+        ):
+            self.query(text, database=database)
 
     def create_database(self, name: str) -> str:
         """An empty one; its URL."""
         self.query(f'CREATE DATABASE "{name}"')
         return self.url(name)
 
-    def query(self, text: str, *values: str) -> list[tuple[Any, ...]]:
+    def query(self, text: str, *values: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Runs a statement as the administrator."""
         import psycopg
 
@@ -95,7 +104,7 @@ class Postgres:
             port=self._port,
             user="hgcnas",
             password=self._password,
-            dbname="postgres",
+            dbname=database,
             autocommit=True,
         ) as connection:
             cursor = connection.execute(text, values)

@@ -59,6 +59,7 @@ SUMMARY = {
     "front_size": 2,
     "seconds_used": 60.0,
     "seconds_left": 180.0,
+    "driven_elsewhere": None,
     "driver": "process 7 on here since 2026-11-24T06:12:31+00:00",
 }
 

@@ -1,0 +1,91 @@
+"""Who may read the dashboard: pages of its own address, on this machine or with its token."""
+
+import secrets
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+_NOT_HERE = (
+    "this page is served under the names {} alone: another one may be a trick of a page on the web"
+)
+_NOT_OURS = "this page is not for other pages to read"
+_NO_TOKEN = "the address that `hgcnas dashboard` printed has a token, which is missing here"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a numeric address is reached from this machine alone."""
+    return ip_address(address.partition("%")[0]).is_loopback
+
+
+def guarded(
+    application: "WSGIApplication", hosts: Iterable[str], token: str | None
+) -> "WSGIApplication":
+    """The application for those who may read it.
+
+    A page on the web whose name is made to point here (DNS rebinding) has the browser send that name as
+    `Host`: on this machine only its own names are answered. Elsewhere the names of a machine are not known
+    to it, and the token keeps such a page out: its cookie is not of that name.
+
+    Args:
+        hosts: names that are answered without a token; not looked at with one.
+        token: comes once in the address, and is then kept as a cookie.
+    """
+    allowed = tuple(hosts)
+
+    def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
+        if token is None and _name_of(host) not in allowed:
+            return _refuse(start_response, _NOT_HERE.format(", ".join(allowed)))
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return _refuse(start_response, _NOT_OURS)
+        if token is None:
+            return application(environ, start_response)
+        cookie = (
+            f"hgcnas-{environ['SERVER_PORT']}"  # cookies of a machine are those of all its ports
+        )
+        if _is(token, _cookie(environ, cookie)):
+            return application(environ, start_response)
+        query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD") and _is(token, dict(query).get("token")):
+            rest = urlencode([(key, value) for key, value in query if key != "token"])
+            path = "/" + quote(environ.get("PATH_INFO", "").encode("latin-1")).lstrip("/")
+            headers = [
+                ("Location", f"{path}?{rest}" if rest else path),
+                ("Set-Cookie", f"{cookie}={token}; Path=/; HttpOnly; SameSite=Strict"),
+                ("Content-Length", "0"),
+            ]
+            start_response("303 See Other", headers)
+            return []
+        return _refuse(start_response, _NO_TOKEN)
+
+    return serve
+
+
+def _name_of(host: str) -> str:
+    """A `Host` without its port, which is another one behind a tunnel of ssh."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is(token: str, given: str | None) -> bool:
+    return given is not None and secrets.compare_digest(token.encode(), given.encode())
+
+
+def _cookie(environ: "WSGIEnvironment", name: str) -> str | None:
+    """A cookie by its name; those of other programs may hold anything."""
+    pairs = (pair.strip().partition("=") for pair in environ.get("HTTP_COOKIE", "").split(";"))
+    return next((value for key, _, value in pairs if key == name), None)
+
+
+def _refuse(start_response: "StartResponse", reason: str) -> Iterable[bytes]:
+    body = f"{reason}\n".encode()
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    start_response("403 Forbidden", headers)
+    return [body]
