@@ -1,17 +1,45 @@
 """Versions: what a result was made with, whether this program can read it, whether a library has moved."""
 
+import hashlib
 import platform
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
 
+from hgcnet import __version__
 from hgcnet.errors import RunError, shown
 
 
 def versions() -> dict[str, str]:
     """What a result was made with."""
-    packages = ("hgcnas", "torch", "optuna", "ray")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+    others = {name: version(name) for name in ("torch", "optuna", "ray")}
+    return {
+        "python": platform.python_version(),
+        "hgcnas": __version__,
+        "code": code_digest(),
+    } | others
+
+
+def own_packages() -> tuple[ModuleType, ...]:
+    """The packages that are hgcnas, as this process has them."""
+    return tuple(map(import_module, ("hgcnet", "space", "search")))
+
+
+def code_digest() -> str:
+    """Of the sources of hgcnas as they lie now: where two agree, the same code runs."""
+    digest = hashlib.sha256()
+    for package in own_packages():
+        [folder] = map(Path, package.__path__)
+        for path in sorted(folder.rglob("*.py")):
+            source = path.read_bytes()
+            digest.update(
+                f"{package.__name__}/{path.relative_to(folder).as_posix()} {len(source)}\n".encode()
+            )
+            digest.update(source)
+    return digest.hexdigest()[:12]
 
 
 class VersionWarning(UserWarning):

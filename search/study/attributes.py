@@ -16,6 +16,8 @@ FORMAT = 1
 # are called. The first studies have none.
 DATA, DATA_ROOT = "data_began_with", "data_root"
 CLASS_NAMES = "class_names"
+# The user attribute of a study with whose code it ran, from which trial on; the first studies have none.
+CODE = "code"
 # The user attribute with the Retry of a failed trial; so stored since the first format.
 RETRY = "again"
 # Reasons of failures that are not the network's fault.
