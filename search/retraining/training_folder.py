@@ -32,7 +32,7 @@ from search.study_file.differences import first_difference
 from search.training.checkpoints import Checkpoints
 from search.training.recipe import FORMAT, Recipe
 from search.training.seeds import paired_seeds
-from search.versions import check_format, check_known
+from search.versions import check_format, check_known, code_digest
 
 DATA = "data_began_with"  # the key of recipe.json
 
@@ -91,6 +91,7 @@ class TrainingFolder:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
         self.states = Checkpoints(folder / "states")
+        self._code = code_digest()  # as workers are given it
         self._table, self._files = folder / "trainings.json", folder / "data.json"
         self._rows: dict[str, dict[str, Any]] = {}
         path, given = folder / "recipe.json", json.loads(_to_json(recipe.document()))
@@ -187,7 +188,7 @@ class TrainingFolder:
         return {key.partition("-")[0] for key in self._rows}
 
     def row(self, training: Training) -> dict[str, Any]:
-        """What is kept of a finished training: seed, quality (by its metric), epochs, seconds, curve."""
+        """What is kept of a finished training: seed, quality (by its metric), epochs, seconds, curve, whose code."""
         return dict(self._rows[training.key])
 
     def add(
@@ -208,6 +209,7 @@ class TrainingFolder:
             "epochs": self.recipe.proxy.epochs,
             "seconds": round(seconds, 3),
             "curve": list(curve),
+            "code": self._code,
             **measured,
         }
         with writing(self._table):
