@@ -2,13 +2,14 @@
 
 from typing import Any
 
-import ray
+from search.workers.ray_inside import without_folders_of_driver
+
+import ray  # isort: skip - after what keeps it silent
 from ray.job_config import JobConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hgcnet.errors import RunError
 from search.versions import code_digest, own_packages
-from search.workers.ray_inside import without_folders_of_driver
 from search.workers.reasons import reason_of_traceback
 
 _CODE = "HGCNAS_CODE"  # of workers that were given ours: its digest

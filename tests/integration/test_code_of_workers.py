@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from ray import tune
 
 from hgcnet.errors import RunError
+from search.study.attributes import STOPPED
 from search.study.storage import open_storage, sqlite_url
 from search.versions import code_digest
 from search.workers.ray_tune import fit_trials
@@ -56,6 +57,7 @@ def test_files_of_the_folder_hide_nothing_from_workers(processes: Processes, fol
     assert statistics is True or "lib/python" in statistics
 
 
+@pytest.mark.long
 def test_a_driver_of_another_checkout_has_workers_of_that(
     processes: Processes, folder: Path
 ) -> None:
@@ -66,6 +68,7 @@ def test_a_driver_of_another_checkout_has_workers_of_that(
     assert own == theirs != code_digest()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("planted", "refused"),
     [
@@ -73,7 +76,6 @@ def test_a_driver_of_another_checkout_has_workers_of_that(
         pytest.param(
             ("search",),
             "cannot import hgcnas's code: AssertionError: search of the folder",
-            marks=pytest.mark.long,
         ),
     ],
 )
@@ -126,9 +128,8 @@ class TestWorkersThatDoNotStart:
         assert "OSError: the disk is full; when that is mended, the same command goes on" in said
         assert "\x1b" not in said
         assert loop.progress().failed == 0
-        assert [row.user_attrs["failure"] for row in loop.rows if row.state == TrialState.FAIL] == [
-            "stopped on request"
-        ]
+        failed = [row for row in loop.rows if row.state == TrialState.FAIL]
+        assert [row.user_attrs["failure"] for row in failed] == [STOPPED]
         loop = RecordedLoop(tmp_path, create_file(2))
         fit_trials(loop, create_trainable(tmp_path, lambda index, epoch: 0.5), slots=1)
         assert loop.states == {"FAIL": 1, "COMPLETE": 2}
