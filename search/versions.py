@@ -4,6 +4,7 @@ import hashlib
 import platform
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -28,17 +29,20 @@ def own_packages() -> tuple[ModuleType, ...]:
     return tuple(map(import_module, ("hgcnet", "space", "search")))
 
 
+@cache
 def code_digest() -> str:
-    """Of the sources of hgcnas as they lie now: where two agree, the same code runs."""
+    """Of the sources of hgcnas as this process began with them: where two agree, the same code runs."""
+    return digest_of_sources()
+
+
+def digest_of_sources() -> str:
+    """Of the sources of hgcnas as they lie now."""
     digest = hashlib.sha256()
     for package in own_packages():
         [folder] = map(Path, package.__path__)
         for path in sorted(folder.rglob("*.py")):
-            source = path.read_bytes()
-            digest.update(
-                f"{package.__name__}/{path.relative_to(folder).as_posix()} {len(source)}\n".encode()
-            )
-            digest.update(source)
+            name, source = path.relative_to(folder).as_posix(), path.read_bytes()
+            digest.update(f"{package.__name__}/{name} {len(source)}\n".encode() + source)
     return digest.hexdigest()[:12]
 
 

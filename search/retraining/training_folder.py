@@ -91,7 +91,6 @@ class TrainingFolder:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
         self.states = Checkpoints(folder / "states")
-        self._code = code_digest()  # as workers are given it
         self._table, self._files = folder / "trainings.json", folder / "data.json"
         self._rows: dict[str, dict[str, Any]] = {}
         path, given = folder / "recipe.json", json.loads(_to_json(recipe.document()))
@@ -209,7 +208,7 @@ class TrainingFolder:
             "epochs": self.recipe.proxy.epochs,
             "seconds": round(seconds, 3),
             "curve": list(curve),
-            "code": self._code,
+            "code": code_digest(),
             **measured,
         }
         with writing(self._table):

@@ -9,18 +9,26 @@ from ray.job_config import JobConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hgcnet.errors import RunError
-from search.versions import code_digest, own_packages
+from search.versions import code_digest, digest_of_sources, own_packages
 from search.workers.reasons import reason_of_traceback
 
 _CODE = "HGCNAS_CODE"  # of workers that were given ours: its digest
 
 
 def options_with_code() -> dict[str, Any]:
-    """For `ray.init`: every worker of the job imports the packages as they are now.
+    """For `ray.init`: every worker of the job imports the packages as this process has them.
 
     Left to itself Ray puts the folder in which the driver was called before all else that its workers
     import from, and then a `search.py` or another checkout that lies there is what trains.
+
+    Raises:
+        RunError: the sources are not those any more that this process began with.
     """
+    if digest_of_sources() != code_digest():
+        raise RunError(
+            "the sources of hgcnas have changed since this Python began, and workers would run other code than it; "
+            "begin anew (in a notebook: restart the kernel)"
+        )
     packages = list(own_packages())
     return {
         "runtime_env": {"py_modules": packages, "env_vars": {_CODE: code_digest()}},
@@ -42,7 +50,9 @@ def check_code_of_workers() -> None:
         if not node["Alive"]:
             continue
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        look = ray.remote(code_digest).options(num_cpus=0, scheduling_strategy=there, max_retries=0)
+        look = ray.remote(digest_of_sources).options(
+            num_cpus=0, scheduling_strategy=there, max_retries=0
+        )
         try:
             found = ray.get(look.remote())
         except ray.exceptions.RayError as error:
