@@ -2,8 +2,7 @@
 
 import pytest
 
-import hgcnet
-from tests.parts.processes import ROOT, Processes
+from tests.parts.processes import Processes
 from tests.parts.small_study import write_study
 
 NOT_FOR_COUNTING = "torch tomli_w pydantic optuna ray space search"
@@ -61,29 +60,3 @@ print([(old, new) for old, new in zip(before, settings()) if old != new])
     write_study(processes.folder)
     fresh = processes.python(code, HGCNAS_STORAGE="", RAY_AIR_NEW_OUTPUT="mine")
     assert fresh.succeed() == "5\n[]\n"
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        ("", "import search; print(hgcnas.run_study is search.run_study)", "True\n"),
-        ("", "hgcnas.main()", f"hgcnas {hgcnet.__version__}\n"),
-        ("", "from hgcnas import *; print(UserError.__module__)", "hgcnet.errors\n"),
-        (
-            "import search",
-            "",
-            "hgcnas has a package search, but this Python has loaded {}/search.py by that name",
-        ),
-    ],
-)
-def test_hgcnas_is_imported_beside_files_that_hide_its_packages(
-    before: str, after: str, said: str, processes: Processes
-) -> None:
-    """As in a notebook: its folder comes first on the path, and what is installed last."""
-    for name in ("hgcnet", "space", "search"):
-        (processes.folder / f"{name}.py").write_text("MINE = 1\n")
-    code = f"import sys; sys.path.append({str(ROOT)!r})\n{before}\nimport hgcnas\n{after}"
-    program = processes.python(code, "--version")
-    program.end()
-    said = said.format(processes.folder)
-    assert said in (program.output if after else program.errors.splitlines()[-1])
