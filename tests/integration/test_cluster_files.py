@@ -253,7 +253,6 @@ def test_what_the_image_copies_is_enough_to_install_it(processes: Processes, fol
     assert Path(where).is_relative_to(folder / "site")
     assert digest == code_digest()  # of what is installed as of the source
     assert hgcnet.__version__ in said[1]
-    assert (folder / "site" / "hgcnas.py").is_file()
     assert (folder / "site" / "search" / "studies" / "quickstart.toml").is_file()
 
 
