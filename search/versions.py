@@ -1,17 +1,49 @@
 """Versions: what a result was made with, whether this program can read it, whether a library has moved."""
 
+import hashlib
 import platform
 import warnings
 from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
 
+from hgcnet import __version__
 from hgcnet.errors import RunError, shown
 
 
 def versions() -> dict[str, str]:
     """What a result was made with."""
-    packages = ("hgcnas", "torch", "optuna", "ray")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+    others = {name: version(name) for name in ("torch", "optuna", "ray")}
+    return {
+        "python": platform.python_version(),
+        "hgcnas": __version__,
+        "code": code_digest(),
+    } | others
+
+
+def own_packages() -> tuple[ModuleType, ...]:
+    """The packages that are hgcnas, as this process has them."""
+    return tuple(map(import_module, ("hgcnet", "space", "search")))
+
+
+@cache
+def code_digest() -> str:
+    """Of the sources of hgcnas as this process began with them: where two agree, the same code runs."""
+    return digest_of_sources()
+
+
+def digest_of_sources() -> str:
+    """Of the sources of hgcnas as they lie now."""
+    digest = hashlib.sha256()
+    for package in own_packages():
+        [folder] = map(Path, package.__path__)
+        for path in sorted(folder.rglob("*.py")):
+            name, source = path.relative_to(folder).as_posix(), path.read_bytes()
+            digest.update(f"{package.__name__}/{name} {len(source)}\n".encode() + source)
+    return digest.hexdigest()[:12]
 
 
 class VersionWarning(UserWarning):

@@ -32,7 +32,7 @@ from search.study_file.differences import first_difference
 from search.training.checkpoints import Checkpoints
 from search.training.recipe import FORMAT, Recipe
 from search.training.seeds import paired_seeds
-from search.versions import check_format, check_known
+from search.versions import check_format, check_known, code_digest
 
 DATA = "data_began_with"  # the key of recipe.json
 
@@ -187,7 +187,7 @@ class TrainingFolder:
         return {key.partition("-")[0] for key in self._rows}
 
     def row(self, training: Training) -> dict[str, Any]:
-        """What is kept of a finished training: seed, quality (by its metric), epochs, seconds, curve."""
+        """What is kept of a finished training: seed, quality (by its metric), epochs, seconds, curve, whose code."""
         return dict(self._rows[training.key])
 
     def add(
@@ -208,6 +208,7 @@ class TrainingFolder:
             "epochs": self.recipe.proxy.epochs,
             "seconds": round(seconds, 3),
             "curve": list(curve),
+            "code": code_digest(),
             **measured,
         }
         with writing(self._table):

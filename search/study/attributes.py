@@ -19,6 +19,8 @@ CLASS_NAMES = "class_names"
 # The user attributes of a study with who opened it last, and with what tells it from others of its name that
 # are begun in the same database.
 DRIVER, IDENTITY = "driver", "identity"
+# The user attribute of a study with whose code it ran, from which trial on; the first studies have none.
+CODE = "code"
 # The user attribute with the Retry of a failed trial; so stored since the first format.
 RETRY = "again"
 # Reasons of failures that are not the network's fault.

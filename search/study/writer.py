@@ -12,6 +12,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from hgcnet import __version__
 from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
@@ -24,6 +25,7 @@ from search.samplers.create import create_sampler
 from search.samplers.stored_bounds import bounds_of, read_bounds, write_bounds
 from search.study.attributes import (
     CLASS_NAMES,
+    CODE,
     DATA,
     DATA_ROOT,
     DRIVER,
@@ -41,7 +43,7 @@ from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile, direction_of
 from search.training.quality import Confusion
 from search.training.seeds import sampler_seed, training_seed
-from search.versions import check_format, check_known
+from search.versions import VersionWarning, check_format, check_known, code_digest
 from search.workers.protocol import Proposal, Retry
 
 _SILENT = {"optuna": logging.ERROR}  # it would say what it creates, and how a sampler falls back
@@ -292,6 +294,7 @@ def _create_or_load(
         for key, value in ((DATA, data.summary()), (DATA_ROOT, absolute_root(file.data))):
             if attributes.get(key) != value:
                 study.set_user_attr(key, value)
+    _record_code(study)
     study.set_user_attr(DRIVER, own_name())  # who wrote last; see search.study.storage
     if stored != given:  # last: then all is there
         study.set_user_attr("study_file", given)
@@ -311,6 +314,24 @@ def last_driver(storage: BaseStorage, name: str) -> str:
     """Who opened a study last."""
     attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
     return str(attributes.get(DRIVER, "a driver that died at its first step"))
+
+
+def _record_code(study: optuna.Study) -> None:
+    """Keeps which code trains from which trial on, and says where it is another than before."""
+    own = {"hgcnas": __version__, "sources": code_digest()}
+    stored = study.user_attrs.get(CODE, [])
+    before = stored[-1] if stored else own
+    if stored and {key: before.get(key) for key in own} == own:
+        return
+    num_trials = len(study.get_trials(deepcopy=False))
+    if stored:
+        warnings.warn(
+            f"the study {study.study_name!r} goes on with other code: hgcnas {own['hgcnas']} ({own['sources']}), "
+            f"its {num_trials} rows so far are of {before.get('hgcnas')} ({before.get('sources')})",
+            VersionWarning,
+            stacklevel=5,
+        )
+    study.set_user_attr(CODE, [*stored, {**own, "from_trial": num_trials}])
 
 
 def _check_same_task(stored: Mapping[str, Any], task: Task, file: StudyFile) -> None:

@@ -13,6 +13,7 @@ import ray  # isort: skip - after what keeps it silent
 from hgcnet.errors import RunError, one_line
 from search.process_settings import environment, log_levels
 from search.study_file.schema import Workers
+from search.workers.ray_code import check_code_of_workers, options_with_code
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
@@ -62,10 +63,11 @@ class Resources:
 def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
     """Starts Ray on this machine, or joins a cluster; leaves it at the end.
 
-    Within another such block it is that one's Ray.
+    Within another such block it is that one's Ray. Its workers run this process's code.
 
     Raises:
-        RunError: the address cannot be used or reached.
+        RunError: the address cannot be used or reached, or the process has initialised a Ray whose workers have
+            other code.
     """
     if address is not None and address.startswith("ray://"):
         raise RunError(
@@ -77,14 +79,10 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
         log_levels({"ray": logging.ERROR, "ray.tune": logging.CRITICAL}),
     ):
         if ray.is_initialized():
+            check_code_of_workers()
             yield read_resources()
             return
-        if address is not None:
-            import hgcnet
-            import search
-            import space
-
-            options["runtime_env"] = {"py_modules": [hgcnet, space, search]}
+        options = options_with_code() | options
         try:
             # (The password in the storage's URL is no business of Ray's processes.)
             with environment({"HGCNAS_STORAGE": None}):

@@ -5,7 +5,7 @@ Each has its place here and says what happens where a Ray has changed it.
 
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from search.process_settings import environment
 # in the study. Ray reads this when it is imported; without it, the daemons are heard.
 with environment({"RAY_DEDUP_LOGS_SKIP_REGEX": "."}):
     from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+    from ray.job_config import JobConfig
     from ray.tune.experiment import Trial
 
 from search.versions import warn_moved
+from search.workers.reasons import causes_of_traceback, one_reason, reason_of_traceback
 
 SEEN = "ray 2.43 to 2.60"
 
@@ -86,15 +88,44 @@ def error_of(trial: Trial) -> Exception | None:
     return error
 
 
+def could_not_start(error: Exception | None) -> bool:
+    """Whether a worker failed before its first step: in an import, or in what it begins with. In other words
+    of Ray's it is a death as any."""
+    return isinstance(error, RayActorError) and "raised in its creation task" in str(error)
+
+
 def describe_death(error: Exception | None) -> str:
     """One line about why a worker is gone. In other words of Ray's, less is found in them."""
     if isinstance(error, RayTaskError):
-        text = f"{type(error.cause).__name__}: {error.cause}"
+        links = [f"{type(error.cause).__name__}: {error.cause}", *causes_of_traceback(str(error))]
+        text = ", caused by ".join(links)
     elif isinstance(error, WorkerOutOfMemory):
         used = re.search(r"[\d.]+GB used / [\d.]+GB limit", str(error))
         text = f"out of memory: its machine had {used[0] if used else 'too little'}"
+    elif could_not_start(error):
+        where = re.search(r"ip=([^,\s]+)", str(error))
+        place = f" on {where[1]}" if where else ""
+        text = f"its worker{place} could not start: {reason_of_traceback(str(error))}"
     else:
         # The text begins with addresses and ids that mean nothing once the study is over.
         said = "nobody knows why" if error is None else str(error)
         text = f"its worker died: {said.rpartition('Worker exit detail: ')[2]}"
-    return " ".join(text.split())
+    return one_reason(text)
+
+
+class _NoFolders(list[str]):
+    """Takes none."""
+
+    def extend(self, folders: Iterable[str]) -> None:
+        """Ray would add the driver's current folder and its script's."""
+
+
+def without_folders_of_driver(config: JobConfig) -> JobConfig:
+    """A job whose workers import from what they are given and what is installed. Without this, what lies in
+    the folder in which the driver was called comes first."""
+    if hasattr(config, "_py_driver_sys_path"):
+        config._py_driver_sys_path = _NoFolders()
+    else:
+        name = "JobConfig._py_driver_sys_path"
+        warn_moved("ray", name, SEEN, "files of the current folder may hide what workers import")
+    return config

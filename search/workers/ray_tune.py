@@ -12,6 +12,7 @@ from typing import Any
 
 from search.workers.ray_inside import (
     WorkerOutOfMemory,
+    could_not_start,
     describe_death,
     end_workers,
     error_of,
@@ -25,6 +26,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from hgcnet.errors import RunError
 from search.data.splits import Splits
 from search.study_file.schema import Workers
 from search.training.accelerator import is_of_accelerator
@@ -37,12 +39,12 @@ from search.workers.ray_worker import (
     CROWDED,
     EPOCH,
     FAILURE,
-    MAX_REASON,
     QUALITY,
     SECONDS,
     STATE,
     ProxyTrainable,
 )
+from search.workers.reasons import one_reason
 
 
 def run_trials(
@@ -164,6 +166,7 @@ class _LoopSearcher(Searcher, tune.Stopper):
         self._numbers: dict[str, int] = {}  # Tune's trial id -> the study's trial number
         self._begins: dict[str, float] = {}  # Tune's trial id -> when it was suggested
         self._stopped: set[str] = set()  # by the loop, not by the worker
+        self._has_trained = False  # any worker
         self.error: Exception | None = None  # of the loop, the first one
 
     def __getstate__(self) -> dict[str, Any]:
@@ -201,6 +204,7 @@ class _LoopSearcher(Searcher, tune.Stopper):
 
     def take_result(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Passes one epoch on; whether the training goes on."""
+        self._has_trained = True
         if FAILURE in result:
             retry = Retry.ALONE if result.get(CROWDED) and self._can_be_alone else Retry.NO
             self.take_failure(trial_id, result[FAILURE], retry)
@@ -220,18 +224,25 @@ class _LoopSearcher(Searcher, tune.Stopper):
         if time.monotonic() - self._begins[trial_id] >= self._trial_seconds:
             self.take_failure(trial_id, "it took longer than workers.trial_minutes", Retry.NO)
             return
+        if could_not_start(error) and not self._has_trained:
+            # No network's fault: what ran is told as stopped when the loop is closed.
+            with self.errors_kept():
+                raise RunError(
+                    f"no worker can train: {describe_death(error)}; when that is mended, the same command goes on"
+                )
+            return
         retry = Retry.SOON
         if isinstance(error, WorkerOutOfMemory):
             retry = Retry.ALONE if self._can_be_alone else Retry.NO
         elif isinstance(error, RayTaskError) and not is_of_accelerator(error.cause):
             retry = Retry.NO  # an exception of Python; it would come again
-        self.take_failure(trial_id, describe_death(error)[:MAX_REASON], retry)
+        self.take_failure(trial_id, describe_death(error), retry)
 
     def take_failure(self, trial_id: str, reason: str, retry: Retry) -> None:
         """Passes a failure on, once."""
         if (number := self._numbers.pop(trial_id, None)) is not None:
             with self.errors_kept():
-                self._loop.on_failure(number, reason, retry)
+                self._loop.on_failure(number, one_reason(reason), retry)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

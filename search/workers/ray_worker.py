@@ -18,13 +18,13 @@ from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
 from search.training.quality import ACCURACY, QualityMetric
 from search.training.steps import TrainingSteps
+from search.workers.reasons import reason_of
 
 # Keys of a step's result, beside those that Tune adds.
 EPOCH, QUALITY, SECONDS = "epoch", "quality", "epoch_seconds"
 CONFUSION = "confusion"  # of the last epoch: which classes were taken for which
 STATE = "state"  # of the training, every few minutes, at its end if asked for: a checkpoint
 FAILURE, CROWDED = "failure", "crowded"  # the reason; whether it was out of memory beside others
-MAX_REASON = 500  # characters of a failure
 
 
 class ProxyTrainable(tune.Trainable):
@@ -78,12 +78,12 @@ class ProxyTrainable(tune.Trainable):
         except Exception as error:  # the trial boundary: whatever it is, the study goes on
             if is_of_accelerator(error):
                 raise  # this process dies, and the next trial gets another
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = reason_of(error)
             result: dict[str, Any] = {tune.result.DONE: True, CROWDED: False}
             if is_out_of_memory(error):
                 result[CROWDED] = not self._alone
                 reason = f"out of memory: {reason}"
-            result[FAILURE] = reason[:MAX_REASON]
+            result[FAILURE] = reason
         else:
             result = {
                 EPOCH: step.result.epoch,

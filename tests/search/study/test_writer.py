@@ -15,16 +15,25 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import text
 
+import hgcnet
 from hgcnet.architecture import Task
 from hgcnet.errors import RunError
 from search.optuna_space import OptunaSpace
 from search.pareto import CostRange, HypervolumeBounds
 from search.samplers.stored_bounds import read_bounds
-from search.study.attributes import INTERRUPTED, STOPPED, UNPLANNED, failed_for_good, seconds_used
+from search.study.attributes import (
+    CODE,
+    INTERRUPTED,
+    STOPPED,
+    UNPLANNED,
+    failed_for_good,
+    seconds_used,
+)
 from search.study.storage import open_storage, sqlite_url
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
+from search.versions import VersionWarning, code_digest
 from search.workers.protocol import Proposal, Retry
 from space.parameters import Parameters, Range
 from space.search_space import Limits, SearchSpace
@@ -347,3 +356,40 @@ def test_the_time_used_is_that_in_which_something_trained(
     rows: list[FrozenTrial], hours: float
 ) -> None:
     assert seconds_used(rows) == pytest.approx(3600 * hours)
+
+
+def test_a_study_keeps_whose_code_trained_which_of_its_rows(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    storage = InMemoryStorage()
+    ask(open_writer(storage))
+    [began] = code_of(storage)
+    assert began == {"hgcnas": hgcnet.__version__, "sources": code_digest(), "from_trial": 0}
+    open_writer(storage)  # the same: nothing is said
+    assert code_of(storage) == [began]
+    assert not recwarn.list
+
+    monkeypatch.setattr("search.study.writer.code_digest", lambda: "0123456789ab")
+    said = (
+        rf"^the study 'quickstart' goes on with other code: hgcnas {hgcnet.__version__} \(0123456789ab\), its 1 rows "
+        rf"so far are of {hgcnet.__version__} \({code_digest()}\)$"
+    )
+    with pytest.warns(VersionWarning, match=said):
+        open_writer(storage)
+    open_writer(storage)  # said once
+    assert code_of(storage) == [began, began | {"sources": "0123456789ab", "from_trial": 1}]
+
+
+def test_a_study_of_unknown_code_goes_on_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
+    storage = InMemoryStorage()
+    ask(open_writer(storage))
+    study = optuna.load_study(study_name="quickstart", storage=storage)
+    study.set_user_attr(CODE, [])  # as if it had none
+    open_writer(storage)
+    assert [code["from_trial"] for code in code_of(storage)] == [1]
+    assert not recwarn.list
+
+
+def code_of(storage: BaseStorage) -> list[dict[str, Any]]:
+    """What a study keeps of the code that trained it."""
+    return optuna.load_study(study_name="quickstart", storage=storage).user_attrs[CODE]  # type: ignore[no-any-return]

@@ -18,12 +18,12 @@ from search.workers.ray_worker import (
     CROWDED,
     EPOCH,
     FAILURE,
-    MAX_REASON,
     QUALITY,
     SECONDS,
     STATE,
     ProxyTrainable,
 )
+from search.workers.reasons import MAX_REASON
 
 SMALL = Architecture(stem_channels=8, stages=(Stage(depth=1, growth=4, groups=2),))
 DEEPER = Architecture(stem_channels=8, stages=(Stage(depth=2, growth=4, groups=2),))
