@@ -12,7 +12,12 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Any
 
-from search.workers.ray_inside import cluster_that_runs_here, forget_token, refusal_of_cluster
+from search.workers.ray_inside import (
+    cluster_that_runs_here,
+    forget_token,
+    refusal_of_cluster,
+    slow_starts_awaited,
+)
 
 import ray  # isort: skip - after what keeps it silent
 from ray.exceptions import RayError
@@ -28,7 +33,9 @@ from search.workers.scratch import MARK, RAYS, end_started_for, scratch_folder
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_gcs_server_port_wait_time_s": "120",  # not 30: machines are busy
+    # Not 30 s: machines are busy.
+    "RAY_gcs_server_port_wait_time_s": "120",
+    "RAY_agent_register_timeout_ms": "120000",
     # No process for each CPU in advance: Tune's trials have an environment of their own and use none.
     "RAY_prestart_worker_first_driver": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files that nobody reads, and memory
@@ -39,7 +46,7 @@ _TOKEN = secrets.token_hex(32)  # of every Ray that this process starts
 _LOOPBACK = "127.0.0.1"
 _SHARED_MEMORY = Path("/dev/shm")
 _LEAST_STORE, _MOST_STORE = 80 * 2**20, 200 * 10**9  # bytes of Ray's object store
-_SECONDS_TO_ANSWER = 10
+_SECONDS_TO_ANSWER, _SECONDS_TO_START = 10, 120
 # How HTTP/2 begins, which Ray speaks: what a client says first, and the kind of frame that answers it.
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _SETTINGS = 4
@@ -99,19 +106,20 @@ def _started(options: dict[str, Any]) -> Iterator[None]:
 
 
 def _start(folder: Path, options: dict[str, Any]) -> None:
-    """Ray gives its processes 30 s, which a busy machine does not; so it is started up to three times."""
-    for may_again in (True, True, False):
+    """Starts Ray, and once more where that took too long for it, as on a busy machine."""
+    for may_again in (True, False):
         try:
-            ray.init(
-                address="local",
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                include_dashboard=False,
-                # Not the one of a network that a laptop may leave meanwhile.
-                _node_ip_address=_LOOPBACK,
-                _temp_dir=str(folder / RAYS),  # which Ray opens to everybody
-                **options,
-            )
+            with slow_starts_awaited(_SECONDS_TO_START):
+                ray.init(
+                    address="local",
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    include_dashboard=False,
+                    # Not the one of a network that a laptop may leave meanwhile.
+                    _node_ip_address=_LOOPBACK,
+                    _temp_dir=str(folder / RAYS),  # which Ray opens to everybody
+                    **options,
+                )
         except Exception as error:
             is_slow = type(error) is Exception  # all else that Ray raises has a type
             if not (may_again and is_slow):

@@ -6,6 +6,7 @@ Each has its place here and says what happens where a Ray has changed it.
 import os
 import pickle
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,40 @@ def forget_token() -> None:
         inside.AuthenticationTokenLoader.instance().reset_cache()
     except (ImportError, AttributeError):
         pass  # there are no tokens before Ray 2.52, so nothing is said of it
+
+
+@contextmanager
+def slow_starts_awaited(seconds: float) -> Iterator[None]:
+    """Within, Ray waits so long for the processes that it starts: a busy machine needs more than its 30 s.
+
+    So it does in a Ray that has this function no more; a second start is then often enough.
+    """
+    try:
+        from ray._private import services
+
+        inside: Any = services
+        get_node = inside.get_node
+    except (ImportError, AttributeError):
+        name = "ray._private.services.get_node"
+        warn_moved("ray", name, SEEN, "on a busy machine Ray may not start")
+        yield
+        return
+    until = time.monotonic() + seconds
+
+    def wait_for_node(*given: Any, **named: Any) -> Any:
+        while True:
+            try:
+                return get_node(*given, **named)
+            except RuntimeError:  # it is not there yet
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+
+    inside.get_node = wait_for_node
+    try:
+        yield
+    finally:
+        inside.get_node = get_node
 
 
 def cluster_that_runs_here() -> str | None:
