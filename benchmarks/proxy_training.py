@@ -244,7 +244,7 @@ def our_epoch(splits: Splits, batch: int, device: torch.device) -> Callable[[], 
         crops = draw_crops(total, padding, splits.mirror, generator, device)
         for start in range(0, total, batch):
             part = slice(start, start + batch)
-            images.normalise(crop_batch(images.pixels, order[part], crops[part], side))
+            images.normalise(crop_batch(images.pixels, order[part], crops[part], side, padding))
 
     return epoch
 

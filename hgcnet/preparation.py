@@ -9,12 +9,13 @@
 5. Each new pixel is the mean of the area that it covers.
 """
 
-import os
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -25,6 +26,7 @@ import numpy.typing as npt
 from hgcnet.architecture import Task
 from hgcnet.arrays import Floats, Images
 from hgcnet.errors import DataError, MissingPackageError, one_line, shown
+from hgcnet.machine import usable_cpus, usable_memory
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,6 +40,9 @@ _GREY_MODES = ("1", "L", "LA", "La", "I")
 _LUMA = (19595, 38470, 7471)  # of 2**16: as Pillow, and ITU-R 601-2
 _AT_ONCE = 256  # images on their way from files
 _CHUNK = 256  # images resized at once: they pass through float32, four times their size
+# What an image takes on its way: as Pillow has it and turns it, as an array, and as float32.
+_BYTES_OF_A_PIXEL = 24
+_SMALL = 2**19  # pixels of an image of which many fit anywhere
 
 # What holds for every preparation: in the documents that leave, so that nobody needs to read this.
 _RULES: Mapping[str, Any] = {
@@ -91,6 +96,59 @@ def read_preparation(document: Mapping[str, Any], task: Task) -> Preparation | s
     return preparation
 
 
+class _Room:
+    """The memory that images take on their way, shared by the threads that decode: many photographs at
+    once, one for each CPU of a large machine, would be more than a container has."""
+
+    def __init__(self) -> None:
+        self._taken = 0  # bytes
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def held(self, image: Any) -> Iterator[None]:
+        """Waits until there is room for a large image; one is always let in."""
+        pixels = _num_pixels(image)
+        if pixels <= _SMALL:
+            yield
+            return
+        needed = _BYTES_OF_A_PIXEL * pixels
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken or self._taken + needed <= _most_bytes())
+            self._taken += needed
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= needed
+                self._changed.notify_all()
+
+
+_room = _Room()
+
+
+@cache
+def _most_bytes() -> int:
+    """A quarter of the memory that there was when the first large image came."""
+    return (usable_memory() or 2**33) // 4
+
+
+def _num_pixels(image: Any) -> int:
+    """Of a file by its header; 0 where it cannot be read, which is told when it is."""
+    if isinstance(image, np.ndarray):
+        return image.size
+    try:
+        if isinstance(image, str | Path):
+            if not Path(image).is_file():
+                return 0
+            with _pillow().open(image) as opened:
+                width, height = opened.size
+        else:
+            width, height = image.size
+        return int(width * height)
+    except Exception:  # Pillow's decoders raise errors of many kinds
+        return 0
+
+
 def prepare_image(image: Any, preparation: Preparation, name: str = "image") -> Images:
     """(channels, resolution, resolution) of a path, an image of Pillow or a uint8 array (H, W) or (H, W, C).
 
@@ -100,8 +158,9 @@ def prepare_image(image: Any, preparation: Preparation, name: str = "image") -> 
     name = one_line(image) if isinstance(image, str | Path) else name
     try:
         # A view: in memory colours stay side by side, as sums go by how their terms lie there.
-        pixels: Images = _pixels_of(image).transpose(2, 0, 1)
-        prepared: Images = preparation.apply(pixels[None])[0]
+        with _room.held(image):
+            pixels: Images = _pixels_of(image).transpose(2, 0, 1)
+            prepared: Images = preparation.apply(pixels[None])[0]
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
     return prepared
@@ -118,7 +177,7 @@ def prepare_each(images: Iterable[Any], preparation: Preparation) -> Iterator[Im
             return error
 
     waiting = enumerate(images)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         while some := list(islice(waiting, _AT_ONCE)):
             with without_warnings():
                 done = list(pool.map(prepare, some))
@@ -132,7 +191,8 @@ def decode_file(path: Path) -> Images:
         DataError: it cannot be read; the message begins with the path.
     """
     try:
-        return _read_file(path)
+        with _room.held(path):
+            return _read_file(path)
     except DataError as error:
         raise DataError(f"{one_line(path)}: {error}") from error
 

@@ -10,6 +10,8 @@ Args:
     storage: a database, postgresql://USER:PASSWORD@HOST/DATABASE, instead of SQLite in the run folder;
         by default the environment's HGCNAS_STORAGE.
     ray_address: HOST:PORT of a Ray cluster to join, or auto; by default RAY_ADDRESS, else this machine.
+    workers: how many trainings run at once; by default `[workers] at_once` of the study, else as many as
+        there is room for.
     seeds: how many trainings of each network.
     epochs: of each training; by default the study's.
     train_images: images to train on; by default the study's.
@@ -23,6 +25,7 @@ Raises:
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -63,6 +66,7 @@ def run_study(
     trials: int | None = None,
     report: bool = True,
     join: bool = False,
+    workers: int | None = None,
     runs: str | Path = "runs",
     storage: str | None = None,
     ray_address: str | None = None,
@@ -89,7 +93,7 @@ def run_study(
     from search.prepare import prepare
     from search.run import run, write_results
 
-    file = _with_trials(read_study_file(study), trials)
+    file = _with_options(read_study_file(study), trials=trials, workers=workers)
     folder, url = RunFolder(Path(runs) / file.name), _given(storage, "HGCNAS_STORAGE")
     run(
         prepare(file),
@@ -105,16 +109,20 @@ def run_study(
     return stored.trials()
 
 
-def forecast_study(study: str | Path, *, trials: int | None = None) -> dict[str, Any]:
-    """Checks a study and says what it would be: its space, data and expected time. Writes nothing.
+def forecast_study(
+    study: str | Path, *, trials: int | None = None, workers: int | None = None
+) -> dict[str, Any]:
+    """Checks a study and says what it would be: its space, data, expected time and memory. Writes nothing.
 
     Returns:
-        what JSON can hold; `hours` and `seconds_per_trial` are None where there is no GPU to measure on.
+        what JSON can hold; `hours`, `seconds_per_trial` and `memory` are None where this machine does not
+        have what a trial asks for; `cannot_run_here` says what that is.
     """
     from search.forecast import forecast
     from search.prepare import prepare
 
-    return forecast(prepare(_with_trials(read_study_file(study), trials)))
+    file = _with_options(read_study_file(study), trials=trials, workers=workers)
+    return forecast(prepare(file))
 
 
 def check_data(data: str | Path) -> "DataInspection":
@@ -399,6 +407,7 @@ def confirm(
     resolution: int | None = None,
     select: str | None = None,
     recipe: Literal["paper", "strong"] | None = None,
+    workers: int | None = None,
     runs: str | Path = "runs",
     storage: str | None = None,
     ray_address: str | None = None,
@@ -416,6 +425,7 @@ def confirm(
     from search.retraining.confirm import confirm_front
 
     stored = _read(run, runs, storage)
+    stored = replace(stored, file=_with_options(stored.file, workers=workers))
     return confirm_front(
         stored,
         _recipe(
@@ -441,6 +451,7 @@ def compare(
     train_images: int | None = None,
     resolution: int | None = None,
     test: bool = False,
+    workers: int | None = None,
     runs: str | Path = "runs",
     ray_address: str | None = None,
     observe: "ObserveTrainings | None" = None,
@@ -458,7 +469,7 @@ def compare(
     from search.report.pages import write_comparison
     from search.retraining.compare import compare_networks
 
-    file = read_study_file(study)
+    file = _with_options(read_study_file(study), workers=workers)
     prepared = prepare(file)
     if not prepared.start_with:
         raise StudyFileError(
@@ -486,6 +497,7 @@ def measure_fidelity(
     reference_epochs: int | None = None,
     reference_images: int | None = None,
     reference_seeds: int = 1,
+    workers: int | None = None,
     runs: str | Path = "runs",
     ray_address: str | None = None,
     observe: "ObserveTrainings | None" = None,
@@ -508,7 +520,7 @@ def measure_fidelity(
     from search.report.pages import write_fidelity
     from search.retraining.fidelity import default_proxies, train_and_correlate
 
-    file = read_study_file(study)
+    file = _with_options(read_study_file(study), workers=workers)
     base, folder = _recipe(file), Path(runs) / file.name / "fidelity"
     given = [_recipe(file, **settings) for settings in proxies]
     epochs = reference_epochs or 3 * base.proxy.epochs
@@ -533,6 +545,7 @@ def tabulate(
     networks: int = 500,
     near_front: int = 100,
     without_ray: bool = False,
+    workers: int | None = None,
     runs: str | Path = "runs",
     ray_address: str | None = None,
     observe: "ObserveTrainings | None" = None,
@@ -551,7 +564,7 @@ def tabulate(
     from search.simulation.table import NetworkTable, write_table
     from search.simulation.tabulation import train_table
 
-    prepared = prepare(read_study_file(study))
+    prepared = prepare(_with_options(read_study_file(study), workers=workers))
     folder = Path(runs) / prepared.file.name
     trainings, is_complete = train_table(
         prepared,
@@ -626,8 +639,12 @@ def _data_config(path: Path) -> DataConfig:
     return DataConfig(dataset=dataset, root=str(path), resolution=64)
 
 
-def _with_trials(file: StudyFile, trials: int | None) -> StudyFile:
-    return file if trials is None else file.with_trials(trials)
+def _with_options(
+    file: StudyFile, *, trials: int | None = None, workers: int | None = None
+) -> StudyFile:
+    """The study with what is given in place of the file's."""
+    file = file if trials is None else file.with_trials(trials)
+    return file if workers is None else file.with_workers(workers)
 
 
 def _of_its_study(file: ArchitectureFile, name: str, key: str, known: tuple[str, ...]) -> Any:

@@ -1,18 +1,26 @@
-"""What a study would be: the size of its space, its data, its expected time."""
+"""What a study would be: the size of its space, its data, its expected time, the memory that it takes."""
 
-import os
-from dataclasses import replace
+import warnings
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from hgcnet.complexity import count
+from hgcnet.architecture import Architecture
+from hgcnet.complexity import count, layer_table
+from hgcnet.machine import usable_cpus, usable_memory
 from search.data.splits import load_splits
 from search.prepare import PreparedStudy
+from search.training.memory import check_share, gpu_sizes
 from search.training.proxy_training import ProxyTraining
+from search.workers.resources import MachineWarning, Node, Resources, why_not
 
 _MOST_WORK = 2e11  # multiply-adds of an epoch that a CPU is timed on: about ten seconds
+_NUM_DRAWN = 31
+# Bytes of memory without images and maps; "driver" has Ray's own processes in it.
+_DRIVER, _CPU_WORKER, _GPU_WORKER = 1_100_000_000, 650_000_000, 2_000_000_000
+_KEPT_MAPS = 0.75
 
 
 def forecast(prepared: PreparedStudy) -> dict[str, Any]:
@@ -20,11 +28,15 @@ def forecast(prepared: PreparedStudy) -> dict[str, Any]:
     file, space = prepared.file, prepared.space.space
     low, high = space.flops_range()
     gpus = torch.cuda.device_count()
-    seconds = hours = at_once = None
+    seconds = hours = at_once = memory = None
     to_read = seconds_to_read(prepared)
-    if file.workers.gpus <= gpus:
-        on_cpus = max(1, (os.cpu_count() or 1) // file.workers.cpus)
-        at_once = int(gpus / file.workers.gpus) if file.workers.gpus else on_cpus
+    here = Resources(nodes=(Node(cpus=usable_cpus(), gpus=gpus),))
+    unfit = why_not(here, file.workers)
+    if unfit is None:
+        if file.workers.gpus:
+            check_share(file.workers.gpus, file.source, gpu_sizes())
+        at_once = min(here.slots(file.workers), file.budget.trials)
+        memory = memory_need(prepared, at_once)
         seconds = seconds_per_trial(prepared)
         hours = (seconds * file.budget.trials / at_once + to_read) / 3600
     return {
@@ -42,11 +54,86 @@ def forecast(prepared: PreparedStudy) -> dict[str, Any]:
         "test_images": sum(prepared.inspection.counts["test"].values()),
         "data": prepared.inspection.document(),
         "gpus_here": gpus,
+        "cpus_here": usable_cpus(),
+        "cannot_run_here": unfit,
+        "memory": None if memory is None else asdict(memory),
         "trials_at_once": at_once,
         "seconds_per_trial": None if seconds is None else round(seconds, 2),
         "seconds_to_read": round(to_read, 2),
         "hours": None if hours is None else round(hours, 6),
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryNeed:
+    """The bytes that a study takes of this machine, roughly, and those that there are."""
+
+    driver: int  # with the processes of Ray
+    object_store: int  # the images, which all workers read there
+    workers: int  # all of them
+    there: int | None  # of this process's cgroup, too; None where nobody says
+
+    @property
+    def total(self) -> int:
+        """Of all."""
+        return self.driver + self.object_store + self.workers
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        parts = (self.total, self.driver, self.object_store, self.workers)
+        total, driver, images, workers = (f"{part / 1e9:.1f}" for part in parts)
+        there = "" if self.there is None else f"; {self.there / 1e9:.1f} GB are there"
+        return f"about {total} GB: driver {driver}, images for all workers {images}, workers {workers}{there}"
+
+
+def memory_need(prepared: PreparedStudy, at_once: int) -> MemoryNeed:
+    """What so many trainings at once take, of the network with the largest maps among those drawn.
+
+    What a process takes without images and maps was measured with torch 2.14 and Ray 2.60, and so was the
+    share of its maps that a training on a CPU keeps: 0.6 to 0.8 of those of all layers.
+    """
+    file, data = prepared.file, prepared.data
+    side = file.proxy.resolution or file.data.resolution
+    train_images = file.proxy.train_images or data.train_images
+    images = train_images + (file.proxy.val_images or data.val_images)
+    pixels = images * data.in_channels * side**2
+    task = replace(prepared.space.space.task, resolution=side)
+    maps = 0
+    if not file.workers.gpus:  # else they lie on the GPU
+        largest = max(
+            sum(layer.out_channels * layer.resolution**2 for layer in layer_table(drawn, task))
+            for drawn in _drawn(prepared)
+        )
+        maps = round(_KEPT_MAPS * 4 * largest * min(file.proxy.batch_size, train_images))
+    process = _GPU_WORKER if file.workers.gpus else _CPU_WORKER
+    return MemoryNeed(
+        driver=_DRIVER + 2 * pixels,  # as they are read, and as they are given to the workers
+        object_store=pixels,
+        workers=at_once * (process + maps),
+        there=usable_memory(),
+    )
+
+
+def warn_of_memory(prepared: PreparedStudy) -> None:
+    """Says so where this machine has less memory than the study is thought to take."""
+    workers = prepared.file.workers
+    here = Resources(nodes=(Node(cpus=usable_cpus(), gpus=torch.cuda.device_count()),))
+    need = memory_need(prepared, min(here.slots(workers), prepared.file.budget.trials))
+    if need.there is not None and need.total > need.there:
+        warnings.warn(
+            f"the study takes more memory than there is: {need.text}; less does --workers N (trainings at "
+            "once), proxy.batch_size, proxy.train_images or proxy.resolution",
+            MachineWarning,
+            stacklevel=2,
+        )
+
+
+def _drawn(prepared: PreparedStudy) -> list[Architecture]:
+    """Some architectures of the space, always the same."""
+    rng = np.random.default_rng(prepared.file.seed)
+    drawn = (prepared.space.space.sample(rng) for _ in range(_NUM_DRAWN))
+    return [architecture for architecture in drawn if architecture is not None]
 
 
 def seconds_to_read(prepared: PreparedStudy) -> float:
@@ -65,13 +152,11 @@ def seconds_to_read(prepared: PreparedStudy) -> float:
 def seconds_per_trial(prepared: PreparedStudy) -> float:
     """What a whole training of a middling architecture would take on this machine, one thread.
 
-    Times a few steps of the architecture of median FLOPs among 31 draws.
+    Times a few steps of the architecture of median FLOPs among some draws.
     """
     file = prepared.file
-    rng = np.random.default_rng(file.seed)
     task = prepared.space.space.task
-    drawn = [prepared.space.space.sample(rng) for _ in range(31)]
-    architectures = sorted((a for a in drawn if a is not None), key=lambda a: count(a, task).flops)
+    architectures = sorted(_drawn(prepared), key=lambda a: count(a, task).flops)
     train_images = file.proxy.train_images or prepared.data.train_images
     val_images = file.proxy.val_images or prepared.data.val_images
     median = architectures[len(architectures) // 2]

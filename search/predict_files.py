@@ -12,6 +12,7 @@ from hgcnet.model_folder import load
 from hgcnet.networks import network_kind
 from hgcnet.prediction import Prediction, predict_each
 from search.data.image_files import find_images
+from search.process_settings import threads_of_usable_cpus
 
 _MOST = 10  # of unreadable files where all are
 
@@ -46,12 +47,13 @@ def predict_files(
     if output is not None and not output.parent.is_dir():
         raise RunError(f"{output}: cannot be written: {output.parent} is not a folder")
     predictions, unreadable = [], []
-    for number, found in enumerate(predict_each(network, files)):
-        observe(number + 1, len(files))
-        if isinstance(found, DataError):
-            unreadable.append(str(found))
-        else:
-            predictions.append((files[number], found))
+    with threads_of_usable_cpus():
+        for number, found in enumerate(predict_each(network, files)):
+            observe(number + 1, len(files))
+            if isinstance(found, DataError):
+                unreadable.append(str(found))
+            else:
+                predictions.append((files[number], found))
     if not predictions:
         more = len(unreadable) - _MOST
         rest = [f"{more:,} more files cannot be read"] if more > 0 else []

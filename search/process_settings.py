@@ -1,9 +1,11 @@
-"""Environment variables and log levels of this process, changed for a while."""
+"""Environment variables, log levels and threads of this process, changed for a while."""
 
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+from hgcnet.machine import usable_cpus
 
 
 @contextmanager
@@ -36,3 +38,18 @@ def log_levels(levels: Mapping[str, int]) -> Iterator[None]:
     finally:
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def threads_of_usable_cpus() -> Iterator[None]:
+    """Holds torch to the CPUs that this process may use: it knows affinities, but neither the quota of a
+    container nor SLURM's share, beyond which its threads wait for each other. OMP_NUM_THREADS is obeyed."""
+    import torch  # it takes seconds, and who reads a study needs none of it
+
+    before = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(before, usable_cpus()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

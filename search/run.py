@@ -14,6 +14,7 @@ from search.dashboard.content import DashboardContent
 from search.data.data_record import read_files
 from search.data.splits import Splits
 from search.export import export_trial
+from search.forecast import warn_of_memory
 from search.prepare import PreparedStudy
 from search.results.stored_study import StoredStudy
 from search.study.progress import Progress
@@ -25,7 +26,7 @@ from search.study.writer import StudyWriter, last_driver, stored_identity
 from search.training.checkpoints import Checkpoints
 from search.training.recipe import Recipe
 from search.versions import versions
-from search.workers.ray_cluster import check_resources, joined_ray
+from search.workers.ray_cluster import check_workers, joined_ray
 from search.workers.ray_tune import run_trials
 
 Observe = Callable[[Progress], None]
@@ -134,8 +135,10 @@ def _claimed(
 @contextmanager
 def _workers_and_images(prepared: PreparedStudy, ray_address: str | None) -> Iterator[Splits]:
     """Ray with what the trials ask for, and the images that they train on."""
+    if ray_address is None:  # of a cluster's machines nobody knows here what they have
+        warn_of_memory(prepared)
     with joined_ray(ray_address) as resources:
-        check_resources(resources, prepared.file.workers, prepared.file.source)
+        check_workers(resources, prepared.file.workers, prepared.file.source)
         yield Recipe(data=prepared.file.data, proxy=prepared.file.proxy).load()
 
 

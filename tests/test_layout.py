@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "workers": {"data", "training", "study_file"},
     "study": {"data", "training", "study_file", "samplers", "early_stopping", "workers"},
     "prepare": {"data", "study_file"},
-    "forecast": {"data", "training", "prepare"},
+    "forecast": {"data", "training", "workers", "prepare"},
     "results": {"training", "study_file", "estimation", "samplers", "study"},
     "predict_files": {"data"},
     "export": {"study_file", "results"},

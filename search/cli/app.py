@@ -25,6 +25,7 @@ from search.cli.terminal import (
 )
 from search.data.inspection import DataWarning
 from search.versions import VersionWarning
+from search.workers.resources import MachineWarning
 
 app = typer.Typer(
     name="hgcnas",
@@ -85,15 +86,18 @@ for name, command in COMMANDS.items():
 
 @contextmanager
 def _saying_warnings() -> Iterator[None]:
-    """Prints warnings about versions and data as one line, once; others as Python does."""
+    """Prints warnings about versions, data and machines as one line, once; others as Python does."""
     said: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", VersionWarning)
         warnings.simplefilter("always", DataWarning)
+        warnings.simplefilter("always", MachineWarning)
+        # Without shared memory; nothing of ours runs by joblib.
+        warnings.filterwarnings("ignore", module="joblib")
         print_other = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if not issubclass(category, VersionWarning | DataWarning):
+            if not issubclass(category, VersionWarning | DataWarning | MachineWarning):
                 print_other(message, category, *where)
             elif str(message) not in said:
                 said.add(str(message))

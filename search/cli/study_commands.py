@@ -31,6 +31,7 @@ def run(
     dry_run: bool = False,
     no_report: bool = False,
     join: bool = False,
+    workers: int | None = None,
     runs: Path = Path("runs"),
     storage: str | None = None,
     ray_address: str | None = None,
@@ -56,6 +57,8 @@ def run(
     file = read_study_file(study)
     if trials is not None:
         file = file.with_trials(trials)
+    if workers is not None:
+        file = file.with_workers(workers)
     prepared = prepare(file)
     if dry_run:
         facts = forecast(prepared)
@@ -216,12 +219,16 @@ def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
     limit = "none" if file.limits.flops is None else count_text(file.limits.flops)
     low, high = count_text(facts["flops_low"]), count_text(facts["flops_high"])
     time = "unknown: there is no GPU here to measure on"
+    if file.workers.gpus <= facts["gpus_here"] and facts["cannot_run_here"] is not None:
+        time = f"unknown: {facts['cannot_run_here']}"
     if facts["hours"] is not None:
         time = (
             f"about {duration(3600 * facts['hours'])} without early stopping: "
             f"{facts['seconds_per_trial']} s a trial, {facts['trials_at_once']} at once"
         )
-    reading = facts["seconds_to_read"]
+    from search.forecast import MemoryNeed  # with torch, which has measured the time
+
+    memory, reading = facts["memory"], facts["seconds_to_read"]
     to_read = f"; reading the images takes {duration(reading)} of it" if reading >= 1 else ""
     say(
         f"study  {file.name}, {file.budget.trials} trials by {file.sampler.kind}",
@@ -231,6 +238,7 @@ def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
         f"train on, {facts['val_images']:,} to validate; of test images there are {facts['test_images']:,}",
         f"GPUs   {facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",
         f"time   {time}{to_read}",
+        *([] if memory is None else [f"memory {MemoryNeed(**memory).text}"]),
     )
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from hgcnet.errors import one_line, shown
+from hgcnet.machine import usable_cpus
 from hgcnet.preparation import Preparation
 from search.data.data_config import DataConfig
 from search.data.data_record import DataRecord, record_parts
 from search.data.folder_listing import left_out_text
 from search.data.image_folder import look_at_images, raise_unreadable
-from search.data.reading_progress import usable_cpus
 from search.data.splits import (
     DataParts,
     DataSummary,

@@ -1,12 +1,12 @@
 """Work on many files at once, and who is told how far it is."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
+from hgcnet.machine import usable_cpus
 from hgcnet.preparation import without_warnings
 
 T = TypeVar("T")
@@ -28,11 +28,6 @@ def observing_files(observe: ObserveFiles) -> Iterator[None]:
         yield
     finally:
         _observer.reset(token)
-
-
-def usable_cpus() -> int:
-    """The CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_files(function: Callable[[T], R], files: Sequence[T]) -> Iterator[R]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,16 @@ class ImageSet:
 
     images: Images  # (N, C, H, W) uint8
     labels: Ints  # (N,) 0 .. K - 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled with the channels last, as trainings on a CPU want them: what Ray keeps for all workers
+        of a machine is then read by each where it lies."""
+        pixels = np.ascontiguousarray(self.images.transpose(0, 2, 3, 1))
+        return _with_channels_last, (pixels, self.labels)
+
+
+def _with_channels_last(pixels: Images, labels: Ints) -> ImageSet:
+    return ImageSet(images=pixels.transpose(0, 3, 1, 2), labels=labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

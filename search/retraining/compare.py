@@ -14,6 +14,7 @@ from hgcnet.errors import RunError
 from hgcnet.model_folder import read_record, save_model
 from search.pareto import non_dominated
 from search.prepare import PreparedStudy
+from search.process_settings import threads_of_usable_cpus
 from search.results.trials import write_csv
 from search.retraining.retraining_loop import RetrainingProgress, retrain
 from search.retraining.statistics import PairedDifference, mean_interval, paired_difference
@@ -126,6 +127,7 @@ def compare_networks(
     )
 
 
+@threads_of_usable_cpus()
 def evaluate_on_test(
     trainings: TrainingFolder, wanted: Sequence[Training], provenance: dict[str, Any], gpus: float
 ) -> tuple[TestedModel, ...]:

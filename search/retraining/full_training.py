@@ -13,6 +13,7 @@ from hgcnet.errors import DataError, RunError
 from hgcnet.model_folder import read_record, save_model
 from search.data.inspection import check_inspection, inspect_data
 from search.data.splits import summarise_data
+from search.process_settings import threads_of_usable_cpus
 from search.retraining.starting_weights import Taken, take_weights
 from search.retraining.statistics import Interval, mean_interval
 from search.retraining.tested_model import TestedModel, facts_on_test, metrics_on_test
@@ -99,7 +100,7 @@ def train_in_full(
     before = {key: value for key, value in file.provenance.items() if key not in of_other_images}
     provenance = {**before, **found}
     models = []
-    with locked_folder(folder):
+    with locked_folder(folder), threads_of_usable_cpus():
         for training in repeated({name: file.architecture}, seeds, seed):
             report = partial(observe, training.repetition)
             try:

@@ -188,11 +188,11 @@ def retrain(
             loop, splits, recipe.proxy, workers, quality_metric=metric, keep_states=keep_states
         )
     else:
-        from search.workers.ray_cluster import check_resources, joined_ray
+        from search.workers.ray_cluster import check_workers, joined_ray
         from search.workers.ray_tune import run_trials
 
         with joined_ray(ray_address) as resources:
-            check_resources(resources, workers, file.source)
+            check_workers(resources, workers, file.source)
             splits = trainings.load()
             run_trials(
                 loop, splits, recipe.proxy, workers, quality_metric=metric, keep_states=keep_states

@@ -2,7 +2,6 @@
 
 import heapq
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from optuna.storages import InMemoryStorage
 from hgcnet.architecture import Architecture
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
+from hgcnet.machine import usable_cpus
 from search.optuna_space import OptunaSpace
 from search.pareto import HypervolumeBounds, running_hypervolume
 from search.samplers.stored_bounds import bounds_of
@@ -202,7 +202,7 @@ def simulate_searches(
     early_stopping: bool = True,
     observe: Callable[[str, int], None] = lambda sampler, seed: None,
 ) -> pd.DataFrame:
-    """Every sampler with every seed, as many at once as there are cores; with columns sampler, seed.
+    """Every sampler with every seed, as many at once as there are CPUs; with columns sampler, seed.
 
     Args:
         observe: is called after each search.
@@ -213,7 +213,14 @@ def simulate_searches(
     )
     # Started afresh: a fork would take along torch's and Arrow's threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+    try:
+        processes = ProcessPoolExecutor(usable_cpus(), mp_context=context)
+    except OSError as error:
+        raise RunError(
+            f"the processes of a simulation need shared memory: {error}; a container has /dev/shm by "
+            "--shm-size"
+        ) from error
+    with processes as pool:
         found = {pool.submit(search, sampler=name, seed=seed): (name, seed) for name, seed in jobs}
         for future in as_completed(found):
             future.result()  # an error is raised at once

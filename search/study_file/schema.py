@@ -23,7 +23,7 @@ from space.parameters import Parameters
 from space.search_space import Limits
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
-MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH = 1_000_000, 100_000, 1000
+MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH, MAX_AT_ONCE = 1_000_000, 100_000, 1000, 100_000
 
 Sampler = Literal["random", "tpe", "nsga2", "gp", "known_cost"]
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
@@ -137,8 +137,9 @@ class EarlyStopping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """What each trial occupies, and how long."""
+    """How many trials run at once, what each occupies, and how long."""
 
+    at_once: Annotated[Positive, Le(MAX_AT_ONCE)] | None = None  # trainings, on all machines
     cpus: Annotated[Positive, Le(4096)] = 1
     gpus: Annotated[float, Ge(0), Le(4096)] = 0.0
     trial_minutes: Duration | None = None  # a training that takes longer has failed
@@ -227,6 +228,18 @@ class StudyFile(Tables):
         budget = replace(self.budget, trials=trials)
         document = {**self.document, "budget": {**self.document["budget"], "trials": trials}}
         return replace(self, budget=budget, document=document)
+
+    def with_workers(self, at_once: int) -> "StudyFile":
+        """The same study with so many trainings at once.
+
+        Raises:
+            StudyFileError: it is no number that a study may have.
+        """
+        if not 1 <= at_once <= MAX_AT_ONCE:
+            raise StudyFileError(f"workers: {at_once} is not between 1 and {MAX_AT_ONCE}")
+        workers = replace(self.workers, at_once=at_once)
+        document = {**self.document, "workers": {**self.document["workers"], "at_once": at_once}}
+        return replace(self, workers=workers, document=document)
 
 
 def rung_epochs(min_epochs: int, max_epochs: int, reduction_factor: int) -> tuple[int, ...]:

@@ -39,13 +39,25 @@ def draw_crops(
     return Crops(top=corners[0], left=corners[1], mirrored=coins == 1)
 
 
-def crop_batch(padded: Tensor, batch: Tensor, crops: Crops, side: int) -> Tensor:
-    """The images `batch` (B,) of (N, H, W, C) as (B, C, side, side) uint8, channels last in memory."""
-    steps = torch.arange(side, device=padded.device)
+def crop_batch(images: Tensor, batch: Tensor, crops: Crops, side: int, padding: int = 0) -> Tensor:
+    """The images `batch` (B,) of (N, H, W, C) as (B, C, side, side) uint8, channels last in memory.
+
+    They are padded; or they are of `side` themselves, and `padding` is what the crops count from.
+    """
+    steps = torch.arange(side, device=images.device)
     rows = crops.top[:, None] + steps  # (B, side)
     columns = crops.left[:, None] + torch.where(crops.mirrored[:, None], side - 1 - steps, steps)
     # Whole pixels by their place in the flat set: four times as fast as three index tensors.
-    _, height, width, channels = padded.shape
+    _, height, width, channels = images.shape
+    inside = None
+    if padding and (height, width) == (side, side):
+        rows, columns = rows - padding, columns - padding
+        in_rows, in_columns = (rows >= 0) & (rows < side), (columns >= 0) & (columns < side)
+        inside = in_rows[:, :, None, None] & in_columns[:, None, :, None]
+        rows, columns = rows.clamp(0, side - 1), columns.clamp(0, side - 1)
     places = ((batch[:, None] * height + rows) * width)[:, :, None] + columns[:, None, :]
-    pixels = padded.view(-1, channels).index_select(0, places.view(-1))
-    return pixels.view(len(batch), side, side, channels).permute(0, 3, 1, 2)
+    pixels = images.view(-1, channels).index_select(0, places.view(-1))
+    pixels = pixels.view(len(batch), side, side, channels)
+    if inside is not None:
+        pixels.mul_(inside)  # black around the images
+    return pixels.permute(0, 3, 1, 2)

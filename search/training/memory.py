@@ -1,9 +1,45 @@
 """Memory of a training: held to a share of a GPU, and told from other errors where it runs out."""
 
+import math
+from collections.abc import Iterable
+
 import torch
+
+from hgcnet.errors import RunError
 
 # What the driver and torch's libraries take of a GPU for each process, beside its tensors.
 _CONTEXT_BYTES = 600 * 2**20
+_LEAST_BYTES = 256 * 2**20  # that a training of a small network needs beside it
+
+
+def least_share(gpu_bytes: int) -> float:
+    """The smallest share of a GPU, in hundredths, that leaves a training room."""
+    return math.ceil(100 * (_CONTEXT_BYTES + _LEAST_BYTES) / gpu_bytes) / 100
+
+
+def check_share(gpus: float, source: str, gpu_bytes: Iterable[int]) -> None:
+    """Refuses a share of a GPU in which every training would be out of memory.
+
+    Args:
+        gpu_bytes: the memory of the GPUs that there are; the smallest counts.
+
+    Raises:
+        RunError: names the key and the smallest share that works.
+    """
+    smallest = min(gpu_bytes, default=None)
+    if smallest is None or not 0 < gpus < (least := least_share(smallest)):
+        return
+    right = f"{least:g} or more works" if least <= 1 else "this GPU is too small for any training"
+    raise RunError(
+        f"{source}: workers.gpus: {gpus:g} of a GPU with {smallest / 1e9:.1f} GB leaves a training nothing, "
+        f"as CUDA takes {_CONTEXT_BYTES / 1e9:.1f} GB in each process; {right}"
+    )
+
+
+def gpu_sizes() -> list[int]:
+    """The bytes of each GPU that torch sees here."""
+    count = torch.cuda.device_count()
+    return [torch.cuda.get_device_properties(index).total_memory for index in range(count)]
 
 
 def set_memory_share(gpus: float) -> None:

@@ -3,6 +3,7 @@
 import io
 import math
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -72,7 +73,7 @@ class Diverged(RuntimeError):
 class DeviceImages:
     """An image set on a device, normalised only when a batch is taken from it."""
 
-    pixels: Tensor  # (N, H, W, C) uint8, the training images with their padding
+    pixels: Tensor  # (N, H, W, C) uint8; on a GPU the training images with their padding
     labels: Tensor  # (N,)
     mean: Tensor  # (W * C,), of values 0 .. 255, repeated for the pixels of a row
     std: Tensor  # (W * C,)
@@ -89,13 +90,20 @@ class DeviceImages:
 def to_device(
     images: ImageSet, splits: Splits, device: torch.device, *, padding: int = 0
 ) -> DeviceImages:
-    """Copies images to a device, to be normalised by the statistics of the training part."""
+    """Images on a device, to be normalised by the statistics of the training part.
+
+    On a CPU they stay where they are, so that all workers of a machine read the same. A copy with
+    `padding` is made for a GPU alone, where each step then has less to do.
+    """
     statistics = 255 * torch.tensor((splits.mean, splits.std), dtype=torch.float32, device=device)
     mean, std = (values.repeat(images.images.shape[3]) for values in statistics)
-    # Arrays from Ray's object store are read-only, so they are copied before torch sees them.
-    pixels = torch.tensor(images.images, device=device).permute(0, 2, 3, 1).contiguous()
+    pixels = np.ascontiguousarray(images.images.transpose(0, 2, 3, 1))
+    with warnings.catch_warnings():
+        # Of Ray's arrays, which nobody may write to; nobody does.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        on_device = torch.from_numpy(pixels).to(device)
     return DeviceImages(
-        pixels=pad_images(pixels, padding),
+        pixels=on_device if device.type == "cpu" else pad_images(on_device, padding),
         labels=torch.tensor(images.labels, device=device),
         mean=mean,
         std=std,
@@ -314,7 +322,7 @@ class ProxyTraining:
     ) -> Tensor:
         """One step on the images `batch` (B,), cropped and, where it is so, changed; the loss before it."""
         crops = Crops(top=top, left=left, mirrored=mirrored)
-        pixels = crop_batch(self._train.pixels, batch, crops, self._resolution)
+        pixels = crop_batch(self._train.pixels, batch, crops, self._resolution, self._padding)
         if changes:
             places, factors, erased = changes
             changed = change_images(pixels, places, factors)

@@ -1,62 +1,57 @@
 """The Ray that trials run on: started here or joined, and what its machines can give."""
 
 import logging
+import os
+import secrets
+import socket
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
-from search.workers import ray_inside  # noqa: F401
+from search.workers.ray_inside import (
+    cluster_that_runs_here,
+    forget_token,
+    refusal_of_cluster,
+    slow_starts_awaited,
+)
 
 import ray  # isort: skip - after what keeps it silent
+from ray.exceptions import RayError
 
 from hgcnet.errors import RunError, one_line
+from hgcnet.machine import usable_cpus, usable_memory
 from search.process_settings import environment, log_levels
 from search.study_file.schema import Workers
+from search.training.memory import check_share, gpu_sizes
 from search.workers.ray_code import check_code_of_workers, options_with_code
+from search.workers.resources import MachineWarning, Node, Resources, check_resources
+from search.workers.scratch import MARK, RAYS, end_started_for, scratch_folder
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Not 30 s: machines are busy.
+    "RAY_gcs_server_port_wait_time_s": "120",
+    "RAY_agent_register_timeout_ms": "120000",
     # No process for each CPU in advance: Tune's trials have an environment of their own and use none.
     "RAY_prestart_worker_first_driver": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files that nobody reads, and memory
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is handled here
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the storage is the truth: nothing is restored
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """What one machine can give."""
-
-    cpus: float
-    gpus: float
-
-    def slots(self, workers: Workers) -> int:
-        """How many trials it runs at once."""
-        by_cpu, share = int(self.cpus // workers.cpus), workers.gpus
-        if not share:
-            return by_cpu
-        # A share never spans two GPUs, so each GPU holds a whole number of trials.
-        return min(by_cpu, int(self.gpus * int(1 / share) if share < 1 else self.gpus // share))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """What the Ray that was joined can give."""
-
-    nodes: tuple[Node, ...]
-
-    def slots(self, workers: Workers) -> int:
-        """How many trials run at once. No trial spans two nodes."""
-        return sum(node.slots(workers) for node in self.nodes)
-
-    def of_one_alone(self, workers: Workers) -> dict[str, float]:
-        """What a trial takes that shares its GPUs with none; without GPUs, the largest machine."""
-        if workers.gpus:
-            return {"CPU": workers.cpus, "GPU": max(1.0, workers.gpus)}
-        return {"CPU": max(node.cpus for node in self.nodes)}
+_TOKEN = secrets.token_hex(32)  # of every Ray that this process starts
+_LOOPBACK = "127.0.0.1"
+_SHARED_MEMORY = Path("/dev/shm")
+_LEAST_STORE, _MOST_STORE = 80 * 2**20, 200 * 10**9  # bytes of Ray's object store
+_SECONDS_TO_ANSWER, _SECONDS_TO_START = 10, 120
+# How HTTP/2 begins, which Ray speaks: what a client says first, and the kind of frame that answers it.
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_SETTINGS = 4
+_SMALL_SHARE, _SECONDS_FOR_SIZES = 0.2, 60  # of a GPU
 
 
 @contextmanager
@@ -65,9 +60,12 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
 
     Within another such block it is that one's Ray. Its workers run this process's code.
 
+    Args:
+        options: of `ray.init`, for a Ray that is started here.
+
     Raises:
-        RunError: the address cannot be used or reached, or the process has initialised a Ray whose workers have
-            other code.
+        RunError: the address cannot be used or reached, Ray cannot be started here, or the process has
+            initialised a Ray whose workers have other code.
     """
     if address is not None and address.startswith("ray://"):
         raise RunError(
@@ -82,26 +80,181 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
             check_code_of_workers()
             yield read_resources()
             return
-        options = options_with_code() | options
-        try:
-            # (The password in the storage's URL is no business of Ray's processes.)
-            with environment({"HGCNAS_STORAGE": None}):
-                ray.init(
-                    address=address or "local",
-                    logging_level=logging.ERROR,
-                    log_to_driver=False,
-                    include_dashboard=None if address else False,
-                    **options,
-                )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise RunError(
-                f"Ray cannot be {f'reached at {address}' if address else 'started here'}: "
-                f"{one_line(error)}"
-            ) from error
-        try:
+        code = options_with_code()
+        with _started(code | options) if address in (None, "local") else _joined(address, code):
             yield read_resources()
+
+
+@contextmanager
+def _started(options: dict[str, Any]) -> Iterator[None]:
+    """A Ray of this process: its files are gone after it, and nothing is written to the home."""
+    _check_loopback()
+    with scratch_folder() as folder:
+        options = {"num_cpus": usable_cpus(), **_object_store(folder), **options}
+        for_ray_alone = {
+            "HGCNAS_STORAGE": None,  # the password in its URL is no business of Ray's processes
+            "RAY_AUTH_TOKEN": _TOKEN,  # else Ray would leave one in the home, which may not be there
+            "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE"),  # Ray sets it, and would leave it
+            "TMPDIR": str(folder),
+            "RAY_TMPDIR": str(folder),
+            MARK: str(folder),
+        }
+        forget_token()
+        try:
+            with _told("Ray cannot be started here"), environment(for_ray_alone):
+                _start(folder, options)
+            yield
         finally:
             ray.shutdown()
+            forget_token()
+
+
+def _start(folder: Path, options: dict[str, Any]) -> None:
+    """Starts Ray, and once more where that took too long for it, as on a busy machine."""
+    for may_again in (True, False):
+        try:
+            with slow_starts_awaited(_SECONDS_TO_START):
+                ray.init(
+                    address="local",
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    include_dashboard=False,
+                    # Not the one of a network that a laptop may leave meanwhile.
+                    _node_ip_address=_LOOPBACK,
+                    _temp_dir=str(folder / RAYS),  # which Ray opens to everybody
+                    **options,
+                )
+        except Exception as error:
+            is_slow = type(error) is Exception  # all else that Ray raises has a type
+            if not (may_again and is_slow):
+                raise
+            ray.shutdown()
+            end_started_for(folder)
+        else:
+            return
+
+
+@contextmanager
+def _joined(address: str, options: dict[str, Any]) -> Iterator[None]:
+    """A cluster that somebody else has started."""
+    place = f"Ray at {one_line(address)} (--ray-address, or RAY_ADDRESS in the environment)"
+    if address == "auto":  # Ray itself looks for this one's token, also in the home
+        with _told("No Ray cluster is found on this machine (--ray-address auto)"):
+            found = cluster_that_runs_here()
+        if found is not None:
+            _check_answer(found, place)
+    else:
+        _check_answer(address, place)
+        if (reason := refusal_of_cluster(address)) is not None:
+            raise RunError(f"{place}: {reason}")
+    with _told(f"{place} cannot be joined"), environment({"HGCNAS_STORAGE": None}):
+        ray.init(
+            address=address,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            **options,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Whatever Ray raises inside is told in one line: it knows many kinds of errors."""
+    try:
+        yield
+    except Exception as error:
+        raise RunError(f"{what}: {one_line(error) or type(error).__name__}") from error
+
+
+def _check_loopback() -> None:
+    """Raises a RunError where Ray's processes could not speak with each other; they would wait."""
+    try:
+        with (
+            socket.create_server((_LOOPBACK, 0)) as server,
+            socket.create_connection(server.getsockname(), _SECONDS_TO_ANSWER),
+        ):
+            pass
+    except OSError as error:
+        raise RunError(
+            f"Ray's processes speak with each other at {_LOOPBACK}, which this machine does not have "
+            f"({error.strerror or error}); `ip link set lo up` brings it up"
+        ) from error
+
+
+def _check_answer(address: str, place: str) -> None:
+    """Raises a RunError where nothing that may be a Ray answers.
+
+    Left to itself, Ray asks an address of nothing for minutes.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise RunError(f"{place}: is no address; HOST:PORT or auto is needed")
+    try:
+        where = (host.strip("[]"), int(port))
+        with socket.create_connection(where, _SECONDS_TO_ANSWER) as connection:
+            is_ray = True
+            if os.environ.get("RAY_USE_TLS", "0") == "0":
+                connection.sendall(_GREETING)
+                is_ray = connection.recv(9)[3:4] == bytes((_SETTINGS,))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RunError(
+            f"{place}: nobody answers ({reason}); `ray start --head` starts a cluster, and without an "
+            "address the trainings run on this machine"
+        ) from error
+    if not is_ray:
+        raise RunError(f"{place}: what answers there is no Ray")
+
+
+def _object_store(folder: Path) -> dict[str, Any]:
+    """Where the images lie that all workers of this machine read, and how large that may grow.
+
+    Ray itself takes three tenths of the memory, on the disk where shared memory has not so much.
+    """
+    if sys.platform != "linux":
+        return {}
+    store = min(_MOST_STORE, int(0.3 * (usable_memory() or _MOST_STORE)))
+    try:
+        shared = disk_usage(_SHARED_MEMORY).free if os.access(_SHARED_MEMORY, os.W_OK) else 0
+    except OSError:
+        shared = 0
+    if 0.95 * shared >= _LEAST_STORE:
+        return {"object_store_memory": max(_LEAST_STORE, min(store, int(0.95 * shared)))}
+    there = f"has {shared / 1e6:.0f} MB" if shared else "is not there, or cannot be written"
+    warnings.warn(
+        f"{_SHARED_MEMORY} {there}: the images of the trainings lie in {folder.parent}, which is "
+        "slower; a container gets more by --shm-size=2g (docker run), or an emptyDir of medium Memory",
+        MachineWarning,
+        stacklevel=2,
+    )
+    store = max(_LEAST_STORE, min(store, disk_usage(folder).free // 2))
+    return {"object_store_memory": store, "_plasma_directory": str(folder)}
+
+
+def check_workers(resources: Resources, workers: Workers, source: str) -> None:
+    """Refuses what no machine can give, and what of a GPU is too little for any training.
+
+    Raises:
+        RunError: names the key, what there is, and what would do.
+    """
+    check_resources(resources, workers, source)
+    if 0 < workers.gpus < 1:
+        check_share(workers.gpus, source, gpu_sizes() or _sizes_elsewhere(workers.gpus))
+
+
+def _sizes_elsewhere(share: float) -> list[int]:
+    """The bytes of a GPU of the cluster, where the share is so small that it matters."""
+    if not 0 < share <= _SMALL_SHARE:
+        return []
+    task = ray.remote(num_cpus=0, num_gpus=share)(gpu_sizes)
+    try:
+        found: list[int] = ray.get(task.remote(), timeout=_SECONDS_FOR_SIZES)
+    except RayError:  # they are all taken, or torch is not there: its workers will say so
+        return []
+    return found
 
 
 def read_resources() -> Resources:
@@ -109,27 +262,3 @@ def read_resources() -> Resources:
     totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     nodes = (Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals)
     return Resources(nodes=tuple(nodes))
-
-
-def check_resources(resources: Resources, workers: Workers, source: str) -> None:
-    """Refuses what can never be met; Tune would wait for ever.
-
-    Raises:
-        RunError: names the key and what there is.
-    """
-    if resources.slots(workers):
-        return
-    cpus = max((node.cpus for node in resources.nodes), default=0.0)
-    gpus = max((node.gpus for node in resources.nodes), default=0.0)
-    there = "there" if len(resources.nodes) == 1 else "on the largest node"
-    if workers.cpus > cpus:
-        wrong = f".cpus: {workers.cpus} asked for each trial; {cpus:g} {there}"
-    elif workers.gpus > gpus:
-        found = f"{gpus:g} {there}" if gpus else "no GPU is there"
-        wrong = (
-            f".gpus: {workers.gpus:g} asked for each trial; {found} (gpus = 0 trains on the CPU)"
-        )
-    else:
-        asked = f"{workers.cpus} CPUs and the {workers.gpus:g} GPUs asked for each trial together"
-        wrong = f": no node has the {asked}"
-    raise RunError(f"{source}: workers{wrong}")

@@ -3,13 +3,16 @@
 Each has its place here and says what happens where a Ray has changed it.
 """
 
+import os
 import pickle
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hgcnet.errors import one_line
 from search.process_settings import environment
 
 # What Ray's daemons say would go to stdout; all that matters of it is the reason that a failed trial has
@@ -31,6 +34,111 @@ class LostWorker(RayActorError):
 
 class WorkerOutOfMemory(LostWorker):
     """A worker that Ray ended because its machine ran out of memory."""
+
+
+def forget_token() -> None:
+    """Has Ray read the token of the next cluster from the environment again. It keeps the first that it
+    saw; so it does in a Ray that has this no more, and a second cluster of this process refuses it."""
+    try:
+        from ray import _raylet
+
+        inside: Any = _raylet
+        inside.AuthenticationTokenLoader.instance().reset_cache()
+    except (ImportError, AttributeError):
+        pass  # there are no tokens before Ray 2.52, so nothing is said of it
+
+
+@contextmanager
+def slow_starts_awaited(seconds: float) -> Iterator[None]:
+    """Within, Ray waits so long for the processes that it starts: a busy machine needs more than its 30 s.
+
+    So it does in a Ray that has this function no more; a second start is then often enough.
+    """
+    try:
+        from ray._private import services
+
+        inside: Any = services
+        get_node = inside.get_node
+    except (ImportError, AttributeError):
+        name = "ray._private.services.get_node"
+        warn_moved("ray", name, SEEN, "on a busy machine Ray may not start")
+        yield
+        return
+    until = time.monotonic() + seconds
+
+    def wait_for_node(*given: Any, **named: Any) -> Any:
+        while True:
+            try:
+                return get_node(*given, **named)
+            except RuntimeError:  # it is not there yet
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+
+    inside.get_node = wait_for_node
+    try:
+        yield
+    finally:
+        inside.get_node = get_node
+
+
+def cluster_that_runs_here() -> str | None:
+    """HOST:PORT of a cluster that was started on this machine; None where Ray is to find it by itself.
+
+    Raises:
+        ConnectionError: none is found.
+    """
+    try:
+        from ray._private.services import canonicalize_bootstrap_address
+    except ImportError:
+        name = "ray._private.services.canonicalize_bootstrap_address"
+        warn_moved("ray", name, SEEN, "a cluster that is gone is waited for")
+        return None
+    return canonicalize_bootstrap_address("auto")
+
+
+def refusal_of_cluster(address: str) -> str | None:
+    """Why a cluster lets nobody in who has what this process has, and what would be right.
+
+    None is no refusal, and where a Ray has changed, as joining it says so, too.
+    """
+    try:
+        from ray import _raylet
+        from ray.exceptions import AuthenticationError
+
+        inside: Any = _raylet
+        client = inside.GcsClient
+    except (ImportError, AttributeError):
+        return None
+    with _silent():
+        try:
+            client(address=address)
+        except AuthenticationError:
+            given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+            has = "the token given here is not its own" if given else "no token is given here"
+            mode = os.environ.get("RAY_AUTH_MODE", "")
+            if given and mode != "token":
+                has = f"RAY_AUTH_MODE is {mode!r} here, so the token is not shown to it"
+            return (
+                f"it asks for a token, and {has}; RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or "
+                "RAY_AUTH_TOKEN_PATH, a file) must be as on its machines"
+            )
+        except Exception as error:
+            return f"it does not answer as a Ray does: {one_line(error)}"
+    return None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without what Ray's C++ says on stderr, which has only lines of its own form."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextmanager

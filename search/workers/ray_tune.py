@@ -3,7 +3,6 @@
 import math
 import os
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from hgcnet.atomic_write import writing
 from hgcnet.errors import RunError
 from search.data.splits import Splits
 from search.study_file.schema import Workers
@@ -33,7 +33,7 @@ from search.training.accelerator import is_of_accelerator
 from search.training.proxy_config import ProxyConfig
 from search.training.quality import ACCURACY, QualityMetric
 from search.workers.protocol import Proposal, Retry, TrainingSource, Wait
-from search.workers.ray_cluster import Resources, read_resources
+from search.workers.ray_cluster import read_resources
 from search.workers.ray_worker import (
     CONFUSION,
     CROWDED,
@@ -45,6 +45,8 @@ from search.workers.ray_worker import (
     ProxyTrainable,
 )
 from search.workers.reasons import one_reason
+from search.workers.resources import Resources
+from search.workers.scratch import scratch_folder
 
 
 def run_trials(
@@ -113,7 +115,7 @@ def fit_trials(
     """
     adapter = _LoopSearcher(loop, trial_minutes, can_be_alone)
     scheduler = _LoopScheduler(adapter)
-    with tempfile.TemporaryDirectory(prefix="hgcnas-") as folder, _stopped_by_signals(loop):
+    with scratch_folder() as folder, _stopped_by_signals(loop):
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
@@ -126,7 +128,7 @@ def fit_trials(
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
             run_config=tune.RunConfig(
-                storage_path=folder,
+                storage_path=str(folder),
                 verbose=0,
                 stop=adapter,
                 failure_config=tune.FailureConfig(max_failures=0),
@@ -134,7 +136,7 @@ def fit_trials(
             ),
         )
         try:
-            with lost_workers_told():
+            with lost_workers_told(), writing(folder):
                 tuner.fit()
         except _Stopped:
             if scheduler.controller is not None:

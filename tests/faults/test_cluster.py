@@ -102,3 +102,19 @@ def test_a_study_outlives_the_death_of_one_of_two_nodes(
     study.check_ended(trained, reference)
     failures = [row.user_attrs.get("failure") for row in study.rows() if row.state.name == "FAIL"]
     note(f"{len(trained)} were trained when the node died; failed: {failures}")
+
+
+def test_a_cluster_that_asks_for_a_token_is_refused_with_the_names_of_its_variables(
+    cluster: Cluster, create_study: Any
+) -> None:
+    secret = cluster.environment["RAY_AUTH_TOKEN"]
+    for given, said in (
+        ({}, "no token is given here"),
+        ({"RAY_AUTH_TOKEN": secret}, "RAY_AUTH_MODE is '' here"),
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "another"}, "is not its own"),
+    ):
+        driver = create_study(**given).run("--ray-address", cluster.address)
+        assert driver.end() == 2
+        assert said in driver.errors
+        assert "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN" in driver.errors
+        assert secret not in driver.errors

@@ -25,13 +25,14 @@ def test_a_study_keeps_other_drivers_out_and_outlives_a_crash_of_its_server(
     assert f"process {first.pid} on " in second.errors
     first.send(signal.SIGCONT)
     study.wait_for_news(first)
+    assert files_with(postgres.secret, study.folder) == []
     postgres.stop()
     time.sleep(0.5)
     postgres.start()
     trained = study.trained_rows()
     first.succeed()
     study.check_ended(trained, reference)
-    assert files_with(postgres.secret, study.folder) == []
+    assert files_with(postgres.secret, study.folder, with_ray=False) == []
 
 
 @pytest.mark.parametrize("meanwhile", ["begins", "ends"])
@@ -49,6 +50,7 @@ def test_a_driver_that_lost_its_session_cannot_write_once_another_one_took_over(
     assert postgres.terminate_sessions(meanwhile)
     second = study.run("--runs", "elsewhere")
     study.wait_for(second, study.num_trained(first) + 1)
+    assert files_with(postgres.secret, study.folder) == []
     if meanwhile == "ends":
         second.succeed()
     said, trained = first.errors, study.trained_rows()
@@ -58,4 +60,4 @@ def test_a_driver_that_lost_its_session_cannot_write_once_another_one_took_over(
     assert " finished at " not in first.errors.removeprefix(said)
     second.succeed()
     study.check_ended(trained, reference)
-    assert files_with(postgres.secret, study.folder) == []
+    assert files_with(postgres.secret, study.folder, with_ray=False) == []

@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 from sklearn.datasets import load_sample_image
 
+from hgcnet import preparation
 from hgcnet.errors import DataError
 from hgcnet.preparation import (
     Preparation,
@@ -334,3 +336,42 @@ def test_every_image_of_the_installed_packages_is_read_as_pillow_reads_it() -> N
         assert np.array_equal(found, prepared(expected, resolution=16)), path
         same += 1
     assert same > 20
+
+
+def test_large_images_wait_for_room_and_small_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "_most_bytes", lambda: 50_000_000)
+    room, large, small = preparation._Room(), np.zeros((1000, 1000)), np.zeros((10, 10))
+    entered: list[str] = []
+
+    def enter(name: str, image: np.ndarray) -> None:
+        with room.held(image):
+            entered.append(name)
+
+    with room.held(large), room.held(large):  # of 24 bytes a pixel
+        third = Thread(target=enter, args=("third", large))
+        third.start()
+        enter("small", small)
+        third.join(0.2)
+        assert entered == ["small"]
+    third.join()
+    assert entered == ["small", "third"]
+
+
+def test_an_image_that_is_larger_than_the_room_is_let_in_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preparation, "_most_bytes", lambda: 1)
+    room = preparation._Room()
+    with room.held(np.zeros((1000, 1000))):
+        pass
+    with room.held(np.zeros((1000, 1000))):
+        pass
+
+
+def test_the_pixels_of_a_file_are_those_of_its_header(tmp_path: Path) -> None:
+    Image.new("RGB", (1200, 500)).save(tmp_path / "large.png")
+    (tmp_path / "none.png").write_bytes(b"no image")
+    sizes = [
+        preparation._num_pixels(tmp_path / name) for name in ("large.png", "none.png", "absent")
+    ]
+    assert sizes == [600_000, 0, 0]

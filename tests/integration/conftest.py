@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search.workers.ray_cluster import Resources, joined_ray
+from search.workers.ray_cluster import joined_ray
+from search.workers.resources import Resources
 from tests.parts.processes import Processes
 from tests.parts.small_study import write_study
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from search.workers.ray_cluster import Resources
+from search.workers.resources import Resources
 from tests.parts.commands import hgcnas
 from tests.parts.old_run import OLD_RUN, change_stored_file
 

@@ -19,9 +19,9 @@ from search.data.splits import load_splits
 from search.study_file.schema import Workers
 from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
-from search.workers.ray_cluster import Node, Resources
 from search.workers.ray_tune import fit_trials, run_trials, with_shares
 from search.workers.ray_worker import CROWDED, EPOCH, FAILURE, QUALITY, SECONDS, ProxyTrainable
+from search.workers.resources import Node, Resources
 from tests.parts.processes import wait_until
 from tests.parts.scripted_study import RecordedLoop, create_file, create_trainable, num_workers
 

@@ -20,7 +20,7 @@ from search.simulation.virtual_clock import (
 )
 from search.study.run_folder import RunFolder
 from search.study_file.reading import read_study_file
-from search.workers.ray_cluster import Resources
+from search.workers.resources import Resources
 from tests.parts.commands import hgcnas
 from tests.parts.made_up_table import DOCUMENT, FILE, SPACE, made_up_table
 from tests.parts.opened import trials_of

@@ -11,7 +11,7 @@ import tomli_w
 
 import hgcnet
 from hgcnet.complexity import count
-from search.workers.ray_cluster import Resources
+from search.workers.resources import Resources
 from tests.parts.commands import hgcnas, refused
 from tests.parts.small_study import write_study
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Study(Processes):
     ) -> None:
         super().__init__(folder)
         self.trials = trials
-        # Ray's session folder and Tune's folder follow TMPDIR.
+        # Ray's folder and Tune's folder follow TMPDIR.
         self._environment = {"TMPDIR": str(folder)} | dict(environment or {})
         document = {**DOCUMENT, "budget": {"trials": trials}}
         (folder / "study.toml").write_text(tomli_w.dumps(document))
@@ -141,9 +142,16 @@ def is_trained(row: FrozenTrial) -> bool:
     return row.state in (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def files_with(text: str, folder: Path) -> list[Path]:
-    """The files of a study's folder that contain a text: its logs, its run folders, Ray's and Tune's."""
-    assert list(folder.glob("ray/session_*/logs/*")), "Ray wrote elsewhere"
-    wanted = text.encode()
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return [path for path in files if wanted in path.read_bytes()]
+def files_with(text: str, folder: Path, *, with_ray: bool = True) -> list[Path]:
+    """The files of a study's folder that contain a text: its logs, its run folders, Ray's and Tune's.
+
+    Args:
+        with_ray: while a driver runs: Ray's files go with it.
+    """
+    assert not with_ray or list(folder.glob("hgcnas-*/r/session_*/logs/*")), "Ray wrote elsewhere"
+    wanted, found = text.encode(), []
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it went meanwhile
+            if path.is_file() and not path.is_symlink() and wanted in path.read_bytes():
+                found.append(path)
+    return found

@@ -42,7 +42,7 @@ def test_a_forecast_is_what_the_dry_run_says_and_writes_nothing(tmp_path: Path) 
     study = write_study(tmp_path)
     facts = search.forecast_study(study, trials=10)
     said = hgcnas("run", "small.toml", "--trials", "10", "--dry-run", "--json", cwd=tmp_path).json
-    assert said | {key: facts[key] for key in ("seconds_per_trial", "hours")} == facts
+    assert said | {key: facts[key] for key in ("seconds_per_trial", "hours", "memory")} == facts
     hours = 10 / facts["trials_at_once"] / 3600  # for each second of a trial
     rounded = pytest.approx(hours * facts["seconds_per_trial"], abs=hours * 0.005 + 1e-6)
     assert facts["hours"] == rounded

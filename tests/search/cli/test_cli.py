@@ -39,6 +39,27 @@ def test_a_dry_run_for_people_says_the_space_the_data_and_the_time(tmp_path: Pat
     assert re.fullmatch(
         r"time   about \S+ without early stopping: [\d.]+ s a trial, \d+ at once", said[5]
     )
+    assert re.fullmatch(
+        r"memory about [\d.]+ GB: driver [\d.]+, images for all workers 0\.0, workers [\d.]+"
+        r"; [\d.]+ GB are there",
+        said[6],
+    )
+
+
+def test_what_no_machine_like_this_has_cpus_for_has_no_time(tmp_path: Path) -> None:
+    write_study(tmp_path, workers={"cpus": 4096})
+    facts = hgcnas("run", "small.toml", "--dry-run", "--json", cwd=tmp_path).json
+    assert (facts["hours"], facts["trials_at_once"], facts["memory"]) == (None, None, None)
+    said = hgcnas("run", "small.toml", "--dry-run", cwd=tmp_path).output.splitlines()
+    assert re.fullmatch(
+        r"time   unknown: workers\.cpus: 4096 asked for each trial; \d+ there", said[5]
+    )
+
+
+def test_the_workers_of_the_command_line_are_those_of_the_forecast(tmp_path: Path) -> None:
+    write_study(tmp_path, workers={"cpus": 1, "at_once": 7})
+    command = ("run", "small.toml", "--dry-run", "--json", "--workers", "1")
+    assert hgcnas(*command, cwd=tmp_path).json["trials_at_once"] == 1
 
 
 def test_without_the_gpus_that_a_study_asks_for_its_time_is_unknown(tmp_path: Path) -> None:

@@ -9,20 +9,21 @@ STUDY, STORED, RAY = "--runs --json", "--runs --storage --json", "--ray-address"
 SURFACE = {
     "init": "NAME FILE.toml --json",
     "check-data": "STUDY.toml|FOLDER|FILE.npz --json",
-    "run": f"STUDY.toml --trials --dry-run --no-report --join {STORED} {RAY}",
+    "run": f"STUDY.toml --trials --dry-run --no-report --join --workers {STORED} {RAY}",
     "list": STORED,
     "status": f"RUN {STORED}",
     "report": f"RUN -o --output --open {STORED}",
     "dashboard": "RUN --host --port --runs --storage",
     "export": f"RUN --trial --select -o --output {STORED}",
     "enqueue": f"RUN ARCH.toml|PRESET {STORED}",
-    "confirm": f"RUN --epochs --seeds --train-images --resolution --select --recipe {STORED} {RAY}",
-    "compare": f"STUDY.toml --seeds --against --epochs --train-images --resolution --test {STUDY} {RAY}",
+    "confirm": f"RUN --epochs --seeds --train-images --resolution --select --recipe {STORED} {RAY} "
+    "--workers",
+    "compare": f"STUDY.toml --seeds --against --epochs --train-images --resolution --test --workers {STUDY} {RAY}",
     "fidelity": (
         "STUDY.toml --networks --reference-epochs --reference-images --reference-seeds --proxy "
-        f"{STUDY} {RAY}"
+        f"--workers {STUDY} {RAY}"
     ),
-    "tabulate": f"STUDY.toml -o --output --networks --near-front --without-ray {STUDY} {RAY}",
+    "tabulate": f"STUDY.toml -o --output --networks --near-front --without-ray --workers {STUDY} {RAY}",
     "simulate": f"STUDY.toml --table --workers --seeds --samplers --trials {STUDY}",
     "schema": "--json",
     "train": (

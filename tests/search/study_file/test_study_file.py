@@ -196,6 +196,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"proxy.learning_rate": NAN}, "proxy.learning_rate: nan is not a finite number"),
     ({"proxy.weight_decay": -0.1}, "proxy.weight_decay: -0.1 is below 0"),
     ({"proxy.resolution": 2000}, "proxy.resolution: 2000 is not between 8 and 1024"),
+    ({"workers.at_once": 0}, "workers.at_once: 0 is not above 0"),
     ({"workers.cpus": 0.5}, "workers.cpus: 0.5 is not an integer"),
     ({"workers.gpus": -1}, "workers.gpus: -1 is below 0"),
     (
@@ -427,6 +428,7 @@ def test_writing_a_default_out_is_no_difference() -> None:
         ({}, None),
         ({"budget.trials": 9999, "budget.hours": 2.0}, None),
         ({"workers.cpus": 7}, None),
+        ({"workers.at_once": 3}, None),
         ({"workers": MISSING}, None),
         ({"seed": 1}, ("seed", 0, 1)),
         ({"objectives": WITH_DIRECTIONS}, None),

@@ -20,17 +20,22 @@ def test_a_batch_is_cropped_and_mirrored_as_its_images_one_by_one(channels: int,
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (20, channels, side, side), generator=generator, dtype=torch.uint8)
     padding = crop_padding(side)
-    padded = pad_images(images.permute(0, 2, 3, 1).contiguous(), padding)
+    pixels = images.permute(0, 2, 3, 1).contiguous()
     batch = torch.randint(20, (50,), generator=generator)
     crops = draw_crops(50, padding, True, generator, CPU)
 
-    result = crop_batch(padded, batch, crops, side)
+    result = crop_batch(pad_images(pixels, padding), batch, crops, side)
     expected = [
         crop_one(images[i].numpy(), int(top), int(left), bool(mirrored), padding)
         for i, top, left, mirrored in zip(batch, crops.top, crops.left, crops.mirrored, strict=True)
     ]
     assert np.array_equal(result.numpy(), np.stack(expected))
     assert result.is_contiguous(memory_format=torch.channels_last)
+    unpadded = crop_batch(
+        pixels, batch, crops, side, padding
+    )  # as on a CPU, where nothing is copied
+    assert torch.equal(unpadded, result)
+    assert unpadded.stride() == result.stride()
 
 
 @pytest.mark.parametrize(("resolution", "padding"), [(32, 4), (16, 2), (8, 1), (4, 0), (64, 8)])

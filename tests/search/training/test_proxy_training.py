@@ -1,5 +1,6 @@
 import gc
 import math
+import pickle
 import weakref
 from dataclasses import replace
 
@@ -176,3 +177,20 @@ def test_training_and_validation_compute_in_the_precision_that_is_asked_for(
     )
     training.run_epoch()
     assert set(seen) == {(True, dtype), (False, dtype)}
+
+
+def test_on_a_cpu_the_images_of_rays_store_are_read_where_they_lie(
+    digit_splits: Splits, recwarn: pytest.WarningsRecorder
+) -> None:
+    """So all workers of a machine share them, and what is read-only there may stay so."""
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(digit_splits, protocol=5, buffer_callback=buffers.append)
+    stored = [memoryview(bytes(buffer.raw())) for buffer in buffers]  # read-only, as Ray's
+    splits: Splits = pickle.loads(data, buffers=stored)
+    assert not splits.train.images.flags.writeable
+    for part in (splits.train, splits.validation):
+        pixels = to_device(part, splits, CPU, padding=1).pixels.numpy()
+        assert np.shares_memory(pixels, part.images)
+        assert np.array_equal(pixels.transpose(0, 3, 1, 2), part.images)
+    assert curve(train(splits)) == curve(train(digit_splits))
+    assert not recwarn.list

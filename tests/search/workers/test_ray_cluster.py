@@ -1,62 +1,80 @@
-"""What the nodes of a Ray can give, and what is asked of them in vain. No Ray is started."""
+"""Which addresses are no Ray's, and where images lie without shared memory. No Ray is started."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from hgcnet.errors import RunError
-from search.study_file.schema import Workers
-from search.workers.ray_cluster import Node, Resources, check_resources, joined_ray
+from search.workers import ray_cluster
+from search.workers.ray_cluster import joined_ray
+from search.workers.resources import MachineWarning
 
 
-@pytest.mark.parametrize(
-    ("cpus", "gpus", "slots"),
-    [(1, 0.0, 12), (3, 0.0, 3), (1, 0.25, 8), (1, 0.3, 6), (1, 0.6, 2), (1, 2.0, 1)],
-)
-def test_no_trial_spans_two_nodes_nor_a_share_two_gpus(cpus, gpus, slots):
-    nodes = (Node(cpus=8, gpus=2), Node(cpus=4, gpus=0))
-    assert Resources(nodes=nodes).slots(Workers(cpus=cpus, gpus=gpus)) == slots
+@contextmanager
+def answering(words: bytes) -> Iterator[str]:
+    """The address of a server that says these words to whoever comes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(words)
+
+        thread = Thread(target=answer)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
 
 
-@pytest.mark.parametrize(
-    ("workers", "nodes", "message"),
-    [
-        (
-            Workers(cpus=9),
-            [Node(cpus=8, gpus=0)],
-            "x.toml: workers.cpus: 9 asked for each trial; 8 there",
-        ),
-        (
-            Workers(gpus=0.5),
-            [Node(cpus=8, gpus=0)],
-            "x.toml: workers.gpus: 0.5 asked for each trial; no GPU is there "
-            "(gpus = 0 trains on the CPU)",
-        ),
-        (
-            Workers(gpus=2),
-            [Node(cpus=8, gpus=1), Node(cpus=8, gpus=1)],
-            "x.toml: workers.gpus: 2 asked for each trial; 1 on the largest node "
-            "(gpus = 0 trains on the CPU)",
-        ),
-        (
-            Workers(cpus=4, gpus=1),
-            [Node(cpus=8, gpus=0), Node(cpus=2, gpus=1)],
-            "x.toml: workers: no node has the 4 CPUs and the 1 GPUs asked for each trial together",
-        ),
-    ],
-)
-def test_what_no_node_can_give_is_refused_by_its_key(workers, nodes, message):
-    with pytest.raises(RunError) as error:
-        check_resources(Resources(nodes=tuple(nodes)), workers, "x.toml")
-    assert str(error.value) == message
-
-
-def test_what_a_node_can_give_is_not_refused():
-    nodes = (Node(cpus=1, gpus=0), Node(cpus=4, gpus=1))
-    check_resources(Resources(nodes=nodes), Workers(cpus=4, gpus=0.5), "x.toml")
+def refusal(address: str) -> str:
+    with pytest.raises(RunError) as error, joined_ray(address):
+        pass
+    return str(error.value)
 
 
 def test_a_ray_client_address_is_refused():
-    with (
-        pytest.raises(RunError, match="ray:// would move the search"),
-        joined_ray("ray://head:10001"),
-    ):
-        pass
+    assert "ray:// would move the search" in refusal("ray://head:10001")
+
+
+def test_an_address_at_which_nobody_answers_is_refused_before_ray_asks_it_for_minutes():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    said = refusal(address)
+    assert said.startswith(f"Ray at {address} (--ray-address, or RAY_ADDRESS in the environment): ")
+    assert "nobody answers (Connection refused)" in said
+
+
+@pytest.mark.parametrize(
+    "words", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 400 Bad Request\r\n", b""]
+)
+def test_what_answers_in_another_language_is_no_ray(words):
+    with answering(words) as address:
+        assert refusal(address).endswith("what answers there is no Ray")
+
+
+@pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:many", "127.0.0.1:99999"])
+def test_what_is_no_address_is_refused(address):
+    said = refusal(address)
+    assert address in said
+    assert "HOST:PORT" in said or "nobody answers" in said
+
+
+def test_images_lie_in_shared_memory_where_there_is_enough(tmp_path: Path, recwarn) -> None:
+    if not Path("/dev/shm").exists():
+        pytest.skip("there is no shared memory here")
+    options = ray_cluster._object_store(tmp_path)
+    assert list(options) == ["object_store_memory"]
+    assert not recwarn.list
+
+
+def test_without_shared_memory_images_lie_on_the_disk_and_a_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "_SHARED_MEMORY", tmp_path / "absent")
+    with pytest.warns(MachineWarning, match="is not there.*slower.*--shm-size=2g"):
+        options = ray_cluster._object_store(tmp_path)
+    assert options["_plasma_directory"] == str(tmp_path)
+    assert options["object_store_memory"] >= 80 * 2**20
