@@ -1,6 +1,7 @@
 """The command line: the commands put together, and where errors of people are caught."""
 
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -24,6 +25,7 @@ from search.cli.terminal import (
     showing_trainings,
 )
 from search.data.inspection import DataWarning
+from search.stop_signals import StoppableCommand, StopSignal, stoppable_command
 from search.versions import VersionWarning
 
 app = typer.Typer(
@@ -104,15 +106,28 @@ def _saying_warnings() -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The console command: exit code 2 for an error of the user's, 1 for a failure."""
+    """The console command: exit code 2 for an error of the user's, 1 for a failure, 128 + the number of the
+    signal that stopped it."""
+    with stoppable_command() as command:
+        code = _run(command, arguments)
+    sys.exit(code)
+
+
+def _run(command: StoppableCommand, arguments: Sequence[str] | None) -> int:
+    """Runs the command line; its exit code."""
     try:
         with _saying_warnings(), showing_files(err):
             code = app(arguments, standalone_mode=False) or 0
+            if command.stop is not None:
+                code = command.stop.exit_code
     except UserError as error:
         complain(str(error))
         code = 2
-    except (typer.Abort, KeyboardInterrupt):
-        code = 130
+    except (typer.Abort, KeyboardInterrupt):  # typer makes the one of the other
+        stop = command.stop or StopSignal(signal.SIGINT)
+        if stop.number != signal.SIGINT:  # who pressed Ctrl-C knows
+            complain(str(stop))
+        code = stop.exit_code
     except typer.Exit as error:
         code = error.exit_code
     except Exception as error:  # the last line of defence: a traceback helps only those who ask
@@ -125,4 +140,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         complain(of_a_wrong_line() if of_a_wrong_line else fault)
         if os.environ.get("HGCNAS_DEBUG"):
             traceback.print_exc()
-    sys.exit(code)
+    return int(code)

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from search.workers import ray_inside  # noqa: F401
+from search.workers.ray_inside import signals_left_alone
 
 import ray  # isort: skip - after what keeps it silent
 
 from hgcnet.errors import RunError, one_line
 from search.process_settings import environment, log_levels
+from search.stop_signals import StopSignal, not_for_children, stops_deferred
 from search.study_file.schema import Workers
 
 _ENVIRONMENT = {
@@ -86,8 +87,13 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
 
             options["runtime_env"] = {"py_modules": [hgcnet, space, search]}
         try:
-            # (The password in the storage's URL is no business of Ray's processes.)
-            with environment({"HGCNAS_STORAGE": None}):
+            # (The password in the storage's URL is no business of Ray's processes, nor are signals to us.)
+            with (
+                environment({"HGCNAS_STORAGE": None}),
+                stops_deferred(),  # else a Ray that is half started would leave processes behind
+                not_for_children(),
+                signals_left_alone(),
+            ):
                 ray.init(
                     address=address or "local",
                     logging_level=logging.ERROR,
@@ -100,6 +106,9 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
                 f"Ray cannot be {f'reached at {address}' if address else 'started here'}: "
                 f"{one_line(error)}"
             ) from error
+        except StopSignal:
+            ray.shutdown()
+            raise
         try:
             yield read_resources()
         finally:

@@ -135,7 +135,7 @@ def test_a_stop_leaves_what_runs_to_the_next_process(
 ) -> None:
     loop = RetrainingLoop(WANTED[:1], open_trainings())
     take(loop)
-    loop.request_stop()
+    loop.request_stop("stopped on request")
     assert loop.next() is Wait.FOR_RUNNING
     loop.close()
     assert loop.has_work

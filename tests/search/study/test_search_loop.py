@@ -751,7 +751,7 @@ def test_a_stop_on_request_leaves_what_ran_to_be_repeated(storage: BaseStorage) 
     for proposal in running:
         assert isinstance(proposal, Proposal)
         loop.on_epoch(proposal.number, 1, 0.3, 0.5)
-    loop.request_stop()
+    loop.request_stop("stopped on request")
     assert loop.next() is Wait.FOR_RUNNING
     loop.close()
     loop.close()
