@@ -119,15 +119,13 @@ def _run(command: StoppableCommand, arguments: Sequence[str] | None) -> int:
         with _saying_warnings(), showing_files(err):
             code = app(arguments, standalone_mode=False) or 0
             if command.stop is not None:
-                code = command.stop.exit_code
+                # Of a command that was left typer makes 130; the others have said what they have to say.
+                code = _code_of(command.stop, say_it=code != 0)
     except UserError as error:
         complain(str(error))
         code = 2
-    except (typer.Abort, KeyboardInterrupt):  # typer makes the one of the other
-        stop = command.stop or StopSignal(signal.SIGINT)
-        if stop.number != signal.SIGINT:  # who pressed Ctrl-C knows
-            complain(str(stop))
-        code = stop.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        code = _code_of(command.stop or StopSignal(signal.SIGINT), say_it=True)
     except typer.Exit as error:
         code = error.exit_code
     except Exception as error:  # the last line of defence: a traceback helps only those who ask
@@ -141,3 +139,10 @@ def _run(command: StoppableCommand, arguments: Sequence[str] | None) -> int:
         if os.environ.get("HGCNAS_DEBUG"):
             traceback.print_exc()
     return int(code)
+
+
+def _code_of(stop: StopSignal, *, say_it: bool) -> int:
+    """The exit code of a command that was stopped, which is said; but who pressed Ctrl-C knows."""
+    if say_it and stop.number != signal.SIGINT:
+        complain(str(stop))
+    return stop.exit_code

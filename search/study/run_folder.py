@@ -18,7 +18,7 @@ from hgcnet.architecture import (
     read_architecture,
     write_architecture,
 )
-from hgcnet.atomic_write import replace_file, writing
+from hgcnet.atomic_write import make_folder, replace_file, writing
 from hgcnet.errors import ArchitectureError, RunError
 from search.file_lock import hold_lock
 
@@ -106,7 +106,7 @@ class RunFolder:
 
         header = "".join(f"# {name} {version}\n" for name, version in versions.items())
         with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             if not self.exists:
                 if storage_url is not None:
                     replace_file(
@@ -160,7 +160,7 @@ class RunFolder:
         """Leaves an architecture for the driver, which alone writes to the study."""
         queue = self.path / "queue"
         with writing(queue):
-            queue.mkdir(exist_ok=True)
+            make_folder(queue)
             path = queue / f"{architecture.fingerprint}.toml"
             write_architecture(
                 path, ArchitectureFile(architecture=architecture, provenance={"name": name})
