@@ -781,7 +781,7 @@ def test_only_cuts_in_a_row_without_progress_give_a_training_up(
 
 def test_a_stop_on_request_is_no_cut_whatever_it_kept(after_the_cheapest: BaseStorage) -> None:
     for _ in range(4):
-        loop = open_loop(after_the_cheapest, start_with=some_networks(1))
+        loop = open_loop(after_the_cheapest, whole_trainings(), start_with=some_networks(1))
         proposal = loop.next()
         assert isinstance(proposal, Proposal)
         assert proposal.origin == "start_with: network_0"
