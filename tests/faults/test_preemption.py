@@ -4,7 +4,6 @@ Run as a script it is `hgcnas` that leaves a line for every epoch and every chec
 """
 
 import random
-import re
 import signal
 import sys
 import tomllib
@@ -29,6 +28,8 @@ from tests.parts.studies import Study
 
 EPOCHS = 600
 LOG = "epochs.log"
+# However busy the machine is, the epochs that run end in time.
+COMMAND = ("run", "study.toml", "--json", "--no-report", "--grace", "1000")
 SENT: dict[str, tuple[Callable[[Family], None], int]] = {  # and the exit code
     "KILL": (lambda driver: driver.kill(), -signal.SIGKILL),
     "TERM to the group": (lambda driver: driver.send_to_all(signal.SIGTERM), 143),
@@ -38,7 +39,7 @@ KINDS = sorted(SENT)
 
 
 class LoggedLoop(SearchLoop):
-    """Leaves lines: "driver", "epoch FINGERPRINT N", "kept FINGERPRINT N"."""
+    """Leaves lines: "driver", "epoch FINGERPRINT N", "kept FINGERPRINT N". (The test: "killed", "stopped".)"""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         log("driver")
@@ -54,8 +55,8 @@ class LoggedLoop(SearchLoop):
         log(f"kept {self._running[number].proposal.fingerprint} {len(curve)}")
 
 
-def log(line: str) -> None:
-    with Path(LOG).open("a") as file:
+def log(line: str, folder: Path = Path()) -> None:
+    with (folder / LOG).open("a") as file:
         file.write(f"{line}\n")
 
 
@@ -68,7 +69,7 @@ def lines_of(study: Study, kind: str = "") -> list[str]:
 def preempt(study: Study, kind: str, rng: random.Random) -> bool:
     """Starts a driver and strikes it at some moment; whether that was before its first epoch."""
     drivers, kept = (len(lines_of(study, word)) for word in ("driver", "kept"))
-    driver = study.script(__file__, "run", "study.toml", "--json", "--no-report")
+    driver = study.script(__file__, *COMMAND)
     more = rng.choice([0, 1, 1, 2, 3, 4])  # checkpoints; at times none, while all of it starts
     if more:
         driver.wait_until(lambda: len(lines_of(study, "kept")) >= kept + more, "checkpoints")
@@ -78,9 +79,9 @@ def preempt(study: Study, kind: str, rng: random.Random) -> bool:
     send(driver)
     assert driver.end() == code, driver.errors
     assert "Traceback" not in driver.errors
-    if kind != "KILL":
-        assert not re.search("fault of hgcnas", driver.errors)
-    wait_until(lambda: not driver.members("ray::ProxyTrainable"), "its workers end")
+    assert "fault of hgcnas" not in driver.errors
+    wait_until(lambda: not driver.members("Trainable"), "its workers end")
+    log("killed" if kind == "KILL" else "stopped", study.folder)
     return len(lines_of(study, "driver")) == drivers or not more
 
 
@@ -98,7 +99,7 @@ def test_ten_preemptions_in_a_row_lose_nothing_but_the_epochs_since_the_last_che
     rng = random.Random(seed)
     kinds = [KINDS[turn % len(KINDS)] for turn in range(10)]
     early = sum(preempt(study, kind, rng) for kind in kinds)
-    last = study.script(__file__, "run", "study.toml", "--json", "--no-report")
+    last = study.script(__file__, *COMMAND)
     last.succeed()
 
     rows = study.rows()
@@ -118,31 +119,33 @@ def test_ten_preemptions_in_a_row_lose_nothing_but_the_epochs_since_the_last_che
             whole.run_epoch()
         assert row.user_attrs["curve"] == [round(accuracy, 6) for accuracy in whole.curve]
 
-    note(", ".join(check_log(lines_of(study), kinds)) + f"; {early} of 10 before an epoch")
+    note(", ".join(check_log(lines_of(study))) + f"; {early} of 10 before an epoch")
 
 
-def check_log(lines: list[str], kinds: list[str]) -> list[str]:
+def check_log(lines: list[str]) -> list[str]:
     """Every driver went on from the last checkpoint, and after a clean stop from the last epoch; figures."""
     trained: dict[str, int] = {}  # the last epoch of each network
     kept: dict[str, int] = {}  # of its last checkpoint
-    begun: set[str] = set()  # networks that this driver has
+    begun: set[str] = set()  # networks that the driver has
+    was_killed: dict[str, bool] = {}  # the last driver that had the network
     epochs = twice = 0
     for line in lines:
         word, *rest = line.split()
-        if word == "driver":
+        if word in ("killed", "stopped"):
+            was_killed |= dict.fromkeys(begun, word == "killed")
             begun = set()
-            continue
-        network, epoch = rest[0], int(rest[1])
-        if word == "kept":
-            assert epoch >= kept.get(network, 0)
-            kept[network] = epoch
-            continue
-        if network not in begun:
-            begun.add(network)
-            assert epoch == kept.get(network, 0) + 1, line
-            twice += max(0, trained.get(network, 0) - kept.get(network, 0))
-        epochs += 1
-        trained[network] = epoch
+        elif word == "kept":
+            kept[rest[0]] = int(rest[1])
+        elif word == "epoch":
+            network, epoch = rest[0], int(rest[1])
+            if network not in begun:
+                begun.add(network)
+                assert epoch > kept.get(network, 0), line
+                again = max(0, trained.get(network, 0) + 1 - epoch)
+                assert was_killed.get(network) or not again, line
+                twice += again
+            epochs += 1
+            trained[network] = epoch
     assert set(trained.values()) == {EPOCHS}
     return [f"{epochs} epochs for {EPOCHS * len(trained)}", f"{twice} trained twice"]
 

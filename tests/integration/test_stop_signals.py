@@ -70,7 +70,7 @@ def test_it_stops_cleanly_by_any_signal_to_the_group_with_a_last_checkpoint(
 ) -> None:
     """The states of trainings are due after hours: all that there are come of the signal."""
     driver = start(folder, processes, "--no-report")
-    driver.wait_until(lambda: driver.members("ray::ProxyTrainable.train"), "an epoch runs")
+    driver.wait_until(lambda: driver.members("Trainable.train"), "an epoch runs")
     driver.send_to_all(signal.Signals[name])
     assert driver.end() == 128 + signal.Signals[name]
     assert f'"reason": "stopped by {name}"' in driver.output
