@@ -78,7 +78,8 @@ def _nothing() -> None:
 def _sync_log(database: Path) -> None:
     """Returns once all that was committed to an SQLite is on the disk.
 
-    It is as `PRAGMA synchronous=FULL`, which would do it at each of a trial's two dozen commits.
+    It is as `PRAGMA synchronous=FULL`, which would do it at each of a trial's twenty commits: here it is
+    twice a trial, when it begins and when it ends.
     """
     log = database.with_name(f"{database.name}-wal")
     if log.exists():  # else the file system allows none, and SQLite syncs what it commits
