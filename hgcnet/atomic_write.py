@@ -1,5 +1,4 @@
-"""Files that are there whole or not at all, whenever the process dies or the power fails; and what to say if
-they cannot be."""
+"""Files that are there whole or not at all, even if the power fails; and what to say if they cannot be."""
 
 import os
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ HANGS = """
 import sys, time
 from search.stop_signals import allow_seconds, stoppable_command, stops_told
 
-with stoppable_command(), stops_told(lambda stop: None):
+with stoppable_command(), stops_told(lambda stop: print(stop, flush=True)):
     allow_seconds(0.1, "--grace 0.1: it ends here")
     print("ready", flush=True)
     time.sleep(10**6)
@@ -32,6 +32,7 @@ def test_a_second_ctrl_c_ends_it_at_once_and_a_second_of_another_is_one_too_many
     hanging = processes.python(HANGS.replace("0.1", "3600"))
     hanging.wait_until(lambda: "ready" in hanging.output, "it hangs")
     hanging.send(signal.SIGTERM)
+    hanging.wait_until(lambda: "stopped by SIGTERM" in hanging.output, "it is told")
     hanging.send(signal.SIGTERM)
     hanging.send(signal.SIGINT)
     assert (hanging.end(), hanging.errors) == (143, "")
