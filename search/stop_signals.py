@@ -112,7 +112,7 @@ def stops_told(tell: Tell) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)  # None: it was not set by Python
 
 
 @contextmanager
