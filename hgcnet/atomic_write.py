@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process dies; and what to say if they cannot be."""
+"""Files that are there whole or not at all, even if the power fails; and what to say if they cannot be."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from hgcnet.errors import RunError, UserError
 
 
 def replace_file(path: str | Path, content: bytes) -> None:
-    """Writes a file in one step: a reader sees the old one or the new one, never a part.
+    """Writes a file in one step: a reader sees the old one or the new one, never a part. It is then on the disk.
 
     Raises:
         OSError: it cannot be written there; an older file is as it was.
@@ -17,10 +17,40 @@ def replace_file(path: str | Path, content: bytes) -> None:
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_bytes(content)
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # before the name: else it may stand for an empty file
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def make_folder(path: str | Path) -> None:
+    """Makes a folder, and those above it, where there are none. They are then on the disk.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path = Path(path)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Returns once a file, or the names in a folder, are on the disk: they outlive a loss of power.
+
+    Raises:
+        OSError: they are not.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

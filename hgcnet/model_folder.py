@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from hgcnet.architecture import ArchitectureFile, read_architecture, write_architecture
-from hgcnet.atomic_write import reading, replace_file, writing
+from hgcnet.atomic_write import make_folder, reading, replace_file, writing
 from hgcnet.complexity import count
 from hgcnet.errors import ArchitectureError, MissingPackageError, one_line, shown
 from hgcnet.layers import Form
@@ -101,7 +101,7 @@ def save_model(
     }
     json.dumps(document, allow_nan=False)  # before anything is written
     with writing(folder, ArchitectureError):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         (folder / _METRICS).unlink(missing_ok=True)
         write_architecture(folder / _ARCHITECTURE, file)
         replace_file(folder / _WEIGHTS, weights)

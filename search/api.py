@@ -35,6 +35,7 @@ from hgcnet.networks import find_network
 from hgcnet.preparation import FITS, Fit
 from search.data.data_config import DataConfig
 from search.data.datasets import DATASETS
+from search.stop_signals import GRACE
 from search.study.progress import Progress, progress_line  # noqa: F401, as `search` gives it
 from search.study.run_folder import RunFolder, find_run, list_runs
 from search.study_file.reading import read_study_file, resolution_error
@@ -70,6 +71,7 @@ def run_study(
     runs: str | Path = "runs",
     storage: str | None = None,
     ray_address: str | None = None,
+    grace: float = GRACE,
     observe: Callable[[Progress], None] | None = None,
 ) -> "pd.DataFrame":
     """Starts the study of a study file, or continues it where it was left; `hgcnas run` as a function.
@@ -84,6 +86,7 @@ def run_study(
         trials: the budget of trials, instead of the file's.
         report: whether to write those four files.
         join: go on with a study of this name that another run folder began in the storage.
+        grace: seconds to stop in, once interrupted; half of them are for the epochs that run.
         observe: is called with the study's state after every event. `search.progress_line` words it:
             `lambda progress: print(search.progress_line(progress), end="\\r")`.
 
@@ -101,6 +104,7 @@ def run_study(
         join=join,
         storage_url=url,
         ray_address=_given(ray_address, "RAY_ADDRESS"),
+        grace=grace,
         observe=observe or (lambda progress: None),
     )
     stored = _read(file.name, runs, storage)

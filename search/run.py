@@ -17,6 +17,7 @@ from search.export import export_trial
 from search.forecast import warn_of_memory
 from search.prepare import PreparedStudy
 from search.results.stored_study import StoredStudy
+from search.stop_signals import GRACE
 from search.study.progress import Progress
 from search.study.retrying_storage import RetryingStorage
 from search.study.run_folder import RunFolder
@@ -42,7 +43,8 @@ class RunOutcome:
 
     progress: Progress
     reason: str
-    did_nothing: bool
+    did_nothing: bool = False
+    is_stopped: bool = False  # on request
 
 
 def run(
@@ -52,6 +54,7 @@ def run(
     join: bool = False,
     storage_url: str | None = None,
     ray_address: str | None = None,
+    grace: float = GRACE,
     observe: Observe = lambda progress: None,
 ) -> RunOutcome:
     """Starts a study, or continues it; returns when its budget is used or it was stopped.
@@ -91,9 +94,12 @@ def run(
                 database = stack.enter_context(_opened(folder, storage_url))
             loop, content = _open_loop(prepared, folder, database, observe)
         file = prepared.file
-        run_trials(loop, splits, file.proxy, file.workers, quality_metric=file.quality_metric)
+        metric, given = file.quality_metric, (splits, file.proxy, file.workers)
+        run_trials(loop, *given, quality_metric=metric, grace=grace)
         content.write(is_last=True)
-        return RunOutcome(progress=loop.progress(), reason=loop.end_reason, did_nothing=False)
+        return RunOutcome(
+            progress=loop.progress(), reason=loop.end_reason, is_stopped=loop.is_stopped
+        )
 
 
 def _opened(folder: RunFolder, storage_url: str | None) -> closing[RetryingStorage]:

@@ -61,8 +61,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _starts_nothing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No process outside of the two folders that are for it."""
+    """No process outside of the two folders that are for it; nor does a test wait for a disk there."""
     if folder_of(request.node) not in STARTING:
+        monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
         def refuse(self: object, command: object, *args: object, **options: object) -> None:
             pytest.fail(f"what starts a process lies in tests/integration: {command}")

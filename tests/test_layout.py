@@ -21,7 +21,8 @@ FILES = sorted(path for package in OURS for path in (ROOT / package).rglob("*.py
 # What the rooms of `search` may import of each other, in the order of the data. Everybody may
 # import the files of SHARED; `api`, `run` and `cli` may import everything.
 SHARED = {
-    *("file_lock", "installed", "optuna_space", "pareto", "process_settings", "units", "versions"),
+    *("file_lock", "installed", "optuna_space", "pareto", "process_settings", "stop_signals"),
+    *("units", "versions"),
 }
 ROOMS: dict[str, set[str]] = {
     "data": set(),

@@ -1,6 +1,7 @@
 """The command line: the commands put together, and where errors of people are caught."""
 
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -24,6 +25,7 @@ from search.cli.terminal import (
     showing_trainings,
 )
 from search.data.inspection import DataWarning
+from search.stop_signals import StoppableCommand, StopSignal, stoppable_command
 from search.versions import VersionWarning
 from search.workers.resources import MachineWarning
 
@@ -108,15 +110,26 @@ def _saying_warnings() -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The console command: exit code 2 for an error of the user's, 1 for a failure."""
+    """The console command: exit code 2 for an error of the user's, 1 for a failure, 128 + the number of the
+    signal that stopped it."""
+    with stoppable_command() as command:
+        code = _run(command, arguments)
+    sys.exit(code)
+
+
+def _run(command: StoppableCommand, arguments: Sequence[str] | None) -> int:
+    """Runs the command line; its exit code."""
     try:
         with _saying_warnings(), showing_files(err):
             code = app(arguments, standalone_mode=False) or 0
+            if command.stop is not None:
+                # Of a command that was left typer makes 130; the others have said what they have to say.
+                code = _code_of(command.stop, say_it=code != 0)
     except UserError as error:
         complain(str(error))
         code = 2
     except (typer.Abort, KeyboardInterrupt):
-        code = 130
+        code = _code_of(command.stop or StopSignal(signal.SIGINT), say_it=True)
     except typer.Exit as error:
         code = error.exit_code
     except Exception as error:  # the last line of defence: a traceback helps only those who ask
@@ -129,4 +142,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         complain(of_a_wrong_line() if of_a_wrong_line else fault)
         if os.environ.get("HGCNAS_DEBUG"):
             traceback.print_exc()
-    sys.exit(code)
+    return int(code)
+
+
+def _code_of(stop: StopSignal, *, say_it: bool) -> int:
+    """The exit code of a command that was stopped, which is said; but who pressed Ctrl-C knows."""
+    if say_it and stop.number != signal.SIGINT:
+        complain(str(stop))
+    return stop.exit_code

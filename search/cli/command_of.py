@@ -56,6 +56,7 @@ _LIMITS: dict[str, tuple[float, float | None]] = {  # other numbers are at least
     "reference_seeds": (1, 100),
     "workers": (1, 100_000),
     "port": (0, 65535),
+    "grace": (1, 86_400),
 }
 _LAST = ["runs", "storage", "ray_address", "as_json"]  # in --help
 _FILLED_IN = ("observe", "result", "say")  # by the command itself

@@ -4,6 +4,7 @@ import sys
 
 from hgcnet.errors import MissingPackageError
 from search.installed import check_installed
+from search.stop_signals import StopSignal, stoppable_command
 
 
 def main() -> None:
@@ -13,6 +14,10 @@ def main() -> None:
     except MissingPackageError as error:
         print(f"hgcnas: {error}", file=sys.stderr)
         sys.exit(2)
-    from search.cli.app import main as run_command
-
+    try:
+        with stoppable_command():
+            from search.cli.app import main as run_command
+    except StopSignal as stop:
+        print(f"hgcnas: {stop}", file=sys.stderr)
+        sys.exit(stop.exit_code)
     run_command()

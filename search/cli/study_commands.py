@@ -11,6 +11,7 @@ from search import api
 from search.cli import terminal
 from search.cli.data_commands import class_table
 from search.cli.printing import Said, err, out, print_json, say
+from search.stop_signals import GRACE, allow_seconds
 from search.study.progress import progress_line
 from search.study.run_folder import RunFolder, find_run
 from search.study_file.json_schema import study_file_schema
@@ -35,17 +36,20 @@ def run(
     runs: Path = Path("runs"),
     storage: str | None = None,
     ray_address: str | None = None,
+    grace: float = GRACE,
     as_json: bool = False,
 ) -> None:
     """Starts a study, or continues it; it ends with a report and best.toml in the run folder.
 
-    Ctrl-C stops it cleanly; the same command continues. A used-up budget is raised by --trials.
+    Ctrl-C stops it cleanly, and so do SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 (exit code 128 + the signal's
+    number); the same command continues. A used-up budget is raised by --trials.
 
     Args:
         trials: the budget of trials, instead of the file's.
         dry_run: validate the study and print its size and expected time, without running it.
         no_report: write no report.html, trials.csv, trials.parquet and best.toml.
         join: go on with a study of this name that another run folder began in the storage.
+        grace: seconds from a signal to the end; half of them are for a last checkpoint of what runs.
     """
     from search.forecast import forecast
     from search.prepare import prepare
@@ -54,6 +58,7 @@ def run(
     from search.run import run as run_study
     from search.run import write_results
 
+    allow_seconds(grace, f"--grace {grace:g}: it ends here; the same command continues")
     file = read_study_file(study)
     if trials is not None:
         file = file.with_trials(trials)
@@ -81,11 +86,15 @@ def run(
             join=join,
             storage_url=storage,
             ray_address=ray_address,
+            grace=grace,
             observe=printer.take_study,
         )
     stored = read_study(folder, storage)
     if not as_json:
-        ended = f"The study ended: {outcome.reason}, after {duration(outcome.progress.seconds)}."
+        time = duration(outcome.progress.seconds)
+        ended = f"The study ended: {outcome.reason}, after {time}."
+        if outcome.is_stopped:
+            ended = f"The study was {outcome.reason} after {time}; the same command continues."
         if outcome.did_nothing:
             ended = f"Nothing to do: {outcome.reason}. --trials N raises it."
         say(ended, progress_line(outcome.progress), terminal.front_table(stored.trials()))

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from hgcnet.arrays import Floats
-from hgcnet.atomic_write import replace_file, writing
+from hgcnet.atomic_write import make_folder, replace_file, writing
 from search.pareto import COST_NAMES
 from search.report.figures import accuracies
 from search.report.page import document, figure_html
@@ -139,6 +139,6 @@ def _write_figures(page: Path, title: str, figures: Mapping[str, go.Figure]) -> 
         for number, (heading, figure) in enumerate(figures.items())
     }
     with writing(page):
-        page.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(page.parent)
         replace_file(page, document(title, sections).encode())
     return page

@@ -25,9 +25,10 @@ def summarise_study(stored: "StoredStudy") -> dict[str, Any]:
     frame = stored.trials()
     counts = frame["state"].value_counts()
     finished, stopped = int(counts.get("finished", 0)), int(counts.get("stopped", 0))
-    failed = sum(map(failed_for_good, stored.frozen_trials))
+    failed = len(failed_for_good(stored.frozen_trials))
     done = frame[frame["state"] == "finished"]
-    quality, costs = done["quality"].to_numpy(), costs_of(done, stored.file.costs)
+    quality = done["quality"].to_numpy(dtype=np.float64)  # (of no rows it would be of objects)
+    costs = costs_of(done, stored.file.costs)
     hypervolume = normalised_hypervolume(quality, costs, stored.bounds)
     budget, used, trained = stored.file.budget.trials, stored.seconds_used, finished + stopped
     metric = stored.file.quality_metric

@@ -41,7 +41,8 @@ class RetrainingLoop:
         self._waiting = deque(n for n, training in enumerate(wanted) if not self._is_done(training))
         self._alone: deque[int] = deque()  # last of all: then nothing waits for their sake
         self._running: dict[int, tuple[list[float], float]] = {}  # their curves and seconds
-        self._deaths: Counter[int] = Counter()
+        self._deaths: Counter[int] = Counter()  # without a checkpoint that got further, in a row
+        self._kept_epochs: dict[int, int] = {}  # of that checkpoint at the last death
         self._done_before = len(wanted) - len(self._waiting)
         self._begin = time.monotonic()
         self._stop_requested = False
@@ -110,7 +111,11 @@ class RetrainingLoop:
         """The training failed: it is repeated where that may help, else left to the next process."""
         self._running.pop(number)
         training = self._wanted[number]
-        self._deaths[number] += 1
+        checkpoint = self._trainings.states.load(training.key)
+        kept = len(checkpoint.curve) if checkpoint else 0
+        got_further = kept > self._kept_epochs.get(number, 0)
+        self._deaths[number] = 0 if got_further else self._deaths[number] + 1
+        self._kept_epochs[number] = kept
         if retry is Retry.NO or self._deaths[number] > MAX_RETRIES:
             self.failures[_words(training)] = reason
             self._changed(f"{_words(training)} failed: {reason}")
@@ -119,7 +124,7 @@ class RetrainingLoop:
         else:
             self._waiting.appendleft(number)
 
-    def request_stop(self) -> None:
+    def request_stop(self, reason: str) -> None:
         """Nothing more is started."""
         self._stop_requested = True
 

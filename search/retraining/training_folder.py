@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from hgcnet.architecture import Architecture, Task
-from hgcnet.atomic_write import replace_file, writing
+from hgcnet.atomic_write import make_folder, replace_file, writing
 from hgcnet.complexity import count
 from hgcnet.errors import RunError
 from search.data.data_record import (
@@ -96,7 +96,7 @@ class TrainingFolder:
         path, given = folder / "recipe.json", json.loads(_to_json(recipe.document()))
         try:
             with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
                 if not path.exists():
                     replace_file(path, _to_json(given))
                 stored = self._stored = json.loads(path.read_bytes())
@@ -250,7 +250,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         RunError: another one is there, or it cannot be written.
     """
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     with hold_lock(folder / "lock", lambda: "another process trains here; wait for it"):
         yield
 

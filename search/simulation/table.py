@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from hgcnet.architecture import Task
-from hgcnet.atomic_write import replace_file, writing
+from hgcnet.atomic_write import make_folder, replace_file, writing
 from hgcnet.errors import DataError, one_line
 from hgcnet.latency import hardware_name
 from search.prepare import PreparedStudy
@@ -51,7 +51,7 @@ def write_table(frame: pd.DataFrame, prepared: PreparedStudy, path: Path) -> Non
     buffer = BytesIO()
     pyarrow.parquet.write_table(table, buffer, compression="zstd")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         replace_file(path, buffer.getvalue())
 
 

@@ -23,9 +23,12 @@ DRIVER, IDENTITY = "driver", "identity"
 CODE = "code"
 # The user attribute with the Retry of a failed trial; so stored since the first format.
 RETRY = "again"
+# The user attribute of what was cut short: how many epochs its checkpoint had then. None is stored of none.
+KEPT_EPOCHS = "kept_epochs"
 # Reasons of failures that are not the network's fault.
 INTERRUPTED = "interrupted"  # its driver died
 STOPPED = "stopped on request"
+OUT_OF_HOURS = "stopped as the study's hours were used"
 UNPLANNED = "interrupted before it was planned"  # so there is nothing to repeat
 
 # User attributes of a finished trial. Every reader of a study reads them of all trials: a matrix of a
@@ -54,21 +57,38 @@ def answers_of(attributes: Mapping[str, Any]) -> tuple[ClassCounts, Confusion] |
     return ClassCounts(images=images, called=called, right=right), ()
 
 
-def failed_for_good(trial: FrozenTrial) -> bool:
-    """Whether a training failed and is not repeated."""
-    attributes = trial.user_attrs
-    is_over = RETRY not in attributes and attributes.get("failure") != UNPLANNED
-    return trial.state == TrialState.FAIL and is_over
+def failed_for_good(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trainings of a study that failed and are not repeated."""
+    repeated = {trial.user_attrs.get("retry_of") for trial in trials}
+    return [
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL
+        and RETRY not in trial.user_attrs
+        and trial.user_attrs.get("failure") != UNPLANNED
+        and trial.number not in repeated
+    ]
 
 
-def may_retry(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
-    """Whether a training was cut short no more than MAX_RETRIES times, this time included."""
-    cuts, link = 0, trial
+def may_retry(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept_epochs: int) -> bool:
+    """Whether a training that was cut short is repeated: until it was cut more than MAX_RETRIES times in a
+    row without its checkpoint getting further. A stop on request is no cut.
+
+    Args:
+        kept_epochs: how many its checkpoint has now.
+    """
+    cuts = 0
     while True:
-        cuts += link.user_attrs.get("failure") != STOPPED
-        if (earlier := link.user_attrs.get("retry_of")) is None:
-            return cuts <= MAX_RETRIES
-        link = trials[earlier]
+        link = trial.user_attrs.get("retry_of")
+        kept_before = 0 if link is None else trials[link].user_attrs.get(KEPT_EPOCHS, 0)
+        if kept_epochs > kept_before:
+            return True
+        cuts += trial.user_attrs.get("failure") not in (STOPPED, OUT_OF_HOURS)
+        if cuts > MAX_RETRIES:
+            return False
+        if link is None:
+            return True
+        trial, kept_epochs = trials[link], kept_before
 
 
 def seconds_used(trials: Sequence[FrozenTrial]) -> float:

@@ -26,7 +26,7 @@ class BudgetUse:
         self._budget = budget
         states = Counter(trial.state for trial in trials)
         self.finished, self.stopped = states[TrialState.COMPLETE], states[TrialState.PRUNED]
-        self.failed = sum(map(failed_for_good, trials))
+        self.failed = len(failed_for_good(trials))
         self._failures = 0  # of trainings, since the clock started
         self._trained_before = self.trained
         self._seconds_before = seconds_used(trials)
@@ -48,11 +48,16 @@ class BudgetUse:
         since = self.trained - self._trained_before
         return self.seconds / since * (self._budget.trials - self.trained) if since else math.nan
 
+    @property
+    def is_out_of_hours(self) -> bool:
+        """Whether its hours are used: what runs is to be stopped, too."""
+        hours = self._budget.hours
+        return hours is not None and self._seconds_before + self.seconds > 3600 * hours
+
     def reason_to_stop(self, running: int) -> str | None:
         """Why nothing more is to be started while so many trainings run; None where something is."""
-        hours = self._budget.hours
-        if hours is not None and self._seconds_before + self.seconds > 3600 * hours:
-            return f"its {hours:g} hours are used"
+        if self.is_out_of_hours:
+            return f"its {self._budget.hours:g} hours are used"
         if self.trained + running >= self._budget.trials:
             return f"its budget of {self._budget.trials} trials is used"
         return None

@@ -9,6 +9,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import exc
 from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_exponential
 
+from hgcnet.atomic_write import writing
 from hgcnet.errors import RunError
 from search.study.optuna_inside import cached, close_storage
 
@@ -22,13 +23,21 @@ class RetryingStorage(BaseStorage):
     Args:
         name: what people call the storage.
         patience: seconds for which it is tried.
+        keep: brings all that was committed to the disk; called after operations that people count on.
     """
 
-    def __init__(self, backend: RDBStorage, name: str, patience: float) -> None:
+    def __init__(
+        self,
+        backend: RDBStorage,
+        name: str,
+        patience: float,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
         self.backend = backend
         self._cached = cached(backend)
         self._name = name
         self._patience = patience
+        self._keep = keep
 
     def remove_session(self) -> None:
         """Gives the connection back."""
@@ -77,9 +86,19 @@ def said_by_driver(error: BaseException) -> str:
     return lines[0] if lines else type(said).__name__
 
 
+# A study, what it is, a trial that begins or waits, and one that ends with all that was stored of it before.
+_KEPT = {
+    *("create_new_study", "set_study_user_attr", "create_new_trial", "set_trial_state_values"),
+}
+
+
 def _handed_on(name: str) -> Callable[..., Any]:
     def operation(self: RetryingStorage, *arguments: Any, **options: Any) -> Any:
-        return self._try(lambda: getattr(self._cached, name)(*arguments, **options))
+        result = self._try(lambda: getattr(self._cached, name)(*arguments, **options))
+        if name in _KEPT:
+            with writing(self._name):
+                self._keep()
+        return result
 
     operation.__name__ = name
     return operation

@@ -18,7 +18,7 @@ from hgcnet.architecture import (
     read_architecture,
     write_architecture,
 )
-from hgcnet.atomic_write import reading, replace_file, writing
+from hgcnet.atomic_write import make_folder, reading, replace_file, writing
 from hgcnet.errors import ArchitectureError, RunError
 from search.file_lock import hold_lock
 
@@ -138,7 +138,7 @@ class RunFolder:
 
         header = "".join(f"# {name} {version}\n" for name, version in versions.items())
         with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             if not self.exists:
                 if storage_url is not None:
                     replace_file(
@@ -199,7 +199,7 @@ class RunFolder:
         """Leaves an architecture for the driver, which alone writes to the study."""
         queue = self.path / "queue"
         with writing(queue):
-            queue.mkdir(exist_ok=True)
+            make_folder(queue)
             path = queue / f"{architecture.fingerprint}.toml"
             write_architecture(
                 path, ArchitectureFile(architecture=architecture, provenance={"name": name})

@@ -17,7 +17,7 @@ from hgcnet.errors import RunError, SpaceError
 from search.early_stopping.rungs import Rungs
 from search.optuna_space import OptunaSpace
 from search.pareto import normalised_hypervolume
-from search.study.attributes import STOPPED, failed_for_good
+from search.study.attributes import OUT_OF_HOURS, STOPPED, failed_for_good
 from search.study.budget import BudgetUse
 from search.study.progress import Progress
 from search.study.writer import StudyWriter
@@ -61,10 +61,10 @@ class SearchLoop:
         self._first_trials: dict[str, int] = {}  # fingerprint -> the number it has in the rungs
         self._results: list[tuple[float, ...]] = []  # accuracy and costs of what is finished
         self._hypervolume = math.nan  # of those
-        self.stop_requested = False  # the running trainings are to be given up
-        self.end_reason = ""
+        self._stop_reason: str | None = None
+        self.end_reason = "nothing is left to train"  # as long as nobody says another one
 
-        writer.close_interrupted()
+        writer.close_interrupted(self._kept_epochs)
         self._bounds = writer.hypervolume_bounds()
         early = file.early_stopping
         self._rungs: Rungs | None = None
@@ -77,6 +77,9 @@ class SearchLoop:
 
             self._front_chance = FrontChance(space, file.costs, file.proxy.epochs)
         self._budget = BudgetUse(file.budget, writer.frozen_trials())
+        needs_cheapest = file.reference_accuracy is None and self.has_work
+        if needs_cheapest and writer.retry_cheapest():
+            self._budget = BudgetUse(file.budget, writer.frozen_trials())  # it has failed no more
         self._replay()
         self._measure()
         writer.enqueue_retries()
@@ -89,8 +92,9 @@ class SearchLoop:
     @property
     def has_work(self) -> bool:
         """Whether the budget leaves something to train; `end_reason` says why it does not."""
-        self.end_reason = self._reason_to_start_nothing() or ""
-        return not self.end_reason
+        reason = self._reason_to_start_nothing()
+        self.end_reason = reason or self.end_reason
+        return reason is None
 
     def next(self) -> Proposal | Wait:
         """What to train next."""
@@ -166,7 +170,8 @@ class SearchLoop:
         proposal, curve, seconds = self._pop(number)
         if retry is Retry.ALONE and proposal.alone:
             retry = Retry.NO
-        retry = self._writer.tell_failed(proposal, reason, curve, seconds, retry)
+        kept = self._kept_epochs(proposal.fingerprint)
+        retry = self._writer.tell_failed(proposal, reason, curve, seconds, retry, kept)
         if retry is Retry.SOON:
             self._writer.enqueue_retries()
             self._changed(f"trial {number} is retried: {reason}")
@@ -179,21 +184,33 @@ class SearchLoop:
         self._changed(f"trial {number} {'waits' if retry is Retry.ALONE else 'failed'}: {reason}")
         try:
             self._budget.count_failure(reason)
-        except RunError:
-            self.stop_requested = True
+        except RunError as error:
+            self.request_stop(str(error))
             raise
 
-    def request_stop(self) -> None:
+    def request_stop(self, reason: str) -> None:
         """Nothing more is started."""
-        self.stop_requested = True
-        self.end_reason = "stopped on request"
+        self._stop_reason = self.end_reason = reason
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the running trainings are to be given up: on request, or as the study's hours are used."""
+        return self._stop_reason is not None or self._budget.is_out_of_hours
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it ended on request."""
+        return self._stop_reason is not None
 
     def close(self) -> None:
-        """Tells what is still running as stopped, to be repeated by the next driver."""
+        """Tells what is still running as stopped, to be gone on with by the next driver."""
+        reason = STOPPED if self.is_stopped else OUT_OF_HOURS
+        self.end_reason = self._reason_to_start_nothing() or self.end_reason
         for number in list(self._running):
             proposal, curve, seconds = self._pop(number)
-            self._writer.tell_failed(proposal, STOPPED, curve, seconds, Retry.SOON)
-        self._writer.close_interrupted()
+            kept = self._kept_epochs(proposal.fingerprint)
+            self._writer.tell_failed(proposal, reason, curve, seconds, Retry.SOON, kept)
+        self._writer.close_interrupted(self._kept_epochs)
         self._writer.enqueue_retries()
 
     def progress(self, message: str = "") -> Progress:
@@ -235,16 +252,24 @@ class SearchLoop:
         self._running[proposal.number] = _Running(proposal=proposal, curve=curve, seconds=seconds)
         return proposal
 
+    def _kept_epochs(self, fingerprint: str) -> int:
+        """How many epochs the checkpoint of a network has."""
+        checkpoint = self._checkpoints and self._checkpoints.load(fingerprint)
+        return len(checkpoint.curve) if checkpoint else 0
+
     def _drop_checkpoint(self, proposal: Proposal) -> None:
         if self._checkpoints is not None:
             self._checkpoints.drop(proposal.fingerprint)
 
     def _take_reference(self, origin: str | None, accuracy: float | None) -> None:
-        """The hypervolume's reference is what the cheapest network reaches, or chance if it failed."""
-        if origin != "cheapest" or self._bounds.reference_accuracy is not None:
+        """The hypervolume's reference is what the cheapest network reaches; while it has failed, chance."""
+        if origin != "cheapest" or self._file.reference_accuracy is not None:
             return
-        chance = 1 / self._space.space.task.num_classes
-        self._bounds = self._writer.set_reference_accuracy(chance if accuracy is None else accuracy)
+        known = self._bounds.reference_accuracy
+        if accuracy is None:
+            accuracy = 1 / self._space.space.task.num_classes if known is None else known
+        if accuracy != known:
+            self._bounds = self._writer.set_reference_accuracy(accuracy)
 
     def _add_result(self, architecture: Architecture, accuracy: float, origin: str | None) -> None:
         """A training reached its last epoch."""
@@ -257,8 +282,8 @@ class SearchLoop:
         self._hypervolume = normalised_hypervolume(rows[:, 0], rows[:, 1:], self._bounds)
 
     def _reason_to_start_nothing(self) -> str | None:
-        if self.stop_requested:
-            return "stopped on request"
+        if self._stop_reason is not None:
+            return self._stop_reason
         return self._budget.reason_to_stop(len(self._running))
 
     def _decide(self, number: int, architecture: Architecture, epoch: int, accuracy: float) -> bool:
@@ -271,9 +296,11 @@ class SearchLoop:
 
     def _replay(self) -> None:
         """Rebuilds rungs and results from the stored rows."""
-        for trial in self._writer.frozen_trials():
+        trials = self._writer.frozen_trials()
+        failed = {trial.number for trial in failed_for_good(trials)}
+        for trial in trials:
             origin = trial.user_attrs.get("origin")
-            if failed_for_good(trial):
+            if trial.number in failed:
                 self._take_reference(origin, None)
             elif trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
                 continue  # an interrupted training comes again, and then reaches the rungs

@@ -8,6 +8,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy import URL, exc, make_url
 from sqlalchemy.pool import NullPool
 
+from hgcnet.atomic_write import sync
 from hgcnet.errors import MissingPackageError, RunError
 from search.study.looking import connect_to_look
 from search.study.optuna_inside import close_storage
@@ -34,8 +35,8 @@ def open_storage(url: str) -> RDBStorage:
     """The storage behind a URL, for reading. Takes no lock.
 
     SQLite gets a write-ahead log, so that the dashboard reads while the driver writes, and a long
-    wait for locks; a commit then survives the death of the process, if not that of the machine. Who may
-    not write there reads all the same.
+    wait for locks. A commit then survives the death of the process; that of the machine where the writer
+    says so (`RetryingStorage`). Who may not write there reads all the same.
 
     Raises:
         RunError: it cannot be opened.
@@ -76,15 +77,32 @@ def open_writer(url: str, study: str, patience: float = PATIENCE) -> RetryingSto
         MissingPackageError: as `open_storage`.
     """
     parsed = _parse(url)
-    storage = _open(parsed)
+    storage, keep = _open(parsed), _nothing
     if parsed.get_backend_name() == "sqlite":
         patience = 0.0  # nobody is away
+        keep = partial(_sync_log, Path(str(parsed.database)))
     else:
         # Its sessions have no lock; but it has made the tables, and looked at their version.
         close_storage(storage)
         storage = _open(parsed, StudyLock(study, partial(_last_driver, parsed, study)))
     # (Its operations are defined after the class.)
-    return RetryingStorage(storage, _name(parsed), patience)  # type: ignore[abstract]
+    return RetryingStorage(storage, _name(parsed), patience, keep)  # type: ignore[abstract]
+
+
+def _nothing() -> None:
+    """PostgreSQL has what it has committed on its disk."""
+
+
+def _sync_log(database: Path) -> None:
+    """Returns once all that was committed to an SQLite is on the disk.
+
+    It is as `PRAGMA synchronous=FULL`, which would do it at each of a trial's twenty commits: here it is
+    twice a trial, when it begins and when it ends.
+    """
+    log = database.with_name(f"{database.name}-wal")
+    if log.exists():  # else the file system allows none, and SQLite syncs what it commits
+        sync(log)
+        sync(log.parent)
 
 
 def _last_driver(url: URL, study: str) -> str | None:

@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -32,9 +32,11 @@ from search.study.attributes import (
     FORMAT,
     IDENTITY,
     INTERRUPTED,
+    KEPT_EPOCHS,
     RETRY,
     UNPLANNED,
     answer_attributes,
+    failed_for_good,
     may_retry,
 )
 from search.study.postgres_lock import own_name
@@ -116,16 +118,21 @@ class StudyWriter:
             if key not in stored or stored[key] != value:
                 self._storage.set_study_system_attr(self._study_id, key, value)
 
-    def close_interrupted(self) -> int:
-        """Tells what a dead driver left running as failed; returns how many there were."""
+    def close_interrupted(self, kept_epochs: Callable[[str], int] = lambda fingerprint: 0) -> int:
+        """Tells what a dead driver left running as failed; returns how many there were.
+
+        Args:
+            kept_epochs: how many the checkpoint of a network has, by its fingerprint.
+        """
         trials = self.frozen_trials()
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         for trial in running:
-            attributes = {"failure": INTERRUPTED}
-            if self._space.planned_architecture(trial) is None:
-                attributes = {"failure": UNPLANNED}
-            elif may_retry(trial, trials):
-                attributes[RETRY] = Retry.SOON.value
+            attributes: dict[str, Any] = {"failure": UNPLANNED}
+            if (network := self._space.planned_architecture(trial)) is not None:
+                kept = kept_epochs(network.fingerprint)
+                attributes = {"failure": INTERRUPTED} | ({KEPT_EPOCHS: kept} if kept else {})
+                if may_retry(trial, trials, kept):
+                    attributes[RETRY] = Retry.SOON.value
             for key, value in attributes.items():
                 self._storage.set_trial_user_attr(self.trial_id(trial.number), key, value)
             self._study.tell(trial.number, state=TrialState.FAIL)
@@ -153,13 +160,24 @@ class StudyWriter:
         """Enqueues what is due_retries; returns how many."""
         due_retries = self.due_retries(retry)
         for trial in due_retries:
-            attrs = {"retry_of": trial.number}
-            if (origin := trial.user_attrs.get("origin")) is not None:
-                attrs["origin"] = origin
-            if retry is Retry.ALONE or trial.user_attrs.get("alone"):
-                attrs["alone"] = True
-            self._study.enqueue_trial(self._space.planned_params(trial), user_attrs=attrs)
+            self._enqueue_retry(trial, alone=retry is Retry.ALONE)
         return len(due_retries)
+
+    def retry_cheapest(self) -> bool:
+        """Enqueues the cheapest network once more if it failed for good: the hypervolume is measured by it."""
+        failed = failed_for_good(self.frozen_trials())
+        failed = [trial for trial in failed if trial.user_attrs.get("origin") == "cheapest"]
+        for trial in failed:
+            self._enqueue_retry(trial)
+        return bool(failed)
+
+    def _enqueue_retry(self, trial: FrozenTrial, *, alone: bool = False) -> None:
+        attrs = {"retry_of": trial.number}
+        if (origin := trial.user_attrs.get("origin")) is not None:
+            attrs["origin"] = origin
+        if alone or trial.user_attrs.get("alone"):
+            attrs["alone"] = True
+        self._study.enqueue_trial(self._space.planned_params(trial), user_attrs=attrs)
 
     def enqueue(self, architecture: Architecture, origin: str) -> bool:
         """Asks for an architecture to be trained next; False if the study has it already."""
@@ -216,13 +234,20 @@ class StudyWriter:
         curve: Sequence[float],
         seconds: float,
         retry: Retry = Retry.NO,
+        kept_epochs: int = 0,
     ) -> Retry:
-        """The training failed. Returns what it gets: NO where its repeats are used up."""
+        """The training failed. Returns what it gets: NO where its repeats are used up.
+
+        Args:
+            kept_epochs: how many its checkpoint has.
+        """
         self._record(proposal, curve, seconds)
         trial = self._asked.pop(proposal.number)
         trial.set_user_attr("failure", reason)
+        if kept_epochs:
+            trial.set_user_attr(KEPT_EPOCHS, kept_epochs)
         trials = self.frozen_trials()
-        if retry is not Retry.NO and not may_retry(trials[trial.number], trials):
+        if retry is not Retry.NO and not may_retry(trials[trial.number], trials, kept_epochs):
             retry = Retry.NO
         if retry is not Retry.NO:
             trial.set_user_attr(RETRY, retry.value)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import search
-from hgcnet.atomic_write import replace_file, writing
+from hgcnet.atomic_write import make_folder, replace_file, writing
 from hgcnet.errors import RunError
 
 # In an installed copy they lie in the package, in a clone of the repository beside it.
@@ -35,6 +35,6 @@ def write_template(name: str, path: Path | None = None) -> Path:
     # (Its schema lies beside the template only.)
     text = re.sub(r"^#:schema .*\n", "", templates[name].read_text(encoding="utf-8"))
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         replace_file(path, text.encode())
     return path

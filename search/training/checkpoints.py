@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from hgcnet.atomic_write import replace_file, writing
+from hgcnet.atomic_write import make_folder, replace_file, writing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Checkpoints:
             RunError: it cannot be written.
         """
         with writing(self.folder):
-            self.folder.mkdir(exist_ok=True)
+            make_folder(self.folder)
             replace_file(self.folder / fingerprint, state)
 
     def load(self, fingerprint: str) -> Checkpoint | None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from hgcnet.architecture import Architecture
 from search.training.quality import Confusion
 
-MAX_RETRIES = 2  # of a training that was cut short; what was stopped on request does not count
+MAX_RETRIES = 2  # of a training that was cut short and got no further; a stop on request is no cut
 
 
 class Retry(Enum):
@@ -59,7 +59,7 @@ class TrainingSource(Protocol):
     def on_failure(self, number: int, reason: str, retry: Retry = Retry.NO) -> None:
         """The training failed."""
 
-    def request_stop(self) -> None:
+    def request_stop(self, reason: str) -> None:
         """Nothing more is started."""
 
     @property

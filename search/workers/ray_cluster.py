@@ -16,6 +16,7 @@ from search.workers.ray_inside import (
     cluster_that_runs_here,
     forget_token,
     refusal_of_cluster,
+    signals_left_alone,
     slow_starts_awaited,
 )
 
@@ -25,6 +26,7 @@ from ray.exceptions import RayError
 from hgcnet.errors import RunError, one_line
 from hgcnet.machine import usable_cpus, usable_memory
 from search.process_settings import environment, log_levels
+from search.stop_signals import not_for_children, stops_deferred
 from search.study_file.schema import Workers
 from search.training.memory import check_share, gpu_sizes
 from search.workers.ray_code import check_code_of_workers, options_with_code
@@ -113,7 +115,7 @@ def _start(folder: Path, options: dict[str, Any]) -> None:
     """Starts Ray, and once more where that took too long for it, as on a busy machine."""
     for may_again in (True, False):
         try:
-            with slow_starts_awaited(_SECONDS_TO_START):
+            with slow_starts_awaited(_SECONDS_TO_START), _undisturbed():
                 ray.init(
                     address="local",
                     logging_level=logging.ERROR,
@@ -147,17 +149,20 @@ def _joined(address: str, options: dict[str, Any]) -> Iterator[None]:
         _check_answer(address, place)
         if (reason := refusal_of_cluster(address)) is not None:
             raise RunError(f"{place}: {reason}")
-    with _told(f"{place} cannot be joined"), environment({"HGCNAS_STORAGE": None}):
-        ray.init(
-            address=address,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            **options,
-        )
+    quiet = environment({"HGCNAS_STORAGE": None})
     try:
+        with _told(f"{place} cannot be joined"), quiet, _undisturbed():
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **options)
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals to us are no business of Ray's processes, and a Ray that is half started would leave some behind."""
+    with stops_deferred(), not_for_children(), signals_left_alone():
+        yield
 
 
 @contextmanager

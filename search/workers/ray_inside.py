@@ -6,9 +6,11 @@ Each has its place here and says what happens where a Ray has changed it.
 import os
 import pickle
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,38 @@ def lost_workers_told() -> Iterator[None]:
         managers._actor_task_failed = told
 
 
+@contextmanager
+def signals_left_alone() -> Iterator[None]:
+    """Within, Ray and Tune set no handlers of signals, and the processes that Ray starts get none: a signal
+    to the process group would end them before a last checkpoint could be had of them."""
+    try:
+        from ray._private import services, utils
+        from ray.tune import tune
+
+        # Popen, the handler of SIGTERM, and those of SIGINT and SIGUSR1.
+        before: Any = services.ConsolePopen, utils.set_sigterm_handler, tune._setup_signal_catching
+    except (ImportError, AttributeError):
+        name = "services.ConsolePopen, set_sigterm_handler or _setup_signal_catching"
+        warn_moved(
+            "ray", name, SEEN, "SIGTERM or SIGUSR1 may end a study without a last checkpoint"
+        )
+        yield
+        return
+    patched: Any = services, utils, tune
+    names = "ConsolePopen", "set_sigterm_handler", "_setup_signal_catching"
+    ours = partial(before[0], process_group=0), lambda handler: None, threading.Event
+    _set(patched, names, ours)
+    try:
+        yield
+    finally:
+        _set(patched, names, before)
+
+
+def _set(owners: tuple[Any, ...], names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+    for owner, name, value in zip(owners, names, values, strict=True):
+        setattr(owner, name, value)
+
+
 def _as_death(error: Exception) -> Exception:
     if isinstance(error, RayError) and not isinstance(error, RayActorError | RayTaskError):
         kind = WorkerOutOfMemory if isinstance(error, OutOfMemoryError) else LostWorker
@@ -184,6 +218,17 @@ def end_workers(controller: Any) -> None:
     except AttributeError:
         name = "TuneController._actor_manager.cleanup"
         warn_moved("ray", name, SEEN, "workers of a study that was stopped may go on for a while")
+
+
+def actor_of(trial: Trial) -> Any:
+    """The worker that trains a trial; None where it has none, or Tune does not say."""
+    try:
+        return trial.temporary_state.ray_actor
+    except AttributeError:
+        warn_moved(
+            "ray", "Trial.temporary_state.ray_actor", SEEN, "a stop keeps no last checkpoint"
+        )
+        return None
 
 
 def error_of(trial: Trial) -> Exception | None:

@@ -1,9 +1,6 @@
 """The Ray Tune side: a Searcher and a scheduler that pass events to the loop, and the Tuner."""
 
 import math
-import os
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +8,18 @@ from typing import Any
 
 from search.workers.ray_inside import (
     WorkerOutOfMemory,
+    actor_of,
     could_not_start,
     describe_death,
     end_workers,
     error_of,
     lost_workers_told,
+    signals_left_alone,
 )
 
 import ray  # isort: skip - after what keeps it silent
 from ray import tune
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -28,6 +27,7 @@ from ray.tune.search import Searcher
 from hgcnet.atomic_write import writing
 from hgcnet.errors import RunError
 from search.data.splits import Splits
+from search.stop_signals import GRACE, stops_told
 from search.study_file.schema import Workers
 from search.training.accelerator import is_of_accelerator
 from search.training.proxy_config import ProxyConfig
@@ -57,14 +57,15 @@ def run_trials(
     *,
     quality_metric: QualityMetric = ACCURACY,
     keep_states: bool = False,
+    grace: float = GRACE,
 ) -> None:
     """Runs a loop to its end on the Ray that was joined.
 
     `quality_metric` is what its curves are made of. `keep_states` gives it a checkpoint after the last
     epoch, too: the trained network.
 
-    Ctrl-C or SIGTERM stops it cleanly: what runs is told as interrupted, to be repeated by the next
-    driver. A second one ends the process at once.
+    A signal stops it cleanly (see `search.stop_signals`): what runs is told as stopped, and the next driver
+    goes on with it. For half of the `grace` seconds it waits for the epochs that run, and keeps their states.
     """
     resources = read_resources()
     trainable = tune.with_parameters(
@@ -82,6 +83,7 @@ def run_trials(
         slots=resources.slots(workers),
         trial_minutes=workers.trial_minutes,
         can_be_alone=can_be_alone,
+        grace=grace,
     )
 
 
@@ -103,6 +105,7 @@ def fit_trials(
     *,
     trial_minutes: float | None = None,
     can_be_alone: bool = False,
+    grace: float = GRACE,
 ) -> None:
     """Runs a loop to its end with any Trainable whose results have the worker's keys.
 
@@ -112,10 +115,15 @@ def fit_trials(
     Args:
         trial_minutes: after which a worker ends its process, so that its death is told as that.
         can_be_alone: whether there is more to be had for a trial that is out of memory.
+        grace: seconds from a request to stop to the end.
     """
-    adapter = _LoopSearcher(loop, trial_minutes, can_be_alone)
+    adapter = _LoopSearcher(loop, trial_minutes, can_be_alone, grace / 2)
     scheduler = _LoopScheduler(adapter)
-    with scratch_folder() as folder, _stopped_by_signals(loop):
+    with (
+        scratch_folder() as folder,
+        stops_told(lambda stop: loop.request_stop(str(stop))),
+        signals_left_alone(),
+    ):
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
@@ -139,8 +147,8 @@ def fit_trials(
             with lost_workers_told(), writing(folder):
                 tuner.fit()
         except _Stopped:
-            if scheduler.controller is not None:
-                end_workers(scheduler.controller)
+            if adapter.controller is not None:
+                end_workers(adapter.controller)
         finally:
             with adapter.errors_kept():
                 loop.close()
@@ -159,7 +167,11 @@ class _LoopSearcher(Searcher, tune.Stopper):
     """
 
     def __init__(
-        self, loop: TrainingSource, trial_minutes: float | None, can_be_alone: bool
+        self,
+        loop: TrainingSource,
+        trial_minutes: float | None,
+        can_be_alone: bool,
+        seconds_for_states: float,
     ) -> None:
         super().__init__()
         self._loop = loop
@@ -169,6 +181,11 @@ class _LoopSearcher(Searcher, tune.Stopper):
         self._begins: dict[str, float] = {}  # Tune's trial id -> when it was suggested
         self._stopped: set[str] = set()  # by the loop, not by the worker
         self._has_trained = False  # any worker
+        self._seconds_for_states = seconds_for_states
+        self._states: dict[Any, str] | None = None  # asked for at a stop -> Tune's trial id
+        self._last_epochs: set[str] = set()  # Tune's trial ids whose end is about to be told
+        self._deadline = math.inf
+        self.controller: Any = None  # Tune's, once it has a trial
         self.error: Exception | None = None  # of the loop, the first one
 
     def __getstate__(self) -> dict[str, Any]:
@@ -200,9 +217,41 @@ class _LoopSearcher(Searcher, tune.Stopper):
 
     def stop_all(self) -> bool:
         """Polled by Tune at every turn."""
-        if self.error is None and self._loop.stop_requested:
+        if self.error is None and self._loop.stop_requested and not self._waits_for_states():
             raise _Stopped
         return self.error is not None
+
+    def _waits_for_states(self) -> bool:
+        """Takes the states of what runs, each once its worker is between two epochs; whether any is to come."""
+        if self._states is None:
+            self._states = self._ask_for_states()
+            self._deadline = time.monotonic() + self._seconds_for_states
+        asked = list(self._states)
+        ready = ray.wait(asked, num_returns=len(asked), timeout=0)[0] if asked else []
+        for answer in ready:
+            trial_id = self._states.pop(answer)
+            try:
+                state = ray.get(answer)
+            except RayError:  # the worker is gone
+                continue
+            if state == b"":
+                self._last_epochs.add(trial_id)
+            elif state is not None and (number := self._numbers.get(trial_id)) is not None:
+                with self.errors_kept():
+                    self._loop.on_checkpoint(number, state)
+        self._last_epochs &= self._numbers.keys()
+        is_late = time.monotonic() >= self._deadline
+        return bool(self._states or self._last_epochs) and not is_late
+
+    def _ask_for_states(self) -> dict[Any, str]:
+        """What the workers will answer with, and the trial of each."""
+        trials = () if self.controller is None else self.controller.get_live_trials()
+        asked = {}
+        for trial in trials:
+            hand_over = getattr(actor_of(trial), "hand_over", None)
+            if trial.trial_id in self._numbers and hand_over is not None:
+                asked[hand_over.remote()] = trial.trial_id
+        return asked
 
     def take_result(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Passes one epoch on; whether the training goes on."""
@@ -223,6 +272,8 @@ class _LoopSearcher(Searcher, tune.Stopper):
 
     def take_death(self, trial_id: str, error: Exception | None) -> None:
         """Passes on that the worker's process is gone, or failed outside of a training."""
+        if self._loop.stop_requested:  # it may have got the signal, too
+            return
         if time.monotonic() - self._begins[trial_id] >= self._trial_seconds:
             self.take_failure(trial_id, "it took longer than workers.trial_minutes", Retry.NO)
             return
@@ -272,7 +323,7 @@ class _LoopSearcher(Searcher, tune.Stopper):
             if trial_id is not None:
                 self._numbers.pop(trial_id, None)
             self.error = self.error or error
-            self._loop.request_stop()
+            self._loop.request_stop("an error")
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the storage is the only truth."""
@@ -284,7 +335,6 @@ class _LoopScheduler(FIFOScheduler):
     def __init__(self, adapter: _LoopSearcher) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._adapter = adapter
-        self.controller: Any = None  # Tune's, once it has a trial
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -295,7 +345,7 @@ class _LoopScheduler(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Called for every trial, before it starts."""
-        self.controller = tune_controller
+        self._adapter.controller = tune_controller
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Called after every epoch but the last."""
@@ -305,22 +355,3 @@ class _LoopScheduler(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """The worker's process died, or failed outside of a training."""
         self._adapter.take_death(trial.trial_id, error_of(trial))
-
-
-@contextmanager
-def _stopped_by_signals(loop: TrainingSource) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(signum: int, frame: object) -> None:
-        if loop.stop_requested:
-            os._exit(130)
-        loop.request_stop()
-
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

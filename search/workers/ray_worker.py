@@ -57,6 +57,7 @@ class ProxyTrainable(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial; the training itself is made in its first step."""
         self._drop_training()
+        self._is_over = False
         self._architecture: Architecture = new_config["architecture"]
         self._seed: int = new_config["seed"]
         self._alone: bool = new_config.get("alone", False)
@@ -97,7 +98,14 @@ class ProxyTrainable(tune.Trainable):
                 result[STATE] = step.state
         if result[tune.result.DONE]:
             self._drop_training()
+            self._is_over = True
         return result
+
+    def hand_over(self) -> bytes | None:
+        """The state of the training, between two epochs; b"" once it is over, None before it has begun."""
+        if self._training is None:
+            return b"" if self._is_over else None
+        return self._training.training.save_state()
 
     def cleanup(self) -> None:
         """Frees the training's memory."""

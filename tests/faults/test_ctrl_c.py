@@ -56,7 +56,8 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
 
     first.send(signal.SIGINT)
     first.send(signal.SIGCONT)
-    assert json.loads(first.succeed())["reason"] == "stopped on request"
+    assert first.end() == 130
+    assert json.loads(first.output)["reason"] == "stopped by Ctrl-C"
     run = RunFolder(folder / "runs" / "small")
     assert run.driver is None
     before = trials_of(run)

@@ -36,7 +36,7 @@ def test_whatever_ends_a_driver_the_next_one_finishes_the_study(
     stopped.send_to_all(
         signal.SIGINT
     )  # as a terminal does; it does not wait for the epochs that run
-    assert stopped.succeed() == "stopped on request\n"
+    assert stopped.succeed() == "stopped by Ctrl-C\n"
     assert stopped.errors == ""
     before = states(folder)
     assert before["RUNNING"] == 0

@@ -72,7 +72,8 @@ def test_fidelity_starts_nothing_more_after_ctrl_c(folder: Path, start: Any) -> 
     first = start("fidelity", "study.toml", "--networks", "3", "--proxy", "epochs=300")
     wait_for_a_state(first, folder / "runs/tiny/fidelity/300-epochs-8px-200-images/states")
     first.send(signal.SIGINT)
-    found = json.loads(first.succeed())
+    assert first.end() == 130
+    found = json.loads(first.output)
     assert not found["complete"]
     scores = {row["score"]: row["tau.mean"] for row in found["correlations"]}
     assert scores["300 epochs on 200 images of 8 px"] is None

@@ -192,7 +192,7 @@ class TestStudyOnRay:
         pressing.start()
         fit_trials(loop, create_trainable(tmp_path, act), slots=1)
         pressing.join()
-        assert loop.end_reason == "stopped on request"
+        assert loop.end_reason == "stopped by Ctrl-C"
         assert [row.state.name for row in loop.rows] == ["COMPLETE", "FAIL", "WAITING"]
         pids = [path.name.removeprefix("pid-") for path in tmp_path.glob("pid-*")]
         wait_until(lambda: not any(Path("/proc", p).exists() for p in pids), "its worker ends")

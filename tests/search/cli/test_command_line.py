@@ -9,7 +9,7 @@ STUDY, STORED, RAY = "--runs --json", "--runs --storage --json", "--ray-address"
 SURFACE = {
     "init": "NAME FILE.toml --json",
     "check-data": "STUDY.toml|FOLDER|FILE.npz --json",
-    "run": f"STUDY.toml --trials --dry-run --no-report --join --workers {STORED} {RAY}",
+    "run": f"STUDY.toml --trials --dry-run --no-report --join --workers --grace {STORED} {RAY}",
     "list": STORED,
     "status": f"RUN {STORED}",
     "report": f"RUN -o --output --open {STORED}",

@@ -7,10 +7,12 @@ import pytest
 import search
 from hgcnet.errors import RunError
 from search.study.run_folder import RunFolder
+from search.study.search_loop import SearchLoop
 from search.study.storage import open_writer
 from search.study.writer import StudyWriter
-from search.workers.protocol import Retry
-from tests.parts.commands import refused
+from search.study_file.reading import parse_study_file
+from search.workers.protocol import Proposal, Retry
+from tests.parts.commands import hgcnas, refused
 from tests.parts.made_up_table import EPOCHS, FILE, SPACE
 from tests.parts.opened import closed, opened
 
@@ -55,3 +57,30 @@ def test_only_what_has_finished_is_exported(run: RunFolder) -> None:
         message = f"trial {number}: it is {state}; only finished trials are exported"
         with pytest.raises(RunError, match=message):
             search.export_architecture(run.path, trial=number)
+
+
+@pytest.mark.parametrize("reference", [0.3, None])
+def test_a_study_in_which_nothing_has_finished_has_a_status(
+    reference: float | None, tmp_path: Path
+) -> None:
+    """With a reference that is given, or chance, as the cheapest network failed."""
+    objectives = [{"metric": "val_accuracy", "reference": reference}, "flops"]
+    file = (
+        FILE
+        if reference is None
+        else parse_study_file(FILE.document | {"objectives": objectives}, "")
+    )
+    run = RunFolder(tmp_path / "runs" / "tiny")
+    run.create(file.document, {})
+    with closed(open_writer(run.storage_url(None), "tiny")) as storage:
+        loop = SearchLoop(file, SPACE, StudyWriter(storage, file, SPACE), {})
+        cheapest = loop.next()
+        assert isinstance(cheapest, Proposal)
+        if reference is None:
+            loop.on_failure(cheapest.number, "Diverged: nan")
+    summary = hgcnas("status", "tiny", "--json", cwd=tmp_path).json
+    assert (summary["hypervolume"], summary["best_trial"], summary["front"]) == (0.0, None, [])
+    assert summary["failed"] == (reference is None)
+    said = hgcnas("status", "tiny", cwd=tmp_path).output
+    assert said.startswith("study tiny on digits: 0/")
+    assert "0/12" in hgcnas("list", cwd=tmp_path).output

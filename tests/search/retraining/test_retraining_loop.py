@@ -1,3 +1,4 @@
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -135,11 +136,26 @@ def test_a_stop_leaves_what_runs_to_the_next_process(
 ) -> None:
     loop = RetrainingLoop(WANTED[:1], open_trainings())
     take(loop)
-    loop.request_stop()
+    loop.request_stop("stopped on request")
     assert loop.next() is Wait.FOR_RUNNING
     loop.close()
     assert loop.has_work
     assert RetrainingLoop(WANTED[:1], open_trainings()).has_work
+
+
+def test_a_training_that_gets_further_with_every_death_is_not_given_up(
+    open_trainings: Callable[[], TrainingFolder],
+) -> None:
+    loop = RetrainingLoop(WANTED[:1], open_trainings())
+    for epochs in (0, 0, 1, 1, 2, 2, 2):
+        if epochs:
+            buffer = io.BytesIO()
+            torch.save({"curve": [0.1] * epochs, "seconds": 1.0}, buffer)
+            loop.on_checkpoint(0, buffer.getvalue())
+        loop.on_failure(take(loop).number, "its worker died", Retry.SOON)
+        assert loop.has_work
+    loop.on_failure(take(loop).number, "its worker died", Retry.SOON)
+    assert loop.failures == {"small, seed 0": "its worker died"}
 
 
 def test_a_training_that_dies_comes_again_twice_and_alone_last(

@@ -1,12 +1,18 @@
-"""Where a study is kept: URLs without passwords, a folder that knows its storage, a full disk."""
+"""Where a study is kept: URLs without passwords, a folder that knows its storage, a full disk, no power."""
+
+import os
+from pathlib import Path
 
 import pytest
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
 from sqlalchemy import event
 
 from hgcnet.architecture import Architecture, Stage
 from hgcnet.errors import RunError
 from search.study.run_folder import RunFolder
-from search.study.storage import open_writer, sqlite_url, without_password
+from search.study.storage import open_storage, open_writer, sqlite_url, without_password
+from tests.parts.opened import closed
 
 URL = "postgresql://me:hush@db.example:5433/studies"
 SHOWN = "postgresql+psycopg://me:***@db.example:5433/studies"
@@ -71,3 +77,31 @@ def test_a_broken_file_in_the_queue_is_put_aside(tmp_path):
     assert folder.next_enqueued() == {"mine": architecture}
     assert folder.next_enqueued() == {}
     assert [path.name for path in (tmp_path / "queue").iterdir()] == ["broken.refused"]
+
+
+def test_what_was_told_outlives_a_loss_of_power(tmp_path, monkeypatch):
+    """The disk has of SQLite's log what was synced, and nothing else."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    sync = os.fsync
+
+    def keep(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").resolve()
+        if path.name == "study.db-wal":
+            (disk / path.name).write_bytes(path.read_bytes())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", keep)
+    storage = open_writer(sqlite_url(tmp_path), "study")
+    study = storage.create_new_study([StudyDirection.MAXIMIZE], "study")
+    for number in range(3):
+        trial = storage.create_new_trial(study)
+        storage.set_trial_user_attr(trial, "curve", [0.1 * number])
+        storage.set_trial_state_values(trial, TrialState.COMPLETE, [0.1 * number])
+        # The power fails here.
+        (disk / "study.db").write_bytes((tmp_path / "study.db").read_bytes())
+        with closed(open_storage(sqlite_url(disk))) as left:
+            rows = left.get_all_trials(study)
+            assert [row.state for row in rows] == [TrialState.COMPLETE] * (number + 1)
+            assert rows[number].user_attrs == {"curve": [0.1 * number]}
+    storage.close()

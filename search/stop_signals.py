@@ -1,0 +1,141 @@
+"""The signals that ask this process to stop: who is told, and with which exit code it then ends."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+# Ctrl-C; what `kill`, systemd, Docker and SLURM send; a terminal that closes; `sbatch --signal=USR1@60`.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+SIGNALS = tuple(signal.Signals[name] for name in _NAMES if hasattr(signal, name))
+
+GRACE = (
+    30.0  # seconds from such a signal to the end of the process; as Kubernetes and SLURM have it
+)
+
+Tell = Callable[["StopSignal"], None]
+
+
+class StopSignal(KeyboardInterrupt):
+    """A signal asked the process to stop. Its text says so: "stopped by Ctrl-C", "stopped by SIGTERM"."""
+
+    def __init__(self, number: int) -> None:
+        self.number = signal.Signals(number)
+        name = "Ctrl-C" if self.number is signal.SIGINT else self.number.name
+        super().__init__(f"stopped by {name}")
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell has it of what a signal ended: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1."""
+        return 128 + self.number
+
+
+class StoppableCommand:
+    """A command while it runs: whether it was asked to stop, and what it has time for."""
+
+    def __init__(self) -> None:
+        self.stop: StopSignal | None = None
+        self._asked = threading.Event()
+        self._over = threading.Event()
+
+    def allow(self, seconds: float, at_the_end: str) -> None:
+        """From the first signal on, the process has so many seconds; then it says a line and is ended."""
+        # The thread is there before the signal: a handler must not wait for locks of `threading`.
+        watch = threading.Thread(target=self._watch, args=(seconds, at_the_end), daemon=True)
+        watch.start()
+
+    def take(self, number: int) -> StopSignal:
+        """Takes the first signal."""
+        self.stop = StopSignal(number)
+        self._asked.set()
+        return self.stop
+
+    def close(self) -> None:
+        """The command is over."""
+        self._over.set()
+        self._asked.set()
+
+    def _watch(self, seconds: float, at_the_end: str) -> None:
+        self._asked.wait()
+        if self.stop is not None and not self._over.wait(seconds):
+            print(f"hgcnas: {at_the_end}", file=sys.stderr, flush=True)
+            os._exit(self.stop.exit_code)
+
+
+# Signals belong to the process, and the one command that it runs hears of all of them, whoever is told.
+_command: ContextVar[StoppableCommand | None] = ContextVar("command", default=None)
+
+
+@contextmanager
+def stoppable_command() -> Iterator[StoppableCommand]:
+    """Within, a signal raises StopSignal, but for blocks in which somebody is told."""
+    command = StoppableCommand()
+    token = _command.set(command)
+    try:
+        with stops_told(_raise):
+            yield command
+    finally:
+        command.close()
+        _command.reset(token)
+
+
+def allow_seconds(seconds: float, at_the_end: str) -> None:
+    """`StoppableCommand.allow` of the command that runs, if one does: a notebook is never ended."""
+    if (command := _command.get()) is not None:
+        command.allow(seconds, at_the_end)
+
+
+@contextmanager
+def stops_told(tell: Tell) -> Iterator[None]:
+    """Within, the first signal calls `tell`, in the main thread; a second Ctrl-C ends the process at once.
+
+    In another thread, which no signal reaches, nothing changes. What is ignored (SIGHUP by `nohup`) stays so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    command = _command.get() or StoppableCommand()
+
+    def take(number: int, frame: object) -> None:
+        if command.stop is None:
+            tell(command.take(number))
+        elif number == signal.SIGINT:
+            os._exit(command.stop.exit_code)
+        # (Of the others a sender may send several: `timeout` two, SLURM one after another.)
+
+    ignored = {s for s in SIGNALS if s != signal.SIGINT and signal.getsignal(s) is signal.SIG_IGN}
+    before = {s: signal.signal(s, take) for s in SIGNALS if s not in ignored}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)  # None: it was not set by Python
+
+
+@contextmanager
+def stops_deferred() -> Iterator[None]:
+    """Raises the StopSignal of the block at its end: for what may not be left half done."""
+    came: list[StopSignal] = []
+    with stops_told(came.append):
+        yield
+    if came:
+        raise came[0]
+
+
+@contextmanager
+def not_for_children() -> Iterator[None]:
+    """What is started within never gets SIGHUP, SIGUSR1 and SIGUSR2, which would end it: they are blocked,
+    as Ray blocks SIGINT."""
+    others = set(SIGNALS) - {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, others)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _raise(stop: StopSignal) -> None:
+    raise stop
