@@ -266,6 +266,8 @@ def _read_file(path: Path) -> Images:
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds
+        if isinstance(error, OSError) and error.errno is not None:  # of the system
+            raise DataError(f"cannot be read: {error.strerror}") from error
         unknown = "it is of no format that Pillow reads"  # its own words repeat the path
         reason = unknown if type(error).__name__ == "UnidentifiedImageError" else one_line(error)
         raise DataError(f"cannot be read as an image: {reason}") from error

@@ -1,6 +1,8 @@
 """One way from images to pixels: as Pillow reads them, upright, on white, by area."""
 
+import errno
 import logging
+import os
 import re
 import struct
 import zlib
@@ -337,6 +339,20 @@ def test_what_pillow_and_libtiff_say_by_themselves_of_a_file_is_not_printed(
         assert str(found) == f"{path}: cannot be read as an image: decoder error -2"
         with without_warnings():
             assert make_them_speak() == ""
+
+
+def test_a_file_that_may_not_be_read_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.png"
+    Image.new("L", (8, 8)).save(path)
+
+    def refuse(file: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    monkeypatch.setattr(Image, "open", refuse)  # as root reads whatever there is
+    (found,) = prepare_each([path], Preparation(channels=1, resolution=8))
+    assert str(found) == f"{path}: cannot be read: Permission denied"
 
 
 @pytest.mark.long
