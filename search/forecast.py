@@ -12,7 +12,7 @@ from search.data.splits import ImageSet, load_splits
 from search.prepare import PreparedStudy
 from search.training.proxy_training import ProxyTraining
 
-_MOST_WORK = 2e11  # multiply-adds of an epoch that a CPU is timed on: about ten seconds
+_MOST_WORK = 1e11  # multiply-adds of an epoch that a CPU is timed on: about five seconds
 _MOST_BYTES = 1e9  # of the maps of a step that is timed
 
 
