@@ -9,6 +9,8 @@
 5. Each new pixel is the mean of the area that it covers.
 """
 
+import ctypes
+import logging
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -323,6 +325,8 @@ def _read_file(path: Path) -> Images:
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds
+        if isinstance(error, OSError) and error.errno is not None:  # of the system
+            raise DataError(f"cannot be read: {error.strerror}") from error
         unknown = "it is of no format that Pillow reads"  # its own words repeat the path
         reason = unknown if type(error).__name__ == "UnidentifiedImageError" else one_line(error)
         raise DataError(f"cannot be read as an image: {reason}") from error
@@ -366,10 +370,44 @@ def _is_transparent(image: "Image.Image") -> bool:
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Of Pillow, which name no file; what it cannot read is an error. Begin it outside of threads."""
-    with warnings.catch_warnings():
+    """Of Pillow and its libtiff, which name no file; what they cannot read is an error.
+
+    Begin it outside of threads.
+    """
+    # A handler that takes nothing, or Python would print what nobody listens to.
+    logger, silent = logging.getLogger("PIL"), logging.NullHandler()
+    with warnings.catch_warnings(), _silent_libtiff():
         warnings.filterwarnings("ignore", module=r"PIL\b")
+        logger.addHandler(silent)
+        try:
+            yield
+        finally:
+            logger.removeHandler(silent)
+
+
+@contextmanager
+def _silent_libtiff() -> Iterator[None]:
+    """While images are read, libtiff prints no lines by itself: Pillow raises what it says, too."""
+    setters = _libtiff_setters()
+    before = [setter(None) for setter in setters]
+    try:
         yield
+    finally:
+        for setter, handler in zip(setters, before, strict=True):
+            setter(handler)
+
+
+@cache
+def _libtiff_setters() -> tuple[Any, ...]:
+    """libtiff's functions that say who prints its lines; none where it is absent, or hidden in Pillow."""
+    try:
+        libtiff = ctypes.CDLL(_pillow().core.__file__)  # finds what it was linked with, too
+        setters = [getattr(libtiff, f"TIFFSet{kind}Handler") for kind in ("Error", "Warning")]
+    except (MissingPackageError, OSError, AttributeError):
+        return ()
+    for setter in setters:
+        setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    return tuple(setters)
 
 
 def _pillow() -> Any:

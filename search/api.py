@@ -527,6 +527,12 @@ def measure_fidelity(
     file = _with_options(read_study_file(study), workers=workers)
     base, folder = _recipe(file), Path(runs) / file.name / "fidelity"
     given = [_recipe(file, **settings) for settings in proxies]
+    for proxy in () if given else default_proxies(base):
+        if (error := resolution_error(proxy.resolution, file.parameters)) is not None:
+            raise StudyFileError(
+                f"{file.source}: of the proxies that fidelity tries by default, one is too small: {error}; name "
+                "others by --proxy"
+            )
     epochs = reference_epochs or 3 * base.proxy.epochs
     fidelity = train_and_correlate(
         prepare(file),

@@ -10,17 +10,18 @@ import torch
 from hgcnet.architecture import Architecture
 from hgcnet.complexity import count, layer_table
 from hgcnet.machine import usable_cpus, usable_memory
-from search.data.splits import load_splits
+from search.data.splits import ImageSet, load_splits
 from search.prepare import PreparedStudy
 from search.training.memory import check_share, gpu_sizes
 from search.training.proxy_training import ProxyTraining
 from search.workers.resources import MachineWarning, Node, Resources, why_not
 
-_MOST_WORK = 2e11  # multiply-adds of an epoch that a CPU is timed on: about ten seconds
 _NUM_DRAWN = 31
 # Bytes of memory without images and maps; "driver" has Ray's own processes in it.
 _DRIVER, _CPU_WORKER, _GPU_WORKER = 1_100_000_000, 650_000_000, 2_000_000_000
 _KEPT_MAPS = 0.75
+_MOST_WORK = 1e11  # multiply-adds of an epoch that a CPU is timed on: about five seconds
+_MOST_BYTES = 1e9  # of the maps of a step that is timed
 
 
 def forecast(prepared: PreparedStudy) -> dict[str, Any]:
@@ -162,24 +163,32 @@ def seconds_per_trial(prepared: PreparedStudy) -> float:
     median = architectures[len(architectures) // 2]
     resolution = file.proxy.resolution or file.data.resolution
     # Four steps and about as many images to validate; the first step of two epochs is warm-up.
-    few = 4 * file.proxy.batch_size
-    if not file.workers.gpus:  # of large images fewer, as a CPU's time for one is always the same
-        macs = 3 * count(median, replace(task, resolution=resolution)).flops
-        few = min(few, max(1, round(_MOST_WORK / macs)))
-    few = max(few, prepared.data.num_classes)
-    timed_train, timed_val = min(train_images, few), min(val_images, few)
+    few, batch_size = 4 * file.proxy.batch_size, file.proxy.batch_size
+    # Of large images fewer, and fewer at once, as a CPU's time for one is always the same: a whole step of
+    # 224 pixels may take more memory than there is, and nobody has agreed to that yet.
+    if not file.workers.gpus:
+        timed_task = replace(task, resolution=resolution)
+        few = min(few, max(1, round(_MOST_WORK / (3 * count(median, timed_task).flops))))
+        maps = sum(
+            layer.out_channels * layer.resolution**2 for layer in layer_table(median, timed_task)
+        )
+        batch_size = min(batch_size, max(2, round(_MOST_BYTES / (4 * maps))))
     splits = load_splits(
         file.data,
         resolution=resolution,
-        train_images=timed_train,
-        val_images=timed_val,
+        train_images=min(train_images, max(few, prepared.data.num_classes)),
+        val_images=min(val_images, max(few, prepared.data.num_classes)),
     )
+    splits = replace(
+        splits, train=_first(splits.train, few), validation=_first(splits.validation, few)
+    )
+    timed_train, timed_val = len(splits.train.labels), len(splits.validation.labels)
     threads = torch.get_num_threads()
     torch.set_num_threads(file.workers.cpus)
     training = ProxyTraining(
         median,
         splits,
-        replace(file.proxy, epochs=2),
+        replace(file.proxy, epochs=2, batch_size=batch_size),
         seed=0,
         device=torch.device("cuda" if file.workers.gpus else "cpu"),
     )
@@ -189,3 +198,7 @@ def seconds_per_trial(prepared: PreparedStudy) -> float:
     # Validation costs about a third of training, forward only.
     times = (train_images + val_images / 3) / (timed_train + timed_val / 3)
     return seconds * times * file.proxy.epochs
+
+
+def _first(images: ImageSet, number: int) -> ImageSet:
+    return ImageSet(images=images.images[:number], labels=images.labels[:number])

@@ -27,7 +27,7 @@ def check_data(data: Path, *, as_json: bool = False) -> None:
         print_json(inspection.document())
     else:
         say(*inspection_lines(inspection), class_table(inspection))
-        say(*(f"warning: {one_line(line)}" for line in inspection.warnings()))
+        say(*(f"warning: {line}" for line in inspection.warnings()))
     folder = inspection.folder
     if folder is not None and folder.unreadable and not inspection.skipped:
         raise DataError(

@@ -26,6 +26,8 @@ DatasetName = Literal[
     "torchvision:Imagenette",
 ]
 
+DOWNLOADS = "~/.cache/hgcnas"  # where data sets by name are kept
+
 # What people bring themselves; all others are always the same images.
 OWN_DATA: frozenset[str] = frozenset({"image_folder", "npz"})
 
@@ -42,7 +44,7 @@ class DataConfig:
     """
 
     dataset: DatasetName
-    root: str = "~/.cache/hgcnas"
+    root: str = DOWNLOADS
     resolution: int
     mirror: bool | None = None
     channels: Literal["grey", "rgb"] | None = None

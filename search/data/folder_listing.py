@@ -102,6 +102,10 @@ def list_image_folder(root: Path) -> FolderListing:
         _check_are_classes(root, class_folders)
     _check_spellings(training, names)
     _check_parts_are_above(class_folders)
+    if len(names) == 1:
+        raise DataError(
+            f"{one_line(training)}: has 1 class, {shown(names[0])}; two or more are needed: {WANTED}"
+        )
     parts: dict[FolderPart, tuple[ListedFile, ...]] = {
         "train": _list_classes(class_folders, names, left_out)
     }
@@ -262,10 +266,11 @@ def _files(folder: Path, name: str, label: int, left_out: Counter[str]) -> Itera
 
 def _class_folders(parent: Path, left_out: Counter[str]) -> list[Path]:
     folders = _folders(parent, left_out)
-    if not folders:
-        raise DataError(f"{one_line(parent)}: has no class folders; {WANTED}")
     loose = [p for p in parent.iterdir() if p.suffix.lower() in image_suffixes() and p.is_file()]
     visible = [path for path in loose if _kind_left_out(path.name) is None]
+    if not folders:
+        there = f", but {len(visible):,} images" if visible else ""
+        raise DataError(f"{one_line(parent)}: has no class folders{there}; {WANTED}")
     if visible:
         left_out["image outside of the class folders"] += len(visible)
     return folders

@@ -5,6 +5,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ class DataInspection:
         if share >= MISLEADING:
             lines.append(
                 f"{share:.1%} of the images are of one class, {shown(name)}: a network that always says so "
-                f"has an accuracy of about {share:.4f}, so accuracy alone misleads here"
+                f"has an accuracy of about {share:.4f}, so accuracy alone misleads here; the objective "
+                'val_balanced_accuracy (or val_macro_f1) and class_weights = "balanced" have all classes count'
             )
         for part in ("validation", "test"):
             absent = [key for key, count in self.counts[part].items() if count == 0]
@@ -124,12 +126,25 @@ class DataInspection:
 
 
 def inspect_data(config: DataConfig) -> DataInspection:
-    """Looks at every image of every part; files that are as they were are not opened again.
+    """Looks at every image of every part; what is as it was is not opened again.
 
     Raises:
         DataError: the data set is absent, or not laid out as it should be. What cannot be read is in the
             result.
     """
+    if config.dataset == "npz" and (archive := root_of(config)).is_file():
+        state = archive.stat()
+        return _look_at_archive(config, archive.absolute(), state.st_size, state.st_mtime_ns)
+    return _look(config)
+
+
+@lru_cache(maxsize=1)
+def _look_at_archive(config: DataConfig, *which: object) -> DataInspection:
+    """A command looks before it starts, and before each of its trainings."""
+    return _look(config)
+
+
+def _look(config: DataConfig) -> DataInspection:
     parts = open_parts(config)
     folder, contents = None, dict[Path, str]()
     if config.dataset == "image_folder":

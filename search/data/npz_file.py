@@ -161,8 +161,9 @@ def _read_part(
     try:
         images, labels = archive[images_key], archive[labels_key]
     except Exception as error:  # zipfile, its decompressors and NumPy raise errors of many kinds
+        words = "; words are saved by labels.astype(str)" if "Object arrays" in str(error) else ""
         raise DataError(
-            f"{path}: {images_key} or {labels_key} cannot be read: {one_line(error)}"
+            f"{path}: {images_key} or {labels_key} cannot be read: {one_line(error)}{words}"
         ) from error
     for key, array in ((images_key, images), (labels_key, labels)):
         if not isinstance(array, np.ndarray):  # NumPy gives the bytes of a member that is none
@@ -178,9 +179,11 @@ def _read_part(
 
 
 def _one_label_each(labels: Any) -> Any:
-    """(N, 1) and one-hot (N, K) labels as (N,); others as they are."""
+    """(N, 1) and one-hot (N, K) labels as (N,), False and True as 0 and 1; others as they are."""
     if labels.ndim == 2 and labels.shape[1] == 1:
-        return labels[:, 0]
+        labels = labels[:, 0]
+    if labels.ndim == 1 and labels.dtype == np.bool_:
+        return labels.astype(np.int64)
     if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "iufb":
         is_one_hot = ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
         return labels.argmax(axis=1) if is_one_hot else labels

@@ -11,7 +11,7 @@ from hgcnet.arrays import Images, Ints
 from hgcnet.atomic_write import reading
 from hgcnet.errors import DataError
 from hgcnet.preparation import GREY, RGB, Preparation
-from search.data.data_config import OWN_DATA, DataConfig
+from search.data.data_config import DOWNLOADS, OWN_DATA, DataConfig
 from search.data.datasets import DATASETS
 from search.data.image_folder import unreadable_files
 from search.data.source import Part, Source, check_class_sizes, keep_images
@@ -191,6 +191,11 @@ def open_parts(config: DataConfig) -> DataParts:
 def _open_part(config: DataConfig, part: Part) -> Source:
     if config.dataset not in DATASETS:
         raise DataError(f"dataset: {config.dataset!r} is not one of {', '.join(DATASETS)}")
+    if config.dataset in OWN_DATA and config.root == DOWNLOADS:
+        what = "the folder of the images" if config.dataset == "image_folder" else "the .npz file"
+        raise DataError(
+            f"{config.dataset}: nothing says where it is; root in [data], or --root, names {what}"
+        )
     root = root_of(config)
     with reading(data_name(config), DataError):
         source = DATASETS[config.dataset](root, part)

@@ -1,5 +1,8 @@
 """One way from images to pixels: as Pillow reads them, upright, on white, by area."""
 
+import errno
+import logging
+import os
 import re
 import struct
 import zlib
@@ -21,6 +24,7 @@ from hgcnet.preparation import (
     decode_file,
     prepare_each,
     resize_area,
+    without_warnings,
 )
 
 
@@ -311,6 +315,47 @@ def test_the_others_are_read_where_one_is_broken(tmp_path: Path) -> None:
     assert isinstance(second, DataError)
     assert str(second).startswith(f"{paths[1]}: cannot be read as an image: ")
     assert np.array_equal(first, third)
+
+
+def test_what_pillow_and_libtiff_say_by_themselves_of_a_file_is_not_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])  # as where nobody listens
+    path = tmp_path / "broken.tif"
+    Image.new("L", (64, 64)).save(path, compression="tiff_adobe_deflate")
+    with Image.open(path) as image:
+        start = cast(Any, image).tag_v2[273][0]  # of its only strip
+    content = path.read_bytes()
+    path.write_bytes(content[:start] + bytes(16) + content[start + 16 :])
+
+    def make_them_speak() -> str:
+        with pytest.raises(OSError, match="decoder error"), Image.open(path) as image:
+            image.load()
+        logging.getLogger("PIL.TiffImagePlugin").error("More samples per pixel than can be decoded")
+        return capfd.readouterr().err
+
+    for place in ("before", "after"):
+        said = make_them_speak()
+        assert "Decode" in said, place  # by libtiff
+        assert "More samples" in said, place
+        (found,) = prepare_each([path], Preparation(channels=1, resolution=8))
+        assert str(found) == f"{path}: cannot be read as an image: decoder error -2"
+        with without_warnings():
+            assert make_them_speak() == ""
+
+
+def test_a_file_that_may_not_be_read_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.png"
+    Image.new("L", (8, 8)).save(path)
+
+    def refuse(file: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    monkeypatch.setattr(Image, "open", refuse)  # as root reads whatever there is
+    (found,) = prepare_each([path], Preparation(channels=1, resolution=8))
+    assert str(found) == f"{path}: cannot be read: Permission denied"
 
 
 @pytest.mark.long

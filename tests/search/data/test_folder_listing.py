@@ -150,7 +150,11 @@ BAD = {
     ),
     "test without classes": (
         [*pictures("train/a", "train/b", "test")],
-        "test: has no class folders",
+        "test: has no class folders, but 4 images; image_folder is ROOT/train/<class>/",
+    ),
+    "one class": (
+        [*pictures("images"), "labels.csv"],
+        "{root}: has 1 class, 'images'; two or more are needed: image_folder is ROOT/train/<class>/",
     ),
     "empty class in test": (
         [*pictures("train/a", "train/b", "test/a"), "test/b/notes.txt"],

@@ -2,6 +2,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 from PIL import Image
 
 from hgcnet.errors import DataError
-from search.data import file_facts
+from search.data import file_facts, inspection
 from search.data.data_config import DataConfig
 from search.data.inspection import DataWarning, check_inspection, inspect_data
 from search.data.reading_progress import observing_files
-from search.data.splits import load_splits, load_test
+from search.data.splits import DataParts, load_splits, load_test, open_parts
+from search.training.quality import QUALITY_METRICS
 
 GENERATOR = np.random.default_rng(0)
 
@@ -162,6 +164,28 @@ def test_what_lies_more_than_once_in_an_archive_is_told(
     assert line.startswith("6 images show what others of another part or class show")
 
 
+def test_an_archive_is_looked_at_once_as_long_as_it_is_the_same(
+    write_npz: Callable[..., DataConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def open_and_note(config: DataConfig) -> DataParts:
+        opened.append(config)
+        return open_parts(config)
+
+    monkeypatch.setattr(inspection, "open_parts", open_and_note)
+    images = GENERATOR.integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    config = write_npz(images=images, labels=np.arange(40) % 2)
+    assert inspect_data(config) == inspect_data(config)
+    assert opened == [config]
+    inspect_data(replace(config, channels="rgb"))
+    assert len(opened) == 2
+    write_npz(images=images, labels=np.arange(40) % 4)
+    assert len(inspect_data(config).class_names) == 4
+    with pytest.raises(DataError, match="does not exist"):
+        inspect_data(replace(config, root="nowhere.npz"))
+
+
 def test_one_class_of_most_images_is_said_to_mislead(tmp_path: Path) -> None:
     root = tmp_path / "images"
     write_images(root, "train/a", "train/b", "val/a", "val/b", "test/a", count=3)
@@ -170,6 +194,7 @@ def test_one_class_of_most_images_is_said_to_mislead(tmp_path: Path) -> None:
     assert inspection.largest_class == ("b", 98 / 104)
     first, second = inspection.warnings()
     assert first.startswith("94.2% of the images are of one class, 'b': a network that")
+    assert all(way_out in first for way_out in (*QUALITY_METRICS[1:], 'class_weights = "balanced"'))
     assert second == "no test image is of 'b'"
 
 

@@ -75,7 +75,10 @@ BAD_ARRAYS = [
         "the training images may be images or train_images",
     ),
     ({**GOOD, "val_images": IMAGES}, "val_labels: missing; it has images, labels, val_images"),
-    ({**GOOD, "labels": LABELS > 1}, "labels: bool of shape (40,) are not integers"),
+    (
+        {**GOOD, "labels": np.array(["cat", "dog"] * 20, dtype=object)},
+        "Object arrays cannot be loaded when allow_pickle=False; words are saved by labels.astype(str)",
+    ),
     ({**GOOD, "labels": LABELS[:39]}, "images has 40 images, but labels has 39 labels"),
     ({**GOOD, "labels": LABELS - 1}, "labels: -1 is negative"),
     ({**GOOD, "labels": LABELS + 1}, "labels: 1 of the classes 0 to 4 have no image"),
@@ -213,3 +216,14 @@ def test_a_file_that_is_no_archive_is_refused_in_one_line(
     with pytest.raises(DataError, match=f"^{re.escape(f'{path}: {message}')}") as caught:
         summarise_data(DataConfig(dataset="npz", root=str(path), resolution=8))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 1)])
+def test_labels_that_are_true_or_false_are_two_classes(
+    shape: tuple[int, ...], write_npz: Callable[..., DataConfig]
+) -> None:
+    expected = load_both(write_npz(images=IMAGES, labels=(LABELS > 1).astype(int)))
+    found = load_both(write_npz(images=IMAGES, labels=(LABELS > 1).reshape(shape)))
+    assert found[0].class_names == ("0", "1")
+    assert np.array_equal(found[0].train.labels, expected[0].train.labels)
+    assert np.array_equal(found[1].images, expected[1].images)

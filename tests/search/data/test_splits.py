@@ -1,7 +1,7 @@
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -204,3 +204,16 @@ def test_images_that_no_memory_holds_say_how_much_they_would_take() -> None:
     message = "^1,222 images of 1000000 x 1000000 take 1,222,000 GB: more than there is; proxy"
     with pytest.raises(DataError, match=message):
         load_splits(DIGITS, resolution=10**6)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "names"),
+    [("image_folder", "the folder of the images"), ("npz", "the .npz file")],
+)
+def test_own_images_are_not_looked_for_where_data_sets_are_downloaded_to(
+    dataset: Any, names: str
+) -> None:
+    config = DataConfig(dataset=dataset, resolution=8)
+    message = f"^{dataset}: nothing says where it is; root in \\[data\\], or --root, names {names}$"
+    with pytest.raises(DataError, match=message):
+        summarise_data(config)

@@ -9,8 +9,9 @@ from search.data.data_config import DataConfig
 from search.retraining.fidelity import default_proxies
 from search.training.proxy_config import ProxyConfig
 from search.training.recipe import Recipe, with_options
-from tests.parts.commands import hgcnas
+from tests.parts.commands import hgcnas, refused
 from tests.parts.retrained_study import write_networks
+from tests.parts.small_study import write_study
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,16 @@ def test_the_proxies_that_are_tried_by_default_cost_half_of_the_studys_or_the_sa
         (1, None, 16),
         (1, None, 12),
     ]
+
+
+def test_a_proxy_of_the_default_that_is_too_small_for_the_space_is_refused_in_one_line(
+    tmp_path: Path,
+) -> None:
+    study = write_study(
+        tmp_path, space__stem_stride=4, space__stages=5, data__resolution=64, proxy__resolution=64
+    )
+    said = refused(tmp_path, "fidelity", study.name, "--networks", "3")
+    assert said == (
+        "hgcnas: small.toml: of the proxies that fidelity tries by default, one is too small: 48 px leave less "
+        "than one to stage 5 with space.stem_stride = 4; 63 or more are needed; name others by --proxy\n"
+    )
