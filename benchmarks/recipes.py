@@ -15,12 +15,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from interleaved import describe_machine
+from PIL import Image
 
 from hgcnet.architecture import Architecture, ArchitectureFile, Stage, Task
 from hgcnet.complexity import count
 from hgcnet.networks import find_network
 from search.data.data_config import DataConfig
+from search.data.splits import load_splits, load_test
 from search.retraining.full_training import train_in_full
 from search.retraining.statistics import mean_interval, paired_difference
 from search.training.proxy_config import ProxyConfig, RecipeName
@@ -33,41 +36,53 @@ NETWORK = Architecture(
     bottleneck=4,
     stages=tuple(Stage(depth=4, growth=growth, groups=4, se="last") for growth in (8, 16, 32)),
 )
+OWN_KIND = {"cat": 3, "deer": 4, "dog": 5, "horse": 7}
 RECIPES: tuple[RecipeName, ...] = ("paper", "strong")
 
 
-def accuracies(recipe: RecipeName, options: argparse.Namespace) -> list[float]:
-    """The test accuracy of each seed by one recipe."""
-    task = Task(resolution=options.resolution)
-    file = ArchitectureFile(architecture=NETWORK, task=task)
-    if options.network:
-        file = find_network(options.network)
+def write_own_kind(options: argparse.Namespace) -> Path:
+    """Four classes of CIFAR-10 as PNG files: 300 images each to train on, all 1,000 of each to test."""
+    folder: Path = options.folder / "own-kind"
+    if folder.exists():
+        return folder
+    config = DataConfig(dataset="cifar10", root=options.root, resolution=32)
+    parts = {
+        "train": (load_splits(config, resolution=32, hold_out=False).train, 300),
+        "test": (load_test(config, resolution=32), 1000),
+    }
+    unfinished = folder.with_suffix(".unfinished")
+    for part, (images, number) in parts.items():
+        for name, label in OWN_KIND.items():
+            (unfinished / part / name).mkdir(parents=True, exist_ok=True)
+            for row in np.flatnonzero(images.labels == label)[:number]:
+                image = Image.fromarray(images.images[row].transpose(1, 2, 0))
+                image.save(unfinished / part / name / f"{row:05}.png")
+    return unfinished.rename(folder)
+
+
+def accuracy(recipe: RecipeName, file: ArchitectureFile, seed: int, options: Any) -> float:
+    """On the test images, of one seed of one recipe."""
     proxy = ProxyConfig(
         epochs=options.epochs,
         train_images=options.train_images,
+        batch_size=options.batch_size,
         recipe=recipe,
         class_weights="balanced" if options.balanced else "none",
     )
     data = DataConfig(dataset=options.dataset, root=options.root, resolution=options.resolution)
     name = f"{options.dataset}-{options.epochs}-epochs-{options.train_images}-images-{recipe}"
-
-    def observe(repetition: int, epoch: Any, seconds: float) -> None:
-        if epoch.epoch in (1, options.epochs):
-            print(
-                f"  {recipe}, seed {repetition}: epoch {epoch.epoch}, {seconds:.0f} s", flush=True
-            )
-
     trained = train_in_full(
         "network",
         file,
-        Recipe(data=data, proxy=proxy),
+        Recipe(data=data, proxy=proxy, hold_out=False),
         options.folder / f"{file.architecture.fingerprint}-{name}",
-        seeds=options.seeds,
+        seeds=seed + 1,  # those before are only read back
         seed=0,
         device="auto",
-        observe=observe,
     )
-    return [model.test_accuracy for model in trained.models]
+    model = trained.models[seed]
+    print(f"  {recipe}, seed {seed}: {model.test_accuracy:.4f}, {model.seconds:.0f} s", flush=True)
+    return model.test_accuracy
 
 
 def main() -> None:
@@ -76,22 +91,37 @@ def main() -> None:
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--root", default=os.environ.get("HGCNAS_CIFAR10", "~/.cache/hgcnas"))
     parser.add_argument("--resolution", type=int, default=16)
-    parser.add_argument("--train-images", type=int, default=5000)
+    parser.add_argument("--train-images", type=int, help="all by default")
+    parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--network", help="an architecture file or a preset")
+    parser.add_argument(
+        "--own-kind", action="store_true", help="a small image folder, written here"
+    )
     parser.add_argument("--balanced", action="store_true", help="weigh the classes")
     parser.add_argument("--folder", type=Path, default=Path("runs/recipes"))
     options = parser.parse_args()
 
     print(describe_machine())
+    if options.own_kind:
+        options.root, options.dataset = str(write_own_kind(options)), "image_folder"
     task = Task(resolution=options.resolution)
-    network = find_network(options.network).architecture if options.network else NETWORK
+    file = ArchitectureFile(architecture=NETWORK, task=task)
+    if options.network:
+        file = find_network(options.network)
+    network = file.architecture
     print(
-        f"{network}, {count_text(count(network, task).flops)} FLOPs: {options.train_images} images of "
-        f"{options.dataset} at {options.resolution} px, {options.epochs} epochs, {options.seeds} seeds"
+        f"{network}, {count_text(count(network, task).flops)} FLOPs: {options.train_images or 'all'} images of "
+        f"{options.dataset} at {options.resolution} px, {options.epochs} epochs, {options.seeds} seeds",
+        flush=True,
     )
-    found = {recipe: accuracies(recipe, options) for recipe in RECIPES}
+    found: dict[RecipeName, list[float]] = {recipe: [] for recipe in RECIPES}
+    for seed in range(
+        options.seeds
+    ):  # by turns, so that whatever else the machine does falls on both
+        for recipe in RECIPES:
+            found[recipe].append(accuracy(recipe, file, seed, options))
     for recipe, values in found.items():
         mean = mean_interval(values)
         each = ", ".join(f"{value:.4f}" for value in values)
