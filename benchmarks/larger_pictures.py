@@ -151,7 +151,9 @@ def compare(
     found: dict[str, list[Trained]] = {name: [] for name in SPACES}
     for k in range(networks):  # by turns, so that whatever else the machine does falls on both
         for name in SPACES:
-            found[name].append(train(drawn[name][k], splits, proxy, seed + k))
+            trained = train(drawn[name][k], splits, proxy, seed + k)
+            found[name].append(trained)
+            print(f"        {name:8} {trained.accuracy:.4f}  {drawn[name][k]}", flush=True)
     accuracy = {name: np.array([t.accuracy for t in rows]) for name, rows in found.items()}
     for name, rows in found.items():
         mean = mean_interval(accuracy[name])

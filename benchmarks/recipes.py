@@ -12,6 +12,7 @@ interval. What is trained is kept in --folder, so that the same command goes on 
 
 import argparse
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from PIL import Image
 
 from hgcnet.architecture import Architecture, ArchitectureFile, Stage, Task
 from hgcnet.complexity import count
+from hgcnet.model_folder import read_record
 from hgcnet.networks import find_network
 from search.data.data_config import DataConfig
 from search.data.splits import load_splits, load_test
@@ -60,8 +62,16 @@ def write_own_kind(options: argparse.Namespace) -> Path:
     return unfinished.rename(folder)
 
 
-def accuracy(recipe: RecipeName, file: ArchitectureFile, seed: int, options: Any) -> float:
-    """On the test images, of one seed of one recipe."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """One training, on the test images."""
+
+    accuracy: float
+    loss: float  # mean cross entropy
+
+
+def train(recipe: RecipeName, file: ArchitectureFile, seed: int, options: Any) -> Tested:
+    """One seed by one recipe."""
     proxy = ProxyConfig(
         epochs=options.epochs,
         train_images=options.train_images,
@@ -81,8 +91,12 @@ def accuracy(recipe: RecipeName, file: ArchitectureFile, seed: int, options: Any
         device="auto",
     )
     model = trained.models[seed]
-    print(f"  {recipe}, seed {seed}: {model.test_accuracy:.4f}, {model.seconds:.0f} s", flush=True)
-    return model.test_accuracy
+    loss = read_record(model.folder).metrics["test_loss"]
+    print(
+        f"  {recipe}, seed {seed}: {model.test_accuracy:.4f}, loss {loss:.4f}, {model.seconds:.0f} s",
+        flush=True,
+    )
+    return Tested(accuracy=model.test_accuracy, loss=loss)
 
 
 def main() -> None:
@@ -116,22 +130,26 @@ def main() -> None:
         f"{options.dataset} at {options.resolution} px, {options.epochs} epochs, {options.seeds} seeds",
         flush=True,
     )
-    found: dict[RecipeName, list[float]] = {recipe: [] for recipe in RECIPES}
-    for seed in range(
-        options.seeds
-    ):  # by turns, so that whatever else the machine does falls on both
+    found: dict[RecipeName, list[Tested]] = {recipe: [] for recipe in RECIPES}
+    # By turns, so that whatever else the machine does falls on both.
+    for seed in range(options.seeds):
         for recipe in RECIPES:
-            found[recipe].append(accuracy(recipe, file, seed, options))
-    for recipe, values in found.items():
-        mean = mean_interval(values)
-        each = ", ".join(f"{value:.4f}" for value in values)
-        print(f"{recipe:8} {mean.mean:.4f} +- {mean.half_width:.4f}   ({each})")
-    less = paired_difference(found["strong"], found["paper"])
-    difference = less.difference
-    print(
-        f"strong - paper {difference.mean:+.4f}, 95 % interval {difference.low:+.4f} to "
-        f"{difference.high:+.4f}; smallest visible {less.smallest_visible:.4f}"
-    )
+            found[recipe].append(train(recipe, file, seed, options))
+    for quantity in ("accuracy", "loss"):
+        print(f"test {quantity}")
+        values = {
+            recipe: [getattr(tested, quantity) for tested in rows] for recipe, rows in found.items()
+        }
+        for recipe, each in values.items():
+            mean = mean_interval(each)
+            seeds = ", ".join(f"{value:.4f}" for value in each)
+            print(f"  {recipe:8} {mean.mean:.4f} +- {mean.half_width:.4f}   ({seeds})")
+        less = paired_difference(values["strong"], values["paper"])
+        difference = less.difference
+        print(
+            f"  strong - paper {difference.mean:+.4f}, 95 % interval {difference.low:+.4f} to "
+            f"{difference.high:+.4f}; smallest visible {less.smallest_visible:.4f}"
+        )
 
 
 if __name__ == "__main__":
