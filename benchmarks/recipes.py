@@ -20,7 +20,8 @@ So after 40 epochs no difference of the accuracy is shown; the probabilities of 
 measured.
 
 The same network, images and seeds by both recipes; the accuracy and the mean cross entropy on the test images, and
-the paired differences with their 95 % interval. What is trained is kept in --folder, so that the same command goes on where it was.
+the paired differences with their 95 % interval. What is trained is kept in --folder, so that the same command goes on
+where it was.
 """
 
 import argparse
