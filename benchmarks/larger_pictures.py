@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=8, help="of each space and budget")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--images", type=int, help="to train on; all by default")
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--tiles", type=int, default=200, help="of a photograph")
     parser.add_argument(
         "--tile", type=int, help="side of a tile in pixels; by default the resolution"
@@ -129,12 +130,15 @@ def main() -> None:
         config = DataConfig(dataset="image_folder", root=str(root), resolution=arguments.resolution)
         splits = load_splits(config, resolution=arguments.resolution, train_images=arguments.images)
     task = Task(num_classes=splits.num_classes, resolution=arguments.resolution)
-    proxy = ProxyConfig(epochs=arguments.epochs, batch_size=32)
+    proxy = ProxyConfig(epochs=arguments.epochs, batch_size=arguments.batch_size)
     print(
         f"{len(splits.train.labels)} pictures of {arguments.resolution} px and {task.num_classes} classes "
         f"to train on, {len(splits.validation.labels)} to validate; {arguments.epochs} epochs"
     )
-    print(f"{'FLOPs':>6}  {'space':8} networks  accuracy            best  seconds an epoch")
+    print(
+        f"{'budget':>6}  {'space':8} networks  mean FLOPs  accuracy            best  seconds an epoch",
+        flush=True,
+    )
     for budget in arguments.budgets:
         compare(budget, splits, task, proxy, arguments.networks, arguments.seed)
 
@@ -147,14 +151,17 @@ def compare(
     found: dict[str, list[Trained]] = {name: [] for name in SPACES}
     for k in range(networks):  # by turns, so that whatever else the machine does falls on both
         for name in SPACES:
-            found[name].append(train(drawn[name][k], splits, proxy, seed + k))
+            trained = train(drawn[name][k], splits, proxy, seed + k)
+            found[name].append(trained)
+            print(f"        {name:8} {trained.accuracy:.4f}  {drawn[name][k]}", flush=True)
     accuracy = {name: np.array([t.accuracy for t in rows]) for name, rows in found.items()}
     for name, rows in found.items():
         mean = mean_interval(accuracy[name])
         seconds = float(np.median([training.seconds for training in rows]))
+        flops = float(np.mean([count(network, task).flops for network in drawn[name]]))
         print(
-            f"{count_text(budget):>6}  {name:8} {networks:8}  {mean.mean:.4f} +- {mean.half_width:.4f}"
-            f"  {accuracy[name].max():.4f}  {seconds:.1f}",
+            f"{count_text(budget):>6}  {name:8} {networks:8}  {count_text(flops):>10}"
+            f"  {mean.mean:.4f} +- {mean.half_width:.4f}  {accuracy[name].max():.4f}  {seconds:.1f}",
             flush=True,
         )
     if networks > 1:

@@ -1,6 +1,7 @@
 """Are all images of a folder read as Pillow reads them: upright, on white?
 
-    python benchmarks/odd_images.py pillow-13.0.0/Tests/images    # of Pillow's source distribution
+    pip download --no-binary :all: --no-deps pillow    # its source distribution; unpack it
+    python benchmarks/odd_images.py pillow-13.0.0/Tests/images
 
       539    equal, in colour
       278    equal, grey
@@ -9,8 +10,9 @@
         6    of 32 bits: named
         0    otherwise
 
-All files of the test images of Pillow 13.0.0, after both were resized to 64 px. Most of those that are named are
-there to be refused: cut, fuzzed, or no images at all.
+All 1,060 files of the test images of Pillow 13.0.0, after both were resized to 64 px (read by Pillow 13.0.0, Python
+3.11.7, on two cores of an AMD EPYC, at b3c60f4). Most of those that are named are there to be refused: cut, fuzzed, or
+no images at all. So whatever of 8 bits Pillow opens is read as it reads it; nothing differs without a word.
 """
 
 import argparse

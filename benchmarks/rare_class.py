@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import ray
 from interleaved import describe_machine
 
 import search
@@ -49,10 +50,11 @@ SHOWN = ["number", "val_accuracy", "val_balanced_accuracy", "val_macro_f1", "flo
 
 
 def write_rare(options: argparse.Namespace, path: Path) -> None:
-    """All images of the first class and, of the second, a twentieth of all."""
+    """Images of the first class and, of the second, a twentieth of all."""
     config = DataConfig(dataset=options.dataset, root=options.root, resolution=options.resolution)
     part = load_splits(config, resolution=options.resolution, hold_out=False).train
     frequent, few = (np.flatnonzero(part.labels == label) for label in options.classes)
+    frequent = frequent[: options.images]
     few = few[: round(len(frequent) / 19)]
     rows = np.concatenate([frequent, few])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,16 +66,20 @@ def write_rare(options: argparse.Namespace, path: Path) -> None:
 def main() -> None:
     """Searches by each metric and prints its front."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--root", default=os.environ.get("HGCNAS_CIFAR10", "~/.cache/hgcnas"))
-    parser.add_argument("--classes", type=int, nargs=2, default=[1, 8])
-    parser.add_argument("--resolution", type=int, default=8)
+    parser.add_argument("--classes", type=int, nargs=2, default=[3, 5])
+    parser.add_argument("--images", type=int, help="of the first class; all by default")
+    parser.add_argument("--resolution", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--cpus", type=int, help="trials at once; one a core by default")
     parser.add_argument("--folder", type=Path, default=Path("runs/rare-class"))
     options = parser.parse_args()
 
     print(describe_machine())
+    if options.cpus:
+        ray.init(num_cpus=options.cpus, logging_level="warning")
     data = (options.folder / "rare.npz").resolve()
     write_rare(options, data)
     for metric, weights in STUDIES:
@@ -93,7 +99,7 @@ def main() -> None:
         best = search.export_architecture(name, runs=options.folder).provenance["trial"]
         front = trials[trials["on_front"]].sort_values("flops")
         print(f"\n{metric}, class weights {weights}: trial {best} is exported")
-        print(front[SHOWN].to_string(index=False, float_format="{:.4f}".format))
+        print(front[SHOWN].to_string(index=False, float_format="{:.4f}".format), flush=True)
 
 
 if __name__ == "__main__":
