@@ -2,7 +2,6 @@
 
 import os
 import signal
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -222,14 +221,15 @@ class TestStudyOnRay:
             fit_trials(loop, create_trainable(tmp_path, lambda index, epoch: 0.5), slots=1)
         assert [row.state.name for row in loop.rows] == ["FAIL", "WAITING"]  # to be repeated
 
-    def test_what_tune_writes_names_no_storage_and_is_removed(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        study = tmp_path / "planted-password"  # it is a part of the storage's URL
+    def test_what_tune_writes_names_no_storage_and_is_removed(self, folder, monkeypatch):
+        monkeypatch.delenv("RAY_TMPDIR", raising=False)
+        monkeypatch.setenv("TMPDIR", str(folder))
+        study = folder / "planted-password"  # it is a part of the storage's URL
         study.mkdir()
         written: dict[str, bytes] = {}
 
         def read_all() -> None:  # after Tune's last write, before the folder goes
-            for path in tmp_path.glob("hgcnas-*/**/*"):
+            for path in folder.glob("hgcnas-*/**/*"):
                 if path.is_file():
                     written[path.name] = path.read_bytes()
 
@@ -237,7 +237,7 @@ class TestStudyOnRay:
         fit_trials(loop, create_trainable(study, lambda index, epoch: 0.5), slots=1)
         kinds = ("tuner.pkl", "search_gen_state", "experiment_state")
         assert all(any(name.startswith(kind) for name in written) for kind in kinds), list(written)
-        assert not list(tmp_path.glob("hgcnas-*"))
+        assert not list(folder.glob("hgcnas-*"))
         for name, content in written.items():
             assert b"sqlite" not in content, name
             assert b"study.db" not in content, name
