@@ -3,6 +3,7 @@
 import faulthandler
 import os
 from functools import partial
+from threading import Event
 from typing import Any
 
 import ray
@@ -57,7 +58,7 @@ class ProxyTrainable(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial; the training itself is made in its first step."""
         self._drop_training()
-        self._is_over = False
+        self._is_over = self._is_handed_over = False
         self._architecture: Architecture = new_config["architecture"]
         self._seed: int = new_config["seed"]
         self._alone: bool = new_config.get("alone", False)
@@ -71,7 +72,9 @@ class ProxyTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One epoch."""
+        """One epoch. None after the state was handed over: it would be trained again."""
+        if self._is_handed_over:
+            Event().wait()  # for the end of this process
         try:
             if self._training is None:
                 self._training = self._begin()
@@ -105,6 +108,7 @@ class ProxyTrainable(tune.Trainable):
         """The state of the training, between two epochs; b"" once it is over, None before it has begun."""
         if self._training is None:
             return b"" if self._is_over else None
+        self._is_handed_over = True
         return self._training.training.save_state()
 
     def cleanup(self) -> None:
