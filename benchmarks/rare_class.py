@@ -1,11 +1,32 @@
 """What does a search find on 95 to 5 images, by accuracy and by balanced accuracy?
 
-Not measured yet. Two classes of a data set, one with a twentieth of the images, searched three times:
+Two classes of a data set, the second with a twentieth of all images, searched three times:
 
-    python benchmarks/rare_class.py                                          two digits that are mixed up
-    python benchmarks/rare_class.py --dataset cifar10 --classes 3 5 --resolution 16 --epochs 10    cats and dogs
+    python benchmarks/rare_class.py --images 1200 --epochs 3 --trials 8 --cpus 1    cats and dogs of CIFAR-10, 16 px
+    python benchmarks/rare_class.py --epochs 10                                     the same of all cats: 5,000 to 263
+    python benchmarks/rare_class.py --dataset digits --classes 1 8 --resolution 8   two digits that are mixed up
 
-Prints the front of each study by what it is judged by, and what the network says that it exports.
+Prints the front of each study by what it is judged by, and what the network says that it exports. The first, one trial
+at a time on an AMD EPYC (bf16) that other work shared, torch 2.14.1, Python 3.11.7, at f6e48c3, one seed; 1,200 to 63
+images, of which 204 to 11 validate:
+
+    val_accuracy, class weights none: trial 0 is exported
+     number  val_accuracy  val_balanced_accuracy  val_macro_f1  flops
+          0        0.9488                 0.5000        0.4869 107208
+
+    val_balanced_accuracy, class weights none: trial 0 is exported
+     number  val_accuracy  val_balanced_accuracy  val_macro_f1  flops
+          0        0.9488                 0.5000        0.4869 107208
+
+    val_balanced_accuracy, class weights balanced: trial 7 is exported
+     number  val_accuracy  val_balanced_accuracy  val_macro_f1  flops
+          0        0.3907                 0.5499        0.3230 107208
+          4        0.7953                 0.5911        0.5187 318080
+          7        0.6651                 0.6085        0.4674 338560
+
+Without class weights all 16 networks call every image a cat, so both fronts are the cheapest network, and another metric
+alone changes nothing. With them the front has three; trial 7 finds 6 of the 11 dogs and 137 of the 204 cats. That is
+the best of eight on 11 dogs: it is not shown to be better than guessing. The other two commands were not run.
 """
 
 import argparse
