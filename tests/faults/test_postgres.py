@@ -48,7 +48,7 @@ def test_a_driver_that_lost_its_session_cannot_write_once_another_one_took_over(
     study.wait_for(first, 2)
     first.send(signal.SIGSTOP)
     assert postgres.terminate_sessions(meanwhile)
-    second = study.run("--runs", "elsewhere")
+    second = study.run("--runs", "elsewhere", "--join")
     study.wait_for(second, study.num_trained(first) + 1)
     assert files_with(postgres.secret, study.folder) == []
     if meanwhile == "ends":
