@@ -77,7 +77,8 @@ given_to: list[Timed] = []
 
 
 @pytest.mark.parametrize(
-    ("resolution", "most", "at_once"), [(8, 256, 64), (224, 256, 60), (1024, 120, 4)]
+    ("resolution", "most", "at_once"),
+    [(8, 256, 64), (224, 256, 60), pytest.param(1024, 120, 4, marks=pytest.mark.long)],
 )
 def test_of_large_images_few_are_timed_and_fewer_at_once(
     resolution: int, most: int, at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
