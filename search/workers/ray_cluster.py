@@ -139,7 +139,23 @@ def _start(folder: Path, options: dict[str, Any]) -> None:
 @contextmanager
 def _joined(address: str, options: dict[str, Any]) -> Iterator[None]:
     """A cluster that somebody else has started."""
-    place = f"Ray at {one_line(address)} (--ray-address, or RAY_ADDRESS in the environment)"
+    check_cluster(address)
+    quiet = environment({"HGCNAS_STORAGE": None})
+    try:
+        with _told(f"{_named(address)} cannot be joined"), quiet, _undisturbed():
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **options)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def check_cluster(address: str) -> None:
+    """Looks whether a cluster can be joined.
+
+    Raises:
+        RunError: says what answers there, if anything does, and what it wants.
+    """
+    place = _named(address)
     if address == "auto":  # Ray itself looks for this one's token, also in the home
         with _told("No Ray cluster is found on this machine (--ray-address auto)"):
             found = cluster_that_runs_here()
@@ -149,13 +165,10 @@ def _joined(address: str, options: dict[str, Any]) -> Iterator[None]:
         _check_answer(address, place)
         if (reason := refusal_of_cluster(address)) is not None:
             raise RunError(f"{place}: {reason}")
-    quiet = environment({"HGCNAS_STORAGE": None})
-    try:
-        with _told(f"{place} cannot be joined"), quiet, _undisturbed():
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **options)
-        yield
-    finally:
-        ray.shutdown()
+
+
+def _named(address: str) -> str:
+    return f"Ray at {one_line(address)} (--ray-address, or RAY_ADDRESS in the environment)"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from hgcnet.errors import RunError
 from search.workers import ray_cluster
-from search.workers.ray_cluster import joined_ray
+from search.workers.ray_cluster import check_cluster, joined_ray
 from search.workers.resources import MachineWarning
 
 
@@ -32,13 +32,14 @@ def answering(words: bytes) -> Iterator[str]:
 
 
 def refusal(address: str) -> str:
-    with pytest.raises(RunError) as error, joined_ray(address):
-        pass
+    with pytest.raises(RunError) as error:
+        check_cluster(address)
     return str(error.value)
 
 
 def test_a_ray_client_address_is_refused():
-    assert "ray:// would move the search" in refusal("ray://head:10001")
+    with pytest.raises(RunError, match="ray:// would move"), joined_ray("ray://head:10001"):
+        pass
 
 
 def test_an_address_at_which_nobody_answers_is_refused_before_ray_asks_it_for_minutes():
