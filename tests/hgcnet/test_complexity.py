@@ -52,13 +52,8 @@ def check_against_the_built_network(architecture: Architecture, task: Task) -> N
     assert totals.num_params_total == sum(p.numel() for p in network.parameters())
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name == "hgcnet_42_g4" else pytest.param(name, marks=pytest.mark.long)
-        for name in PRESETS
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", PRESETS)
 def test_the_layer_table_of_a_preset_is_the_built_network(name: str) -> None:
     check_against_the_built_network(PRESETS[name], Task())
 

@@ -35,6 +35,7 @@ def test_what_is_heavy_is_not_loaded(statement: str, heavy: str, processes: Proc
     assert (fresh.succeed(), fresh.errors) == ("[]\n", "")
 
 
+@pytest.mark.long
 def test_what_a_study_sets_in_its_process_is_as_before_when_it_is_done(
     processes: Processes,
 ) -> None:

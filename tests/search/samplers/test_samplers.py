@@ -303,6 +303,7 @@ def test_a_space_of_several_numbers_of_stages_is_proposed_whole_and_nothing_twic
     assert {len(proposal.architecture.stages) for proposal in proposals} == {3, 4, 5}
 
 
+@pytest.mark.long
 def test_tpe_and_nsga2_learn_from_what_finished() -> None:
     """After 35 trials their next ones are better, by the accuracy of the same FLOPs, than random's."""
 

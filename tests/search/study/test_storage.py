@@ -79,6 +79,7 @@ def test_a_broken_file_in_the_queue_is_put_aside(tmp_path):
     assert [path.name for path in (tmp_path / "queue").iterdir()] == ["broken.refused"]
 
 
+@pytest.mark.long
 def test_what_was_told_outlives_a_loss_of_power(tmp_path, monkeypatch):
     """The disk has of SQLite's log what was synced, and nothing else."""
     disk = tmp_path / "disk"

@@ -45,6 +45,7 @@ class Watched(RetrainingLoop):
         return super().on_epoch(number, epoch, accuracy, seconds)
 
 
+@pytest.mark.long
 def test_what_ctrl_c_cut_short_goes_on_from_its_last_state_to_the_same_curve(
     tmp_path: Path,
 ) -> None:
