@@ -14,8 +14,9 @@ from typing import NoReturn
 import numpy as np
 
 from hgcnet.arrays import Images, Ints
+from hgcnet.decoding import count_channels, decode_file
 from hgcnet.errors import DataError
-from hgcnet.preparation import Preparation, count_channels, decode_file, prepare_image
+from hgcnet.preparation import Preparation, prepare_image
 from search.data.file_facts import FileFacts, look_at_files
 from search.data.folder_listing import FolderListing, ListedFile, list_image_folder
 from search.data.reading_progress import map_files

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
+from hgcnet.decoding import without_warnings
 from hgcnet.machine import usable_cpus
-from hgcnet.preparation import without_warnings
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -9,8 +9,9 @@ import numpy as np
 
 from hgcnet.arrays import Images, Ints
 from hgcnet.atomic_write import reading
+from hgcnet.decoding import GREY, RGB
 from hgcnet.errors import DataError
-from hgcnet.preparation import GREY, RGB, Preparation
+from hgcnet.preparation import Preparation
 from search.data.data_config import DOWNLOADS, OWN_DATA, DataConfig
 from search.data.datasets import DATASETS
 from search.data.image_folder import unreadable_files
