@@ -369,7 +369,7 @@ def test_a_study_keeps_whose_code_trained_which_of_its_rows(
     assert code_of(storage) == [began]
     assert not recwarn.list
 
-    monkeypatch.setattr("search.study.writer.code_digest", lambda: "0123456789ab")
+    monkeypatch.setattr("search.study.same_study.code_digest", lambda: "0123456789ab")
     said = (
         rf"^the study 'quickstart' goes on with other code: hgcnas {hgcnet.__version__} \(0123456789ab\), its 1 rows "
         rf"so far are of {hgcnet.__version__} \({code_digest()}\)$"
