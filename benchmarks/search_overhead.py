@@ -1,23 +1,19 @@
 """What does a trial cost beside its training?
 
-45 ms with two workers, 1.7 times what the bare ask/tell loop takes that writes the same rows to the same kind of
-SQLite storage; nearly all of it is the storage. Ray Tune with its own OptunaSearch as a user would write it starts
-a process for each trial and takes 56 times as long.
+47 ms with two workers, 1.84 times what the bare ask/tell loop takes that writes the same rows to the same SQLite
+storage, which syncs each trial to the disk; nearly all of it is the storage. Ray Tune with its own OptunaSearch as a user would
+write it, on Optuna's own storage, starts a process for each trial and takes 58 times as long.
 
                      slots  ms / trial    / plain  worker processes
-    plain                1          27       1.00                 0   ask/tell, the same rows
-    loop                 1          29       1.09                 0   our SearchLoop without Ray
-    ours                 2          45       1.68                 2   the same under Ray Tune
-    stock                2        1491      55.92                15   Tuner + OptunaSearch, 15 trials
-    stock-reusing        2          48       1.80                 2   the same with reuse_actors=True
-    ours                16          70       2.64                16   16 workers on two cores
+    plain                1          25       1.00                 0   ask/tell, the same rows
+    loop                 1          32       1.27                 0   our SearchLoop without Ray
+    ours                 2          47       1.84                 2   the same under Ray Tune
+    stock                2        1460      57.68                15   Tuner + OptunaSearch, 15 trials
+    stock-reusing        2          48       1.88                 2   the same with reuse_actors=True
+    ours                16          55       2.17                16   16 workers on two cores
 
-200 empty trials, one round on an idle machine, 2 x AMD EPYC, Python 3.11.7, ray 2.60.0, optuna 5.0.0; start-up is left out:
-the first tenth of the trials is not timed.
-
-Since then the loop has the storage that `hgcnas run` has, which syncs each trial to the disk, and the plain one opens a
-connection each time. On that machine, slower by then, `--only ours --slots 2` takes 44 and 48 ms and `--only plain`
-58 and 60. A sync took 0.2 ms there, of some four in a trial.
+200 empty trials, one round on an idle machine (--repeats 1 --slow-trials 15), 2 x AMD EPYC, Python 3.11.7, ray 2.60.0, optuna
+5.0.0; start-up is left out: the first tenth of the trials is not timed. A sync takes 0.2 ms there.
 """
 
 import argparse
@@ -115,7 +111,7 @@ def run_plain(folder: Path, trials: int, slots: int) -> None:
     run_loop(first, trials, slots)
     rows = read_rows(first)
     study = optuna.create_study(
-        storage=open_storage(sqlite_url(folder)),
+        storage=open_writer(sqlite_url(folder), "overhead"),
         study_name="overhead",
         directions=list(OBJECTIVES.values()),
         sampler=_Replay(rows),
@@ -152,7 +148,7 @@ def run_stock(folder: Path, trials: int, slots: int, **options: Any) -> None:
         mode=["max", "min"],
         sampler=optuna.samplers.RandomSampler(seed=0),
         study_name="overhead",
-        storage=open_storage(sqlite_url(folder)),
+        storage=optuna.storages.RDBStorage(sqlite_url(folder)),
     )
     tune.Tuner(
         create_trainable(train_nothing, folder, slots),
