@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hgcnet.architecture import Architecture
+from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import count, layer_table
 from hgcnet.machine import usable_cpus, usable_memory
 from search.data.splits import ImageSet, load_splits
@@ -31,7 +31,7 @@ def forecast(prepared: PreparedStudy) -> dict[str, Any]:
     gpus = torch.cuda.device_count()
     seconds = hours = at_once = memory = None
     to_read = seconds_to_read(prepared)
-    here = Resources(nodes=(Node(cpus=usable_cpus(), gpus=gpus),))
+    here = _resources_here()
     unfit = why_not(here, file.workers)
     if unfit is None:
         if file.workers.gpus:
@@ -91,8 +91,8 @@ class MemoryNeed:
 def memory_need(prepared: PreparedStudy, at_once: int) -> MemoryNeed:
     """What so many trainings at once take, of the network with the largest maps among those drawn.
 
-    What a process takes without images and maps was measured with torch 2.14 and Ray 2.60, and so was the
-    share of its maps that a training on a CPU keeps: 0.6 to 0.8 of those of all layers.
+    What a process takes without images and maps was measured with torch 2.14 and Ray 2.60. Of the maps of all
+    layers a training on a CPU keeps 0.62 to 0.66 (`benchmarks/memory.py`); a little more is said here.
     """
     file, data = prepared.file, prepared.data
     side = file.proxy.resolution or file.data.resolution
@@ -102,10 +102,7 @@ def memory_need(prepared: PreparedStudy, at_once: int) -> MemoryNeed:
     task = replace(prepared.space.space.task, resolution=side)
     maps = 0
     if not file.workers.gpus:  # else they lie on the GPU
-        largest = max(
-            sum(layer.out_channels * layer.resolution**2 for layer in layer_table(drawn, task))
-            for drawn in _drawn(prepared)
-        )
+        largest = max(_size_of_maps(drawn, task) for drawn in _drawn(prepared))
         maps = round(_KEPT_MAPS * 4 * largest * min(file.proxy.batch_size, train_images))
     process = _GPU_WORKER if file.workers.gpus else _CPU_WORKER
     return MemoryNeed(
@@ -119,8 +116,7 @@ def memory_need(prepared: PreparedStudy, at_once: int) -> MemoryNeed:
 def warn_of_memory(prepared: PreparedStudy) -> None:
     """Says so where this machine has less memory than the study is thought to take."""
     workers = prepared.file.workers
-    here = Resources(nodes=(Node(cpus=usable_cpus(), gpus=torch.cuda.device_count()),))
-    need = memory_need(prepared, min(here.slots(workers), prepared.file.budget.trials))
+    need = memory_need(prepared, min(_resources_here().slots(workers), prepared.file.budget.trials))
     if need.there is not None and need.total > need.there:
         warnings.warn(
             f"the study takes more memory than there is: {need.text}; less does --workers N (trainings at "
@@ -128,6 +124,17 @@ def warn_of_memory(prepared: PreparedStudy) -> None:
             MachineWarning,
             stacklevel=2,
         )
+
+
+def _resources_here() -> Resources:
+    """What a Ray on this machine would have."""
+    return Resources(nodes=(Node(cpus=usable_cpus(), gpus=torch.cuda.device_count()),))
+
+
+def _size_of_maps(architecture: Architecture, task: Task) -> int:
+    """How many numbers the layers of a network make of one image."""
+    table = layer_table(architecture, task)
+    return sum(layer.out_channels * layer.resolution**2 for layer in table)
 
 
 def _drawn(prepared: PreparedStudy) -> list[Architecture]:
@@ -169,10 +176,8 @@ def seconds_per_trial(prepared: PreparedStudy) -> float:
     if not file.workers.gpus:
         timed_task = replace(task, resolution=resolution)
         few = min(few, max(1, round(_MOST_WORK / (3 * count(median, timed_task).flops))))
-        maps = sum(
-            layer.out_channels * layer.resolution**2 for layer in layer_table(median, timed_task)
-        )
-        batch_size = min(batch_size, max(2, round(_MOST_BYTES / (4 * maps))))
+        bytes_of_image = 4 * _size_of_maps(median, timed_task)
+        batch_size = min(batch_size, max(2, round(_MOST_BYTES / bytes_of_image)))
     splits = load_splits(
         file.data,
         resolution=resolution,

@@ -21,9 +21,10 @@ from search.stop_signals import GRACE
 from search.study.progress import Progress
 from search.study.retrying_storage import RetryingStorage
 from search.study.run_folder import RunFolder
+from search.study.same_study import last_driver, stored_identity
 from search.study.search_loop import SearchLoop
 from search.study.storage import open_writer
-from search.study.writer import StudyWriter, last_driver, stored_identity
+from search.study.writer import StudyWriter
 from search.training.checkpoints import Checkpoints
 from search.training.recipe import Recipe
 from search.versions import versions
@@ -94,8 +95,14 @@ def run(
                 database = stack.enter_context(_opened(folder, storage_url))
             loop, content = _open_loop(prepared, folder, database, observe)
         file = prepared.file
-        metric, given = file.quality_metric, (splits, file.proxy, file.workers)
-        run_trials(loop, *given, quality_metric=metric, grace=grace)
+        run_trials(
+            loop,
+            splits,
+            file.proxy,
+            file.workers,
+            quality_metric=file.quality_metric,
+            grace=grace,
+        )
         content.write(is_last=True)
         return RunOutcome(
             progress=loop.progress(), reason=loop.end_reason, is_stopped=loop.is_stopped

@@ -12,9 +12,8 @@ from contextvars import ContextVar
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 SIGNALS = tuple(signal.Signals[name] for name in _NAMES if hasattr(signal, name))
 
-GRACE = (
-    30.0  # seconds from such a signal to the end of the process; as Kubernetes and SLURM have it
-)
+# Seconds from such a signal to the end of the process; as Kubernetes and SLURM have it.
+GRACE = 30.0
 
 Tell = Callable[["StopSignal"], None]
 

@@ -31,7 +31,7 @@ def own_packages() -> tuple[ModuleType, ...]:
 
 @cache
 def code_digest() -> str:
-    """Of the sources of hgcnas as this process began with them: where two agree, the same code runs."""
+    """Of the sources of hgcnas when this process first asked: where two agree, the same code runs."""
     return digest_of_sources()
 
 

@@ -11,6 +11,7 @@ from search import api
 from search.cli import terminal
 from search.cli.data_commands import class_table
 from search.cli.printing import Said, err, out, print_json, say
+from search.dashboard.guard import HOST
 from search.stop_signals import GRACE, allow_seconds
 from search.study.progress import progress_line
 from search.study.run_folder import RunFolder, find_run
@@ -146,7 +147,7 @@ def report(result: tuple[Path, ...], open_page: bool = False) -> Said:
 def dashboard(
     run: str,
     *,
-    host: str = "127.0.0.1",
+    host: str = HOST,
     port: int = 8080,
     runs: Path = Path("runs"),
     storage: str | None = None,
@@ -168,7 +169,7 @@ def dashboard(
         if server.token is None:
             err.print(
                 "Read-only, and for this machine only, as it has no login. From another machine: "
-                f"--host 0.0.0.0, or ssh -L {port}:127.0.0.1:{port} HERE",
+                f"--host 0.0.0.0, or ssh -L {port}:{HOST}:{port} HERE",
             )
         else:
             err.print(

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+HOST = "127.0.0.1"  # where it is served by default: the dashboard itself has no login
+LOOPBACK_NAMES = ("localhost", HOST, "::1")
 _NOT_HERE = (
     "this page is served under the names {} alone: another one may be a trick of a page on the web"
 )
@@ -45,9 +46,8 @@ def guarded(
             return _refuse(start_response, _NOT_OURS)
         if token is None:
             return application(environ, start_response)
-        cookie = (
-            f"hgcnas-{environ['SERVER_PORT']}"  # cookies of a machine are those of all its ports
-        )
+        # Cookies of a machine are those of all its ports.
+        cookie = f"hgcnas-{environ['SERVER_PORT']}"
         if _is(token, _cookie(environ, cookie)):
             return application(environ, start_response)
         query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)

@@ -14,13 +14,12 @@ from optuna.artifacts import FileSystemArtifactStore
 
 from hgcnet.errors import RunError
 from search.dashboard.dashboard_inside import check_is_shown
-from search.dashboard.guard import LOOPBACK_NAMES, guarded, is_loopback
+from search.dashboard.guard import HOST, LOOPBACK_NAMES, guarded, is_loopback
 from search.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-HOST = "127.0.0.1"  # by default: the dashboard itself has no login
 REFUSAL = {
     "reason": "hgcnas serves this page for reading only: a study is changed by `hgcnas run` alone"
 }

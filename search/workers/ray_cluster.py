@@ -265,7 +265,7 @@ def check_workers(resources: Resources, workers: Workers, source: str) -> None:
 
 def _sizes_elsewhere(share: float) -> list[int]:
     """The bytes of a GPU of the cluster, where the share is so small that it matters."""
-    if not 0 < share <= _SMALL_SHARE:
+    if share > _SMALL_SHARE:
         return []
     task = ray.remote(num_cpus=0, num_gpus=share)(gpu_sizes)
     try:

@@ -22,7 +22,7 @@ def options_with_code() -> dict[str, Any]:
     import from, and then a `search.py` or another checkout that lies there is what trains.
 
     Raises:
-        RunError: the sources are not those any more that this process began with.
+        RunError: the sources have changed since this process first looked at them.
     """
     if digest_of_sources() != code_digest():
         raise RunError(

@@ -77,11 +77,8 @@ def slow_starts_awaited(seconds: float) -> Iterator[None]:
                     raise
                 time.sleep(0.1)
 
-    inside.get_node = wait_for_node
-    try:
+    with _replaced((inside, "get_node", wait_for_node)):
         yield
-    finally:
-        inside.get_node = get_node
 
 
 def cluster_that_runs_here() -> str | None:
@@ -125,7 +122,7 @@ def refusal_of_cluster(address: str) -> str | None:
                 f"it asks for a token, and {has}; RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or "
                 "RAY_AUTH_TOKEN_PATH, a file) must be as on its machines"
             )
-        except Exception as error:
+        except Exception as error:  # its client raises errors of many kinds
             return f"it does not answer as a Ray does: {one_line(error)}"
     return None
 
@@ -164,11 +161,8 @@ def lost_workers_told() -> Iterator[None]:
     def tell(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
         told(manager, tracked_actor_task, _as_death(exception))
 
-    managers._actor_task_failed = tell
-    try:
+    with _replaced((managers, "_actor_task_failed", tell)):
         yield
-    finally:
-        managers._actor_task_failed = told
 
 
 @contextmanager
@@ -180,7 +174,7 @@ def signals_left_alone() -> Iterator[None]:
         from ray.tune import tune
 
         # Popen, the handler of SIGTERM, and those of SIGINT and SIGUSR1.
-        before: Any = services.ConsolePopen, utils.set_sigterm_handler, tune._setup_signal_catching
+        popen, *_ = services.ConsolePopen, utils.set_sigterm_handler, tune._setup_signal_catching
     except (ImportError, AttributeError):
         name = "services.ConsolePopen, set_sigterm_handler or _setup_signal_catching"
         warn_moved(
@@ -188,19 +182,25 @@ def signals_left_alone() -> Iterator[None]:
         )
         yield
         return
-    patched: Any = services, utils, tune
-    names = "ConsolePopen", "set_sigterm_handler", "_setup_signal_catching"
-    ours = partial(before[0], process_group=0), lambda handler: None, threading.Event
-    _set(patched, names, ours)
+    with _replaced(
+        (services, "ConsolePopen", partial(popen, process_group=0)),
+        (utils, "set_sigterm_handler", lambda handler: None),
+        (tune, "_setup_signal_catching", threading.Event),
+    ):
+        yield
+
+
+@contextmanager
+def _replaced(*places: tuple[Any, str, Any]) -> Iterator[None]:
+    """Within, attributes (owner, name) have other values."""
+    before = [getattr(owner, name) for owner, name, _ in places]
+    for owner, name, value in places:
+        setattr(owner, name, value)
     try:
         yield
     finally:
-        _set(patched, names, before)
-
-
-def _set(owners: tuple[Any, ...], names: tuple[str, ...], values: tuple[Any, ...]) -> None:
-    for owner, name, value in zip(owners, names, values, strict=True):
-        setattr(owner, name, value)
+        for (owner, name, _), value in zip(places, before, strict=True):
+            setattr(owner, name, value)
 
 
 def _as_death(error: Exception) -> Exception:
