@@ -303,7 +303,8 @@ def train(
 
     By the paper's recipe: SGD with Nesterov momentum, a cosine from the learning rate to 0, crops and
     mirroring. "strong" adds label smoothing, averaged weights, RandAugment-like changes, random erasing and
-    a warm-up. The test images are read once, at the end. Rerun it to resume from the last epoch.
+    a warm-up. The test images are read once, at the end. Rerun it to resume from the last epoch. Arguments
+    without an explanation below are keys of a study file (`studies/reference.md`).
 
     Args:
         network: an architecture file, a preset's name, or a model folder.
@@ -313,11 +314,6 @@ def train(
         epochs: of each training.
         seeds: how many trainings, each a model with its seed.
         seed: the number that those seeds come from.
-        batch_size: images of one step.
-        learning_rate: at the start; it falls to 0 by a cosine.
-        weight_decay: of all weights.
-        recipe: the paper's, or a strong one of today, for trainings of dozens of epochs.
-        class_weights: "balanced" has the images of rare classes count more, those of frequent ones less.
         from_model: a model folder to begin with: its weights are taken where names and shapes agree.
         resolution: of the images, in pixels; by default the architecture file's.
         train_images: how many to train on; by default all.
@@ -325,7 +321,6 @@ def train(
         channels: what images become; by default as in the study that the architecture file is from, or as
             the files are.
         fit: how images become squares, "crop", "pad" or "stretch"; by default as in that study, or "crop".
-        unreadable: "skip" leaves out the files of an image folder that cannot be read.
         device: "auto" is a GPU, if there is one.
         observe: is called after every epoch with the repetition, the epoch and the seconds so far.
         say: is called with a line about the weights of `from_model`.

@@ -35,7 +35,9 @@ class Choice(Generic[T]):
     """One of the listed values."""
 
     choice: tuple[T, ...]
+    """The values."""
     per_stage: bool = False
+    """Whether each stage has its own value."""
 
     @property
     def values(self) -> tuple[T, ...]:
@@ -50,9 +52,13 @@ class Range:
     """The integers low, low + step, ... up to high."""
 
     low: int
+    """The smallest value."""
     high: int
+    """The largest value, if the steps reach it."""
     step: int = 1
+    """The step between two values."""
     per_stage: bool = False
+    """Whether each stage has its own value."""
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -72,24 +78,39 @@ class Growth:
     """Growth rates by a base and a schedule over the stages."""
 
     base: int | Choice[int] | Range
+    """Growth of the first stage."""
     schedule: str | Choice[str] = "exponential"
+    """`constant` (base in each stage), `linear` (base, 2 base, 3 base, ...) or `exponential` (base,
+    2 base, 4 base, ...)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """The `[space]` table of a study file."""
+    """What may vary: each key is a fixed value, a choice or a range."""
 
     depth: Integer
+    """Modules of a stage."""
     groups: Integer
+    """Groups of the grouped convolutions."""
     growth: Integer | Growth
+    """Channels that each module adds, or a growth schedule."""
     operator: Text = "hgc"
+    """Hierarchical (`hgc`) or standard (`sgc`) group convolution."""
     stem_channels: Integer = 24
+    """Channels after the first convolution."""
     stem_stride: int | Choice[int] = 1
+    """Stride of the stem: 1, 2 or 4 (4 is a stride of 2 and a 2x2 average pool). Use 2 or 4 above
+    64 pixels."""
     bottleneck: Integer = 4
+    """Width inside a module, in multiples of its growth."""
     compression: Real = 0.5
+    """Share of the channels that a transition keeps between two stages, in (0, 1]."""
     se: Text = "none"
+    """Where squeeze-and-excitation is: in no module, the last one of a stage, or all."""
     se_reduction: Integer = 8
+    """Reduction of squeeze-and-excitation."""
     stages: int | Choice[int] | Range = DEFAULT_STAGES
+    """Number of stages. Between two of them the maps are halved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,10 +25,13 @@ _MAX_CORNERS = 5_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Hard upper bounds, known before any training. None is no bound."""
+    """Hard upper bounds. They are checked before a network is proposed, so no training is spent on
+    one that exceeds them."""
 
     flops: float | None = None
+    """Multiply-adds of one image at `data.resolution`. No limit by default."""
     num_params: float | None = None
+    """Weights and biases of convolutions and linear layers. No limit by default."""
 
     @overload
     def admit(self, flops: int, num_params: int) -> bool: ...

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer
+from rich.markup import escape
 
 from hgcnet.errors import RunError
 from search import api
 from search.cli.completion import COMPLETED
 from search.cli.printing import Said, err, out, print_json, say
+from search.data.data_config import DataConfig
+from search.study_file.descriptions import descriptions_of
 from search.study_file.schema import MAX_EPOCHS, MAX_RESOLUTION, MAX_TRIALS, MIN_RESOLUTION
+from search.training.proxy_config import ProxyConfig
 
 _METAVARS = {
     "study": "STUDY.toml",
@@ -108,7 +112,8 @@ def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
 def _declare(command: Callable[..., None], *functions: Callable[..., Any]) -> Callable[..., None]:
     """Gives a command the parameters of functions beside its own, and their docstrings as its help."""
     parameters: dict[str, inspect.Parameter] = {}
-    explained = _explanations(api.__doc__) | {"as_json": _JSON}
+    keys = {**descriptions_of(DataConfig), **descriptions_of(ProxyConfig)}
+    explained = keys | _explanations(api.__doc__) | {"as_json": _JSON}
     for function in (*functions, command):
         explained |= _explanations(inspect.getdoc(function))
         for name, parameter in inspect.signature(function).parameters.items():
@@ -118,7 +123,7 @@ def _declare(command: Callable[..., None], *functions: Callable[..., Any]) -> Ca
     owner = functions[0].__name__
     declared = [_declaration(parameters[name], owner, explained.get(name, "")) for name in names]
     command.__signature__ = inspect.Signature(declared)  # type: ignore[attr-defined]
-    command.__doc__ = "\n\n".join(map(_description, functions))
+    command.__doc__ = escape("\n\n".join(map(_description, functions)))
     return command
 
 
@@ -131,7 +136,7 @@ def _declaration(parameter: inspect.Parameter, owner: str, text: str) -> inspect
     low, high = limits if is_number else (None, None)
     completed = COMPLETED.get(f"{owner}.{name}", COMPLETED.get(name))
     kind, parser = _READ.get(name, (Path if Path in get_args(kind) else kind, None))
-    text = text[:1].upper() + text[1:]
+    text = escape(text[:1].upper() + text[1:])  # `[workers]` is no style of Rich
     if parser is not None and default:
         default = ",".join(default)
     default = ... if default is parameter.empty else default

@@ -17,6 +17,7 @@ from search.study.progress import progress_line
 from search.study.run_folder import RunFolder, find_run
 from search.study_file.json_schema import study_file_schema
 from search.study_file.reading import read_study_file
+from search.study_file.reference import study_file_reference
 from search.study_file.schema import StudyFile
 from search.study_file.templates import write_template
 from search.training.quality import QUALITY_METRICS
@@ -252,10 +253,14 @@ def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
     )
 
 
-def schema() -> Said:
-    """Prints the JSON Schema of study files, by which editors complete and check the keys."""
+def schema(markdown: bool = False) -> Said:
+    """Prints the JSON Schema of study files, by which editors complete, explain and check the keys.
+
+    Args:
+        markdown: print the reference of all keys instead, for people.
+    """
     document = study_file_schema()
-    return document, [json.dumps(document, indent=2)]
+    return document, [study_file_reference() if markdown else json.dumps(document, indent=2)]
 
 
 def init(name: str, file: Path | None = None) -> Said:

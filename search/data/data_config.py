@@ -34,22 +34,27 @@ OWN_DATA: frozenset[str] = frozenset({"image_folder", "npz"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """Which data set, and the resolution that FLOPs and limits refer to.
-
-    `root`: the folder of image_folder and of what is downloaded, or the .npz file; digits needs none.
-    `channels`: what images become; None is grey where all files of the training part are grey, else RGB.
-    `fit`: how an image becomes a square; see `hgcnet.preparation`.
-    `mirror`: whether training images are mirrored at random; None is yes for all but digits and signs.
-    `unreadable`: whether files of an image folder that cannot be read are refused, or left out.
-    """
+    """The images."""
 
     dataset: DatasetName
+    """The data set. `image_folder` and `npz` are your own images; torchvision's sets are downloaded
+    once."""
     root: str = DOWNLOADS
+    """The image folder, the `.npz` file, or where downloads are kept. A relative path is relative
+    to the current folder. Required for your own images."""
     resolution: int
+    """Side of an image, in pixels. FLOPs and limits refer to it."""
     mirror: bool | None = None
+    """Whether training images are mirrored at random. By default they are, except digits and
+    traffic signs."""
     channels: Literal["grey", "rgb"] | None = None
+    """What images are converted to. By default grey if all training files are grey, else RGB."""
     fit: Fit = "crop"
+    """How an image becomes a square: `crop` keeps the central square, `pad` adds white, `stretch`
+    changes the aspect."""
     unreadable: Literal["refuse", "skip"] = "refuse"
+    """Files that cannot be read: `refuse` lists them all and stops before anything starts, `skip`
+    leaves them out and counts them."""
 
     @property
     def image_settings(self) -> dict[str, str]:

@@ -2,19 +2,37 @@
 
 from typing import Any
 
+from search.data.data_config import DataConfig
+from search.study_file.descriptions import described
 from search.study_file.reading import ADAPTER
+from search.study_file.schema import (
+    Budget,
+    EarlyStopping,
+    Objective,
+    SamplerConfig,
+    Tables,
+    Workers,
+)
+from search.training.proxy_config import ProxyConfig
 from space.declaration import parameters_schema
+from space.parameters import Growth, Parameters
+from space.search_space import Limits
+
+_KINDS = (Budget, DataConfig, EarlyStopping, Limits, Objective, ProxyConfig, SamplerConfig, Workers)
 
 
 def study_file_schema() -> dict[str, Any]:
     """What a study file may be, as a JSON Schema, but for what no key shows alone.
 
     An editor that is told of it (`#:schema schema.json` in the first line of a study file, for Taplo and
-    Even Better TOML) completes and checks the keys.
+    Even Better TOML) completes, explains and checks the keys.
     """
-    schema = _without_null(ADAPTER.json_schema(mode="validation"))
-    schema["properties"]["space"] = parameters_schema()
+    schema = described(_without_null(ADAPTER.json_schema(mode="validation")), Tables)
+    space = schema["properties"]["space"] = described(parameters_schema(), Parameters)
+    described(space["properties"]["growth"]["anyOf"][-1], Growth)
     schema["required"].append("space")
+    for kind in _KINDS:
+        described(schema["$defs"][kind.__name__], kind)
     for table in (schema, *schema["$defs"].values()):
         table["additionalProperties"] = False
     version = "https://json-schema.org/draft/2020-12/schema"
@@ -30,4 +48,6 @@ def _without_null(schema: Any) -> Any:
     kept = {key: _without_null(value) for key, value in schema.items() if value is not None}
     if isinstance(kept.get("title"), str):
         del kept["title"]
+    if len(kept.get("anyOf", ())) == 1:
+        kept |= kept.pop("anyOf")[0]
     return kept

@@ -75,21 +75,27 @@ Resolution = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """When a study is done: whichever comes first."""
+    """When the study ends: at the first of these."""
 
-    # Architectures trained, to the end or stopped early.
     trials: Annotated[Positive, Le(MAX_TRIALS)]
+    """Networks to train, those that are stopped early included. Failed trainings do not count."""
     hours: Duration | None = None
-    # The study stops where more than this share of its trainings failed (and five or more).
+    """Hours in which something trains. When they are used, running trainings are stopped. No limit
+    by default."""
     max_failure_share: Annotated[float, Ge(0), Le(1)] = 0.5
+    """The study stops when more than this share of its trainings failed, and at least five, since
+    it was last started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """One metric of the Pareto front."""
+    """An objective with a reference, in place of its name."""
 
     metric: Metric
-    reference: Annotated[float, Ge(0), Le(1)] | None = None  # of the hypervolume; not of a cost
+    """What is optimised."""
+    reference: Annotated[float, Ge(0), Le(1)] | None = None
+    """Value from which the hypervolume counts; only for the maximised metric. By default the
+    cheapest network's, which every study trains first."""
 
 
 def quality_metric_of(metrics: Sequence[str]) -> QualityMetric:
@@ -116,42 +122,58 @@ _OBJECTIVE = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerConfig:
-    """What proposes the next architecture."""
+    """How the next network is chosen."""
 
     kind: Sampler = "known_cost"
-    # Presets or architecture files.
+    """`known_cost`: a Gaussian process of the accuracy alone, as the cost is known exactly; it
+    needs the fewest trials. The others are Optuna's."""
     start_with: Annotated[
         tuple[Annotated[str, _path_check("is neither a preset's name nor a path")], ...],
         MaxLen(MAX_START_WITH),
     ] = ()
+    """Presets, architecture files or model folders to train first. Paths are relative to the study
+    file. They are never stopped early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyStopping:
-    """Which trainings are stopped before their last epoch."""
+    """Which trainings stop before their last epoch. A stopped training never enters the front."""
 
     kind: Literal["front_chance", "moasha", "none"] = "none"
+    """`front_chance` stops a training whose predicted probability of being on the final front is
+    below 1 %. `moasha` is multi-objective successive halving."""
     min_epochs: Positive = 2
+    """Epochs before the first decision, and the first rung."""
     reduction_factor: Annotated[int, Ge(2)] = 2
+    """Each rung is this many times the one before. With `moasha`, one training in this many goes on
+    at each rung, and all of the front so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """How many trials run at once, what each occupies, and how long."""
+    """How many trainings run at once, and what each one uses."""
 
-    at_once: Annotated[Positive, Le(MAX_AT_ONCE)] | None = None  # trainings, on all machines
+    at_once: Annotated[Positive, Le(MAX_AT_ONCE)] | None = None
+    """Trainings at once, on all machines together. By default as many as there is room for."""
     cpus: Annotated[Positive, Le(4096)] = 1
+    """CPU cores of one training."""
     gpus: Annotated[float, Ge(0), Le(4096)] = 0.0
-    trial_minutes: Duration | None = None  # a training that takes longer has failed
-    checkpoint_minutes: Duration = 2.0  # between two states that outlive a worker
+    """GPUs of one training. 0.25 puts four trainings on each GPU, with a quarter of its memory
+    each. 0 trains on the CPU."""
+    trial_minutes: Duration | None = None
+    """Minutes after which a training has failed. No limit by default."""
+    checkpoint_minutes: Duration = 2.0
+    """Minutes between two checkpoints, from which an interrupted training resumes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """All of a study file but its space."""
+    """The keys before the first table, and the tables but `[space]`."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
+    """Name of the study, and of its run folder."""
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
+    """Base seed of proposals and trainings."""
     budget: Budget
     data: Annotated[
         DataConfig,
@@ -160,6 +182,8 @@ class Tables:
         ),
     ]
     objectives: Annotated[tuple[Annotated[Objective, _as(_OBJECTIVE)], ...], MaxLen(10)]
+    """Axes of the front: one of `val_accuracy`, `val_balanced_accuracy`, `val_macro_f1`
+    (maximised), and `flops`, `num_params` or both (minimised)."""
     limits: Annotated[
         Limits, _stricter(Limits, flops=PositiveReal | None, num_params=PositiveReal | None)
     ] = field(default_factory=Limits)

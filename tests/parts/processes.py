@@ -82,16 +82,16 @@ class Family:
 
         return wait_until(look, what)
 
-    def end(self) -> int:
-        """Waits for the end of the process; its exit code."""
+    def end(self, patience: float = PATIENCE) -> int:
+        """Waits for the end of the process, for `patience` seconds at most; its exit code."""
         try:
-            return self._process.wait(PATIENCE)
+            return self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            pytest.fail(f"no end after {PATIENCE:g} s: {self.errors[-2000:]}{self.output[-2000:]}")
+            pytest.fail(f"no end after {patience:g} s: {self.errors[-2000:]}{self.output[-2000:]}")
 
-    def succeed(self) -> str:
+    def succeed(self, patience: float = PATIENCE) -> str:
         """Waits for the end of a process without an error; its standard output."""
-        code = self.end()
+        code = self.end(patience)
         assert code == 0, f"exit code {code}: {self.errors}{self.output}"
         return self.output
 

@@ -1,9 +1,13 @@
 """The commands and options that people type and scripts hold: none goes, or comes, unnoticed."""
 
+import re
+from pathlib import Path
+
 import pytest
 import typer
 
 from search.cli.app import COMMANDS, app
+from tests.parts.commands import hgcnas
 
 STUDY, STORED, RAY = "--runs --json", "--runs --storage --json", "--ray-address"
 SURFACE = {
@@ -25,7 +29,7 @@ SURFACE = {
     ),
     "tabulate": f"STUDY.toml -o --output --networks --near-front --without-ray --workers {STUDY} {RAY}",
     "simulate": f"STUDY.toml --table --workers --seeds --samplers --trials {STUDY}",
-    "schema": "--json",
+    "schema": "--markdown --json",
     "train": (
         "ARCH.toml|PRESET|FOLDER --dataset -o --output --root --epochs --seeds --seed --batch-size "
         "--learning-rate --weight-decay --recipe --class-weights --from --resolution --train-images "
@@ -60,3 +64,14 @@ def test_every_option_and_command_is_explained(command: str) -> None:
     spoken_of = typer.main.get_command(app).commands[command]
     assert spoken_of.help
     assert [parameter.opts for parameter in spoken_of.params if not parameter.help] == []
+
+
+def test_a_help_shows_what_is_in_brackets(tmp_path: Path) -> None:
+    words = re.sub(r"[│\s]+", " ", hgcnas("run", "--help", cwd=tmp_path).output)
+    assert "by default `[workers] at_once` of the study" in words
+
+
+def test_an_option_that_is_a_key_of_a_study_file_has_its_description() -> None:
+    parameters = typer.main.get_command(app).commands["train"].params
+    helps = {parameter.name: parameter.help for parameter in parameters}
+    assert helps["learning_rate"] == "Learning rate at the start. A cosine takes it to 0."

@@ -35,6 +35,16 @@ def test_the_file_beside_the_studies_is_what_the_command_prints(tmp_path: Path) 
     Draft202012Validator.check_schema(stored)
 
 
+def test_an_editor_shows_what_a_key_means() -> None:
+    keys = study_file_schema()["$defs"]["ProxyConfig"]["properties"]
+    assert keys["learning_rate"]["description"] == (
+        "Learning rate at the start. A cosine takes it to 0."
+    )
+    assert study_file_schema()["properties"]["space"]["properties"]["groups"]["description"] == (
+        "Groups of the grouped convolutions."
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
