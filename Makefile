@@ -39,7 +39,7 @@ test-minimum: $(MINIMUM)/installed
 	$(MINIMUM)/bin/python $(PYTEST) -W ignore:unclosed:ResourceWarning -W ignore:subprocess:ResourceWarning
 
 faults: $(VENV)/installed
-	$(BIN)/python -m pytest -m long tests/faults --rounds 31 --soak 2000
+	$(BIN)/python -m pytest -m long tests/faults --rounds 31 --preemptions 10 --soak 2000
 
 coverage: $(VENV)/installed
 	$(BIN)/coverage erase

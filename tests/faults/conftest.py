@@ -13,6 +13,7 @@ OPTIONS = {  # of `make test-all`; `make faults` asks for more
         1,
         "how many studies are killed on SQLite, twice each; a third as many on PostgreSQL",
     ),
+    "--preemptions": (3, "how often a study of long trainings is preempted"),
     "--soak": (200, "how many empty trials the soak runs"),
 }
 FIGURES = pytest.StashKey[list[str]]()
@@ -46,6 +47,11 @@ def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Takes a line with figures, to be shown after all tests."""
     figures = request.config.stash.setdefault(FIGURES, [])
     return lambda text: figures.append(f"{request.node.name}: {text}")
+
+
+@pytest.fixture
+def num_preemptions(request: pytest.FixtureRequest) -> int:
+    return option(request.config, "--preemptions")
 
 
 @pytest.fixture

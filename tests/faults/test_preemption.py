@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import tomli_w
 import torch
 
@@ -26,7 +25,7 @@ from search.training.seeds import training_seed
 from tests.parts.processes import Family, wait_until
 from tests.parts.studies import Study
 
-EPOCHS = 600
+EPOCHS = 60  # for each time that a study is started: more than are trained until it is preempted
 LOG = "epochs.log"
 # However busy the machine is, the epochs that run end in time.
 COMMAND = ("run", "study.toml", "--json", "--no-report", "--grace", "1000")
@@ -85,19 +84,19 @@ def preempt(study: Study, kind: str, rng: random.Random) -> bool:
     return len(lines_of(study, "driver")) == drivers or not more
 
 
-@pytest.mark.parametrize("seed", [0])
-def test_ten_preemptions_in_a_row_lose_nothing_but_the_epochs_since_the_last_checkpoint(
-    seed: int, create_study: Callable[..., Study], note: Callable[[str], None]
+def test_preemptions_in_a_row_lose_nothing_but_the_epochs_since_the_last_checkpoint(
+    num_preemptions: int, create_study: Callable[..., Study], note: Callable[[str], None]
 ) -> None:
+    epochs = EPOCHS * (num_preemptions + 1)
     study = create_study(trials=2)
     path = study.folder / "study.toml"
     document = tomllib.loads(path.read_text())
-    document["proxy"]["epochs"] = EPOCHS
+    document["proxy"]["epochs"] = epochs
     document["workers"]["checkpoint_minutes"] = 0.01
     path.write_text(tomli_w.dumps(document))
 
-    rng = random.Random(seed)
-    kinds = [KINDS[turn % len(KINDS)] for turn in range(10)]
+    rng = random.Random(1)  # the third moment is before the first epoch
+    kinds = [KINDS[turn % len(KINDS)] for turn in range(num_preemptions)]
     early = sum(preempt(study, kind, rng) for kind in kinds)
     last = study.script(__file__, *COMMAND)
     last.succeed()
@@ -119,16 +118,17 @@ def test_ten_preemptions_in_a_row_lose_nothing_but_the_epochs_since_the_last_che
             whole.run_epoch()
         assert row.user_attrs["curve"] == [round(accuracy, 6) for accuracy in whole.curve]
 
-    note(", ".join(check_log(lines_of(study))) + f"; {early} of 10 before an epoch")
+    figures = check_log(lines_of(study), epochs)
+    note(f"{', '.join(figures)}; {early} of {num_preemptions} before an epoch")
 
 
-def check_log(lines: list[str]) -> list[str]:
+def check_log(lines: list[str], epochs: int) -> list[str]:
     """Every driver went on from the last checkpoint, and after a clean stop from the last epoch; figures."""
     trained: dict[str, int] = {}  # the last epoch of each network
     kept: dict[str, int] = {}  # of its last checkpoint
     begun: set[str] = set()  # networks that the driver has
     was_killed: dict[str, bool] = {}  # the last driver that had the network
-    epochs = twice = 0
+    run = twice = 0
     for line in lines:
         word, *rest = line.split()
         if word in ("killed", "stopped"):
@@ -144,10 +144,10 @@ def check_log(lines: list[str]) -> list[str]:
                 again = max(0, trained.get(network, 0) + 1 - epoch)
                 assert was_killed.get(network) or not again, line
                 twice += again
-            epochs += 1
+            run += 1
             trained[network] = epoch
-    assert set(trained.values()) == {EPOCHS}
-    return [f"{epochs} epochs for {EPOCHS * len(trained)}", f"{twice} trained twice"]
+    assert set(trained.values()) == {epochs}
+    return [f"{run} epochs for {epochs * len(trained)}", f"{twice} trained twice"]
 
 
 if __name__ == "__main__":
