@@ -380,4 +380,4 @@ def test_a_study_that_has_only_begun_has_graphs_too(tmp_path: Path) -> None:
     layout = graphs_of(driver)["hypervolume"]["layout"]
     assert layout["title"]["text"] == "Hypervolume"
     (said,) = layout["annotations"]
-    assert said["text"] == "Known once the cheapest architecture has been trained"
+    assert said["text"] == "Shown once the cheapest network has been trained"
