@@ -96,7 +96,7 @@ def tabulate(result: "NetworkTable") -> Said:
 
 
 def simulate(result: "Simulation", table: Path) -> Said:
-    """Prints medians over seeds: hypervolumes of the noise-free accuracies, and trainings to reach the first's.
+    """Prints medians over seeds: noise-free hypervolumes, and trainings to reach that of the first sampler.
 
     Args:
         table: table of this study, written by `hgcnas tabulate`.

@@ -161,18 +161,18 @@ _IMPORTANCE = (
 
 _ANSWERS = (
     "Predictions on the validation images after the last epoch. Recall is the share of a class's images "
-    "that are predicted as this class; precision, the share of images predicted as this class that belong "
-    "to it; F1, the harmonic mean of both."
+    "that are predicted as this class. Precision is the share of images predicted as this class that "
+    "belong to it. F1 is the harmonic mean of both."
 )
 
 _TESTED = "Recall, precision and F1 are means over the seeds; counts of predictions are sums."
 
 _PAPER = (
     "These trainings follow the paper's recipe (Xie, Zhou, Kung 2019: 300 epochs of SGD, batch 128, "
-    "learning rate 0.1, weight decay 1e-4), but keep the validation images out of the training; the paper "
-    "trains on them, too. Errors are in percent: ours on the validation images (with the 95 % interval) "
-    "and, for the chosen network only, on the test images, as in the paper. The widths of the networks are "
-    "our reconstruction."
+    "learning rate 0.1, weight decay 1e-4). But they keep out the validation images, on which the paper "
+    "trains, too. Errors are in percent. Ours are on the validation images, with the 95 % interval; the "
+    "paper's, and the test error of the chosen network, are on the test images. The widths of the networks "
+    "are our reconstruction."
 )
 
 

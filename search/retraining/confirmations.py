@@ -31,9 +31,9 @@ def read_confirmations(run: Path) -> dict[str, Confirmed]:
     """Every confirmation of a run folder, by recipe; the longest training last.
 
     Returns:
-        their networks have the columns of `Confirmation.networks`, and: test_accuracy (the mean over the
-        seeds, of the chosen network alone), paper_error (in percent, of the paper's networks if the recipe
-        is the paper's).
+        their networks have the columns of `Confirmation.networks`, and two more. test_accuracy is the mean
+        over the seeds, for the chosen network alone. paper_error is in percent, for the presets that the
+        paper measured, if the recipe is the paper's.
     """
     found = []
     for path in sorted((run / "confirm").glob(f"*/{CONFIRMATION}")):
