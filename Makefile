@@ -1,11 +1,11 @@
-# make quickstart   the main job on an embedded data set, from nothing, in a few minutes
-# make test         what is fast, and one test of each thing that needs Ray, PostgreSQL or a browser
-# make test-all     the same, then the long forms: studies are killed, soaked, interrupted; many cases
+# make quickstart   installs everything and runs a search on handwritten digits, in a few minutes
+# make test         the fast tests, and a few that need Ray, PostgreSQL or a browser
+# make test-all     make test, then the long tests: studies are killed, interrupted, soaked; many cases
 # make check        lint, types, make test
-# make faults       kills in many ways and a long soak: half an hour
-# make coverage     what no test reaches; as long as make test-all
+# make faults       many kinds of kills and a long soak: half an hour
+# make coverage     lines that no test reaches; takes as long as make test-all
 # make test-minimum make test with the oldest versions that pyproject.toml allows, in .venv-minimum
-# make constraints  the newest versions into .venv and .ci/constraints.txt; then make check test-all
+# make constraints  installs the newest versions, and writes .ci/constraints.txt; then make check test-all
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 MINIMUM := .venv-minimum
 CONSTRAINTS := .ci/constraints.txt
 INSTALL := -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-# Two processes, for two cores. A file stays with one of them, for what its tests share.
+# Two processes, for two cores. All tests of a file run in one, as they share fixtures.
 PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: quickstart test test-all test-minimum faults coverage check lint format constraints clean
@@ -34,7 +34,7 @@ test: $(VENV)/installed
 test-all: test
 	$(BIN)/python $(PYTEST) -m long
 
-# Old Rays leave files and processes to the interpreter; make test says whether we do.
+# Old versions of Ray leave files and processes open; make test finds those that hgcnas leaves.
 test-minimum: $(MINIMUM)/installed
 	$(MINIMUM)/bin/python $(PYTEST) -W ignore:unclosed:ResourceWarning -W ignore:subprocess:ResourceWarning
 
@@ -64,7 +64,7 @@ format: $(VENV)/installed
 clean:
 	rm -rf $(VENV) $(MINIMUM) build *.egg-info
 
-# Left out is what pip takes for one platform (CUDA), and what says where a version came from (+cpu).
+# Leaves out packages of one platform (CUDA), and labels of local versions (+cpu).
 constraints:
 	rm -rf $(VENV)
 	$(call venv,$(VENV))

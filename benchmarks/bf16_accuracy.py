@@ -1,6 +1,6 @@
 """What does bfloat16 cost in accuracy?
 
-Nothing that can be seen: bf16 - fp32, the same networks with the same seeds, 95 % interval,
+No visible loss. bf16 - fp32, the same networks with the same seeds, 95 % interval:
 
     quickstart, 20 networks, 3 seeds (--networks 20)         +0.0004 +- 0.0029   (305 validation images)
     cifar10-cpu, 3 networks of 4 to 16M FLOPs, 3 seeds       +0.0021 +- 0.0067   (2,000 validation images)

@@ -1,4 +1,4 @@
-"""How many architectures a second are counted on one core?
+"""How many architectures per second are counted on one core?
 
 With numpy, a million and more; 1,300 times as many as one after the other. Decoding points of the search
 space to arrays takes about a third of the time.
@@ -8,8 +8,8 @@ space to arrays takes about a third of the time.
     one after the other                         760                 (      247 -     1,099)
 
 25 x 4096 architectures of studies/cifar10.toml, median of 15 interleaved rounds (least - most), wall time, one
-core of a 2-core AMD EPYC (avx512), numpy 2.4.6. The machine was busy (load 6 to 10 on two cores): the
-most, not the median, is near what an idle one gives.
+core of a 2-core AMD EPYC (avx512), numpy 2.4.6. The machine was busy (load 6 to 10 on two cores): an
+idle one comes near the most, not the median.
 """
 
 import argparse

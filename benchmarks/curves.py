@@ -1,13 +1,13 @@
-"""What a curve tells of its network, judged by a second training of the same network with another seed.
+"""How well does a learning curve predict its network's accuracy, by a second training with another seed?
 
     python benchmarks/curves.py           # trains for about 12 minutes on two cores, once
 
-The committed tables are of trainings far from convergence. So a hundred networks of the quickstart's
-space are trained too, each twice, to accuracies of 0.96. An interrupted training goes on.
+The trainings of the committed tables are far from convergence. So a hundred networks of the quickstart's
+space are trained, too, each twice, to accuracies of 0.96. Rerun it to resume.
 
-Of n networks with a curve each, as a search has them; for the last columns half of the curves are cut:
-    error     root of the mean square against the second training's last accuracy, noisy as it is
-    flattery  how much the best fifth, by what is read, is above its second training
+For n networks with a curve each, as in a search; in the last columns half of the curves are cut short:
+    error     root mean square error against the last accuracy of the second training, which is noisy
+    flattery  how much the predicted accuracy of the best fifth exceeds that of the second training
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> None:
         observe=lambda progress: print(progress.message, flush=True),
     )
     if not is_complete:
-        raise SystemExit("some trainings are missing; the same command goes on")
+        raise SystemExit("some trainings are missing; rerun the command to resume")
     print_errors("converged", table, prepared.space.space)
     for path in sorted((STUDIES / "tables").glob("*.parquet")):
         table, file, task = read_table(path)

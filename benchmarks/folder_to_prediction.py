@@ -1,8 +1,8 @@
-"""From a folder of one's own pictures to the class of a new one, by the commands of the README: how long?
+"""How long does it take from a folder of your own images to the class of a new one, by the README's commands?
 
     python benchmarks/folder_to_prediction.py --cifar10 ROOT --trials 8 --epochs 30
 
-Less than five minutes for eight trials and thirty epochs; 13 of the 20 new pictures are right, of four classes:
+Less than five minutes, with eight trials and thirty epochs. 13 of 20 new images are predicted right, of four classes:
 
     init                    0 s
     check-data              1
@@ -12,9 +12,9 @@ Less than five minutes for eight trials and thirty epochs; 13 of the 20 new pict
     train --epochs 30     194   test accuracy 0.6100
     predict                 3
 
-Two idle cores (AMD EPYC), Python 3.11.7, torch 2.14.1, ray 2.60.0; the template alone would train more, and longer.
+Two idle cores (AMD EPYC), Python 3.11.7, torch 2.14.1, ray 2.60.0. The template itself trains more networks, and longer.
 
-Four classes of 150 pictures of CIFAR-10 each, enlarged to 40 px, half JPEG and half PNG, in a temporary folder.
+Four classes of 150 images of CIFAR-10 each, enlarged to 40 px, half JPEG and half PNG, in a temporary folder.
 Prints every command with its seconds.
 """
 

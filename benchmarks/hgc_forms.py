@@ -5,7 +5,7 @@ wide layers of many groups, where the dense matrix has over twice the multiply-a
 matrix is composed for few pixels. `hgcnet.layers.prefers_composed` draws the border from these rows.
 
 Forward and backward of one layer, channels_last; times the speed of the reference in NCHW, fp32; "border" is
-what prefers_composed compares with 75 (further multiply-adds for each element not moved):
+the number that prefers_composed compares with 75 (further multiply-adds for each element not moved):
 
        I    O  G    N side  border  reference fp32  composed fp32  reference bf16  composed bf16
       60   48  4  128   32      11            1.02           4.02            2.01           8.86
@@ -29,7 +29,7 @@ median of 7: composed over reference, both channels_last, is 5.6, 2.9, 1.7 in th
 below the border of 75; 1.01 at 100, 0.96 at 133, 0.84 at 225, 0.48 at 314. A training step of hgcnet_42_g4 at 16x16,
 batch 64: reference NCHW 96, reference channels_last 130, composed 179, auto 176 images/s.
 
-Tried in one noisy screen and left out, for none won consistently: one grouped convolution and a recurrence on
+Tried in one noisy screen and left out, as none was consistently faster: one grouped convolution and a recurrence on
 its outputs, the loop without concatenations, composing by one triangular solve.
 
 On a GPU composed, everywhere that was tried: NVIDIA H100 80GB, torch 2.11.0, each step as one CUDA graph, median of 5 (the

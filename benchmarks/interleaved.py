@@ -1,4 +1,4 @@
-"""Timing of several things in turn, so that whatever else the machine does falls on all of them alike."""
+"""Times several things in turn, so that other load on the machine affects all of them alike."""
 
 import importlib.metadata
 import os

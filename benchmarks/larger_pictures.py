@@ -1,13 +1,13 @@
-"""Are pictures of 128 pixels better served by a space with strides and more stages, at equal FLOPs?
+"""Is a space with strides and more stages better for images of 128 pixels, at equal FLOPs?
 
     python benchmarks/larger_pictures.py --photographs FOLDER   # each photograph is a class, cut into tiles
     python benchmarks/larger_pictures.py --root IMAGES          # an image folder: IMAGES/train/<class>/*.jpg
     python benchmarks/larger_pictures.py --photographs FOLDER --budgets 40e6 --networks 1 --epochs 1 --images 80  # a try
 
-Networks are drawn uniformly from both spaces, with 80 to 100 % of each budget of FLOPs, and trained by one proxy on the
-whole resolution. A row a budget and space: mean and best accuracy on the validation images with the interval of the
-mean, seconds of an epoch in one thread; then the difference of the means, with - without, with Welch's interval. A tile
-overlaps no other one, so that validation shows new pictures.
+Networks are drawn uniformly from both spaces, with 80 to 100 % of each budget of FLOPs, and trained by one proxy at full
+resolution. A row per budget and space: mean accuracy on the validation images with its interval, best accuracy, seconds
+of an epoch in one thread. Then the difference of the means, with - without, with Welch's interval. Tiles do not overlap,
+so that the validation images are new.
 
     python benchmarks/larger_pictures.py --photographs nature --tiles 60 --images 240 --batch-size 16 --budgets 40e6 \\
         --networks 4 --epochs 4
@@ -19,7 +19,7 @@ overlaps no other one, so that validation shows new pictures.
             with - without -0.0041 [-0.0933, +0.0851]
 
 The photographs of Debian's mate-backgrounds 1.26.0-1 (usr/share/backgrounds/mate/nature), one thread of an AMD EPYC
-(bf16) that other work shared, torch 2.14.1, Python 3.11.7, at f6e48c3. 60 steps show no difference, where one
+(bf16) that other work shared, torch 2.14.1, Python 3.11.7, at f6e48c3. After 60 steps there is no visible difference; one
 of 0.12 would have been seen in four cases of five. The seconds are of a busy machine. The defaults (12 epochs, three
 budgets) are not measured.
 """

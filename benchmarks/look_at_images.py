@@ -1,7 +1,7 @@
 """How long does `hgcnas check-data` take on many small files, the first time and the second?
 
 14.2 s the first time, 1.2 s the second and the third: 20,000 files of 32 x 32 pixels in ten classes, two idle cores (AMD
-EPYC), Python 3.11. Each look is a process of its own, with its imports.
+EPYC), Python 3.11. Each check is a process of its own, with its imports.
 """
 
 import argparse

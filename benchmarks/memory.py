@@ -1,8 +1,8 @@
-"""How much memory does a training on a CPU take, beside what `hgcnas run --dry-run` says of it?
+"""How much memory does a training on a CPU take, compared with the forecast of `hgcnas run --dry-run`?
 
     python benchmarks/memory.py
 
-Two thirds of the maps, but for the smallest networks:
+Two thirds of the feature maps, except for the smallest networks:
 
     depth x growth, G   px  batch   process  training     maps   kept
     2 x 8, G=1          16     64    692 MB     53 MB    32 MB   1.65
@@ -15,9 +15,9 @@ Two thirds of the maps, but for the smallest networks:
 
 One thread of an AMD EPYC (bf16), Python 3.11.7, torch 2.14.1.
 
-Each network is trained for one epoch in a process of its own, whose peak is read from the kernel. "process" is what
-it has before it trains, libraries that all processes share among it, and "kept" the rest by the maps of all layers of a
-batch: `search/forecast.py` has 650 MB for the one, with Ray's part, and 0.75 for the other.
+Each network is trained for one epoch in a process of its own, whose peak is read from the kernel. "process" is its
+memory before the training, which includes libraries that all processes share; "training" is the rest, "maps" the maps of all
+layers for one batch, and "kept" training / maps. `search/forecast.py` assumes 650 MB per process, with Ray's part, and 0.75.
 """
 
 import subprocess

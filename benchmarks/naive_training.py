@@ -1,4 +1,4 @@
-"""The plain way to train hgcnet_42_g4, which benchmarks compare with: what a person would write first.
+"""A plain training of hgcnet_42_g4, the baseline of benchmarks: what a person would write first.
 
 The groups in a loop with concatenations, an explicit channel shuffle, NCHW, float32, and torchvision's
 transforms in a DataLoader.

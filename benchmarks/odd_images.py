@@ -11,8 +11,8 @@
         0    otherwise
 
 All 1,060 files of the test images of Pillow 13.0.0, after both were resized to 64 px (read by Pillow 13.0.0, Python
-3.11.7, on two cores of an AMD EPYC, at b3c60f4). Most of those that are named are there to be refused: cut, fuzzed, or
-no images at all. So whatever of 8 bits Pillow opens is read as it reads it; nothing differs without a word.
+3.11.7, on two cores of an AMD EPYC, at b3c60f4). Most of the named files are there to be refused: truncated, fuzzed,
+or no images at all. So all images of 8 bits that Pillow opens are read as Pillow reads them; every other file is named.
 """
 
 import argparse

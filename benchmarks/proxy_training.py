@@ -1,7 +1,7 @@
-"""How much faster than a plain implementation is a proxy trained, and what is left of the machine?
+"""How much faster is a proxy training than a plain implementation, and what limits it?
 
-With one thread, in bf16, two and a half times as fast; in fp32 1.75 times. The data pipeline has stopped to
-matter. hgcnet_42_g4, CIFAR-10, wall time on an idle machine: 2-core Intel Xeon (Sapphire Rapids, avx512_bf16 and
+With one thread, in bf16, two and a half times as fast; in fp32 1.75 times. The data pipeline no longer
+matters. hgcnet_42_g4, CIFAR-10, wall time on an idle machine: 2-core Intel Xeon (Sapphire Rapids, avx512_bf16 and
 amx_bf16), torch 2.14.1, 7 interleaved rounds (workers: 3):
 
                                         naive        ours   ratio (least - most)
@@ -52,9 +52,9 @@ cuda`, digits at 32x32. Naive is torchvision's pipeline in one process, without 
 
 34 epochs of CIFAR-10 by `hgcnas train` took 132 s, 12,900 images/s. A bf16 step of batch 128 is 9.7 ms of some 1,400 kernels, 7 us
 each: convolutions backward 25 %, BN forward 18 and backward 16, convolutions forward 7, concatenations 5. cudnn.benchmark
-changes nothing (11,665 over 11,649 images/s). Batch 512 and several workers on one GPU were not reached in the time lent.
+changes nothing (11,665 over 11,649 images/s). Batch 512 and several workers on one GPU were not measured.
 
-What is left on a CPU is memory traffic: BN, ReLU, copies and adds are 62 % of a step and do next to no arithmetic.
+The limit on a CPU is memory traffic: BN, ReLU, copies and adds are 62 % of a step and do almost no arithmetic.
 
 Tried and left out (bf16, the EPYC, 40 steps at 16x16 and 8 at 32x32, speed of the whole step):
 - mean and variance of each feature once for all its readers: 0.99 at 16x16.

@@ -1,12 +1,12 @@
-"""What does a search find on 95 to 5 images, by accuracy and by balanced accuracy?
+"""What does a search find where one class has 5 % of the images, by accuracy and by balanced accuracy?
 
 Two classes of a data set, the second with a twentieth of all images, searched three times:
 
     python benchmarks/rare_class.py --images 1200 --epochs 3 --trials 8 --cpus 1    cats and dogs of CIFAR-10, 16 px
     python benchmarks/rare_class.py --epochs 10                                     the same of all cats: 5,000 to 263
-    python benchmarks/rare_class.py --dataset digits --classes 1 8 --resolution 8   two digits that are mixed up
+    python benchmarks/rare_class.py --dataset digits --classes 1 8 --resolution 8   two digits that are often confused
 
-Prints the front of each study by what it is judged by, and what the network says that it exports. The first, one trial
+Prints the front of each study by its metric, and the predictions of the exported network. The first, one trial
 at a time on an AMD EPYC (bf16) that other work shared, torch 2.14.1, Python 3.11.7, at f6e48c3, one seed; 1,200 to 63
 images, of which 204 to 11 validate:
 

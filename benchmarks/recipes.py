@@ -2,7 +2,7 @@
 
     python benchmarks/recipes.py --own-kind --epochs 40 --batch-size 64    1,200 PNG files of four classes, 16 px
     python benchmarks/recipes.py --train-images 5000 --epochs 12           CIFAR-10 at 16 px
-    python benchmarks/recipes.py --dataset digits --resolution 8           small images, hardly any classes mixed up
+    python benchmarks/recipes.py --dataset digits --resolution 8           small images, classes rarely confused
 
 The first, in one thread (OMP_NUM_THREADS=1) of an AMD EPYC (bf16) that other work shared, torch 2.14.1, Python 3.11.7,
 at d22012a; tested on 4,000 images:
@@ -31,8 +31,7 @@ So "strong" is worse after 12 epochs on 5,000 images; after 40 epochs on 1,200 n
 its probabilities are better. The third was not run, nor 60 epochs (the default).
 
 The same network, images and seeds by both recipes; the accuracy and the mean cross entropy on the test images, and
-the paired differences with their 95 % interval. What is trained is kept in --folder, so that the same command goes on
-where it was.
+the paired differences with their 95 % interval. Trainings are kept in --folder: rerun the same command to resume.
 """
 
 import argparse

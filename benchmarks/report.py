@@ -1,6 +1,6 @@
 """How long does the report of a large study take, and how large is it?
 
-Seconds of computing, and half the 15 MB that a page may have; plotly.js is 4.5 MB of it.
+A few seconds of CPU time, and half of the 15 MB that a page may have; plotly.js is 4.5 MB of it.
 
                              wall time  CPU time
     the frame                   0.70 s    0.26 s
@@ -11,7 +11,7 @@ Seconds of computing, and half the 15 MB that a page may have; plotly.js is 4.5 
 
 5,000 trials of studies/cifar10.toml, one run at nice 19 on 2 x Intel Xeon (avx512, amx) at load 5.4: the wall
 time is that of a machine in use. A run at load 10 took 104 s of wall time and 2.63 s of CPU time. Reading the
-rows from their storage is not in it.
+rows from the storage is not included.
 """
 
 import argparse

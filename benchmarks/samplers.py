@@ -1,15 +1,15 @@
-"""How many trainings each sampler needs, on the tables of really trained networks.
+"""How many trainings does each sampler need, on tables of trained networks?
 
     python benchmarks/samplers.py                      # every section, hours
     python benchmarks/samplers.py --seeds 4 --sections quality reach
 
 Sections:
-    quality   what the surrogate of each table can be trusted with, and what an epoch is worth
-    reach     trained networks until random search's hypervolume after 200, one at a time, 16 and 64 at once
+    quality   how well the surrogate of each table predicts, and how much an epoch tells of a network
+    reach     trained networks until random search's hypervolume after 200; 1, 16 and 64 at once
     stopping  epochs until the same hypervolume, with early stopping and without
-    front     the front as the model estimates it against that of raw values, on the truth
-    objectives  random and known_cost where params are an objective, instead of FLOPs or beside them
-    ask       seconds a proposal after 100, 1,000 and 10,000 finished trials
+    front     the estimated front and the measured one, by their true accuracies
+    objectives  random and known_cost with params as an objective, in place of FLOPs or beside them
+    ask       seconds per proposal after 100, 1,000 and 10,000 finished trials
 
 Medians over seeds with 90 % bands; searches of the same seed see the same noise.
 """

@@ -1,14 +1,14 @@
-"""Whether a simulated search comes to what a real one on Ray does, on the digits.
+"""Does a simulated search reach the same hypervolume as a real one on Ray, on the digits?
 
     python benchmarks/simulator.py               # about ten minutes on two cores
 
-Searches of one sampler with two workers, on three grounds:
+Searches of one sampler with two workers, in three forms:
     simulated   the loop under a virtual clock, accuracies by the table's surrogate
     replayed    the same accuracies on real Ray workers, which sleep a share of the table's seconds
     trained     real trainings on Ray
 
-The first two must agree; what the third differs by is the surrogate's error, also printed: its
-accuracy of the networks that were really trained.
+The first two must agree. The third differs by the error of the surrogate, which is printed, too: its
+accuracies of the trained networks minus theirs.
 """
 
 import argparse

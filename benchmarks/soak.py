@@ -1,4 +1,4 @@
-"""Do the time of a trial and the driver's memory stay what they are, over many trials that train nothing?
+"""Do the time of a trial and the driver's memory stay constant over many trials that train nothing?
 
 They do.
 

@@ -2,8 +2,8 @@
 
 11 s on an idle machine, each step a wait for processes that import Python modules one after another: 3.5 s here,
 2 s until Ray's control store, raylet and agents are there, 4 s in the worker (torch 1.5, Tune 0.7, and torch._dynamo,
-1.5, which torch's optimizers load). Without Ray's prestarted workers, which Tune never uses, there is a process less
-for each CPU; on two idle cores that is no time.
+1.5, which torch's optimizers load). Without Ray's prestarted workers, which Tune never uses, one process less starts
+per CPU; on two idle cores this saves no time.
 
       3.6    3.4-3.6    everything that a study needs is imported
       3.6    3.5-3.6    the study is checked

@@ -1,26 +1,26 @@
-"""What notebooks and scripts call. Commands of `hgcnas` take their arguments and helps from here.
+"""The functions of `search`. The commands of `hgcnas` take their options and helps from here.
 
-Ray, torch, plotly, pandas and Optuna take seconds to load, and the Tab key waits for this file: each
-function loads what it needs. Many functions have these:
+Ray, torch, plotly, pandas and Optuna take seconds to load, and shell completion loads this file: each
+function imports what it needs. Arguments that several functions share:
 
 Args:
-    study: the study file.
-    run: a study's name, or its run folder.
-    runs: the folder of studies; each has a run folder in it, `runs/<its name>`.
-    storage: a database, postgresql://USER:PASSWORD@HOST/DATABASE, instead of SQLite in the run folder;
-        by default the environment's HGCNAS_STORAGE.
+    study: path of the study file.
+    run: name of the study, or its run folder.
+    runs: folder that holds the run folders; the study NAME is in `runs/NAME`.
+    storage: database of the study, postgresql://USER:PASSWORD@HOST/DATABASE; by default HGCNAS_STORAGE,
+        else SQLite in the run folder.
     ray_address: HOST:PORT of a Ray cluster to join, or auto; by default RAY_ADDRESS, else this machine.
-    workers: how many trainings run at once; by default `[workers] at_once` of the study, else as many as
-        there is room for.
-    seeds: how many trainings of each network.
-    epochs: of each training; by default the study's.
+    workers: trainings at once; by default the study's `[workers] at_once`, else as many as there is room
+        for.
+    seeds: trainings of each network, each with its own seed.
+    epochs: epochs of each training; by default the study's.
     train_images: images to train on; by default the study's.
-    resolution: of the images, in pixels; by default the study's.
-    observe: is called after every training with how far it is.
+    resolution: side of the images, in pixels; by default the study's.
+    observe: called with the progress after every training.
 
 Raises:
-    hgcnet.errors.UserError: it cannot be done as asked; the message says where, and what would be right.
-        Everything that can be checked is checked before anything is written.
+    hgcnet.errors.UserError: an error of the user's. The message names the place, what was given and what
+        would be right. Everything that can be checked is checked before anything is written.
 """
 
 import os
@@ -74,24 +74,23 @@ def run_study(
     grace: float = GRACE,
     observe: Callable[[Progress], None] | None = None,
 ) -> "pd.DataFrame":
-    """Starts the study of a study file, or continues it where it was left; `hgcnas run` as a function.
+    """Starts the study of a study file, or resumes it.
 
-    It returns when the budget is used, with report.html, trials.csv, trials.parquet and best.toml (the
-    architecture file of the most accurate network) in the run folder. Interrupting it (Ctrl-C, the
-    notebook's stop button) stops it cleanly, and a second interrupt ends the process at once; the same
-    call continues. It can run in a thread, which no interrupt reaches. A Ray that the process has
-    initialised already is used as it is.
+    Returns when the budget is used, and leaves report.html, trials.csv, trials.parquet and best.toml (the
+    architecture file of the most accurate network) in the run folder. Interrupting once (Ctrl-C, the
+    notebook's stop button) stops cleanly; twice ends the process at once. Repeat the call to resume. It
+    can run in a thread, which interrupts do not reach. A Ray that the process has initialised is used.
 
     Args:
-        trials: the budget of trials, instead of the file's.
+        trials: budget of trials, in place of the file's.
         report: whether to write those four files.
-        join: go on with a study of this name that another run folder began in the storage.
-        grace: seconds to stop in, once interrupted; half of them are for the epochs that run.
-        observe: is called with the study's state after every event. `search.progress_line` words it:
+        join: continue a study of this name that another run folder started in the storage.
+        grace: seconds to stop in after an interrupt; half of them are for the running epochs.
+        observe: called with the study's state after every event; `search.progress_line` makes a line of it:
             `lambda progress: print(search.progress_line(progress), end="\\r")`.
 
     Returns:
-        One row a trial, those of earlier runs included, as `load_trials`.
+        One row per trial, those of earlier runs included, as `load_trials` gives them.
     """
     from search.prepare import prepare
     from search.run import run, write_results
@@ -116,11 +115,11 @@ def run_study(
 def forecast_study(
     study: str | Path, *, trials: int | None = None, workers: int | None = None
 ) -> dict[str, Any]:
-    """Checks a study and says what it would be: its space, data, expected time and memory. Writes nothing.
+    """Validates a study, and predicts its time and memory. Writes nothing.
 
     Returns:
-        what JSON can hold; `hours`, `seconds_per_trial` and `memory` are None where this machine does not
-        have what a trial asks for; `cannot_run_here` says what that is.
+        its space, data, time and memory, as JSON can hold them. `hours`, `seconds_per_trial` and `memory`
+        are None if this machine lacks what a trial needs; `cannot_run_here` then says what is missing.
     """
     from search.forecast import forecast
     from search.prepare import prepare
@@ -130,16 +129,16 @@ def forecast_study(
 
 
 def check_data(data: str | Path) -> "DataInspection":
-    """Looks at every image of every part of a data set, before anything runs.
+    """Opens every image of a data set, and reports problems before anything is trained.
 
-    What cannot be read is listed with the reasons, and what is there: classes with their images, sizes and
-    colours of files, pictures that are in more than one part. A second look opens only what has changed.
+    Lists the files that cannot be read, with the reasons. Counts images by class, size and colour mode, and
+    finds images that are in several parts. A second check opens only files that have changed.
 
     Args:
-        data: a study file, an image folder or an .npz file.
+        data: study file, image folder or .npz file.
 
     Raises:
-        hgcnet.errors.UserError: there is no such data set, or it is not laid out as it should be.
+        hgcnet.errors.UserError: there is no such data set, or its layout is wrong.
     """
     from search.data.inspection import inspect_data
 
@@ -149,16 +148,19 @@ def check_data(data: str | Path) -> "DataInspection":
 def load_trials(
     run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
 ) -> "pd.DataFrame":
-    """The trials of a study, also while it runs: one row each, oldest first.
+    """Loads the trials of a study, also while it runs: one row each, oldest first.
 
-    Columns (`search.results.trials.COLUMNS` has all, with their types): `number`, `state` ("finished",
-    "stopped" early, "failed", "running" or "waiting"), `on_front`, `quality` in [0, 1] by the
-    study's own objective after the last epoch of finished trials (and `val_accuracy`, `val_balanced_accuracy`,
-    `val_macro_f1`, one of which it is), `estimated_accuracy` (what a model of all trainings makes of the
-    network, without one seed's noise; NaN while fewer than ten have finished; it decides on the front),
-    `flops` (multiply-adds of one image), `num_params`, `architecture` in one line, `depth`, `growth`,
-    `groups` and `se` stage by stage ("7-7-6"), `seconds` of training, `failure` with its reason, and
-    `curve`, the list of the quality after every epoch.
+    Columns (`search.results.trials.COLUMNS` has all, with their types):
+
+    - `number`, and `state`: "finished", "stopped" (early), "failed", "running" or "waiting".
+    - `on_front`: whether the trial is on the Pareto front.
+    - `quality` in [0, 1], after the last epoch of finished trials: one of `val_accuracy`,
+      `val_balanced_accuracy` and `val_macro_f1`, by the study's objectives. These are columns, too.
+    - `estimated_accuracy`: the quality without seed noise, estimated by a model of all trainings. The front
+      goes by it. NaN while fewer than ten trials have finished.
+    - `flops`: multiply-adds of one image; `num_params`.
+    - `architecture` in one line; `depth`, `growth`, `groups` and `se` stage by stage ("7-7-6").
+    - `seconds` of training; `failure`: its reason; `curve`: list of the quality after every epoch.
 
     Raises:
         hgcnet.errors.RunError: there is no such study, or it cannot be read.
@@ -169,7 +171,7 @@ def load_trials(
 def study_status(
     run: str | Path, *, runs: str | Path = "runs", storage: str | None = None
 ) -> dict[str, Any]:
-    """Counts, best network, hypervolume, front and time of a study, as JSON can hold them."""
+    """Gives counts, best network, hypervolume, front and time of a study, as JSON can hold them."""
     from search.results.summary import summarise_study
 
     return summarise_study(_read(run, runs, storage))
@@ -178,9 +180,9 @@ def study_status(
 def list_studies(
     *, runs: str | Path = "runs", storage: str | None = None
 ) -> tuple[list[dict[str, Any]], list[UserError]]:
-    """The `study_status` of every study in a folder, and what is wrong with those that cannot be read.
+    """Gives the `study_status` of every study in a folder, and the errors of those that cannot be read.
 
-    With a storage also of those that are in it and have no run folder here.
+    With a storage, also of its studies that have no run folder here.
     """
     from search.results.stored_study import read_study, stored_names
     from search.results.summary import summarise_study
@@ -210,16 +212,19 @@ def write_report(
     runs: str | Path = "runs",
     storage: str | None = None,
 ) -> tuple[Path, ...]:
-    """Writes report.html (one self-contained page), trials.csv and trials.parquet, to these paths.
+    """Writes report.html (one self-contained page), trials.csv and trials.parquet.
 
     Args:
-        output: the folder for them; by default the run folder.
+        output: folder for these files; by default the run folder.
+
+    Returns:
+        their paths.
     """
     from search.report.report_files import write_report_files
 
     stored = _read(run, runs, storage)
     if output is None:
-        stored.folder.check_exists("say where to, by -o FOLDER")
+        stored.folder.check_exists("name another folder by -o FOLDER")
     return write_report_files(stored, Path(output) if output else stored.folder.path)
 
 
@@ -231,16 +236,16 @@ def export_architecture(
     runs: str | Path = "runs",
     storage: str | None = None,
 ) -> ArchitectureFile:
-    """Exports the network of one finished trial: its architecture, its task and where it came from.
+    """Exports the network of a finished trial: its architecture, task and provenance.
 
         file = search.export_architecture("quickstart", select="knee")
         model = hgcnet.HGCNet(file.architecture, file.task)  # fresh weights
         hgcnet.write_architecture("net.toml", file)  # hgcnet.load("net.toml") rebuilds it
 
     Args:
-        trial: the number of a finished trial; `select` is then not looked at.
-        select: a rule for the front: best, the most accurate; knee, where more cost begins to buy little;
-            max-flops=60e6 or max-params=1e6, the most accurate within so many.
+        trial: number of a finished trial; `select` is then ignored.
+        select: rule that picks a network of the front: best, the most accurate; knee, beyond which more cost
+            gains little; max-flops=60e6 or max-params=1e6, the most accurate within the limit.
 
     Raises:
         hgcnet.errors.RunError: there is no such study or trial, or nothing meets the rule.
@@ -254,13 +259,13 @@ def export_architecture(
 def enqueue(
     run: str | Path, network: str, *, runs: str | Path = "runs", storage: str | None = None
 ) -> ArchitectureFile:
-    """Asks a study, running or not, to train this network next.
+    """Queues a network as the next trial of a study, running or not.
 
     Args:
-        network: an architecture file or a preset's name.
+        network: architecture file or preset.
 
     Raises:
-        hgcnet.errors.UserError: it lies outside the study's space, or the study has it already.
+        hgcnet.errors.UserError: the network is outside the study's space, or the study has it already.
     """
     stored, file = _read(run, runs, storage), find_network(network)
     try:
@@ -299,34 +304,35 @@ def train(
     observe: "Callable[[int, EpochResult, float], None] | None" = None,
     say: Callable[[str], None] | None = None,
 ) -> "FullTraining":
-    """Trains one network in full and writes it as model folders.
+    """Trains one network in full, and writes a model folder for each seed.
 
-    By the paper's recipe: SGD with Nesterov momentum, a cosine from the learning rate to 0, crops and
-    mirroring. "strong" adds label smoothing, averaged weights, RandAugment-like changes, random erasing and
-    a warm-up. The test images are read once, at the end. Rerun it to resume from the last epoch. Arguments
-    without an explanation below are keys of a study file (`studies/reference.md`).
+    The default is the paper's recipe: SGD with Nesterov momentum, a cosine from the learning rate to 0, crops
+    and mirroring. The test images are read once, at the end. Rerun it to resume from the last epoch.
 
     Args:
-        network: an architecture file, a preset's name, or a model folder.
-        dataset: one of digits, cifar10, cifar100, image_folder and npz, or torchvision:NAME.
-        output: the folder of the models; by default models/NETWORK-DATASET.
-        root: the folder (or .npz file) of the data set.
-        epochs: of each training.
-        seeds: how many trainings, each a model with its seed.
-        seed: the number that those seeds come from.
-        from_model: a model folder to begin with: its weights are taken where names and shapes agree.
-        resolution: of the images, in pixels; by default the architecture file's.
-        train_images: how many to train on; by default all.
-        hold_out: keep the validation images out of the training, and measure their accuracy each epoch.
-        channels: what images become; by default as in the study that the architecture file is from, or as
-            the files are.
-        fit: how images become squares, "crop", "pad" or "stretch"; by default as in that study, or "crop".
-        device: "auto" is a GPU, if there is one.
-        observe: is called after every epoch with the repetition, the epoch and the seconds so far.
-        say: is called with a line about the weights of `from_model`.
+        network: architecture file, preset or model folder.
+        dataset: data set: digits, cifar10, cifar100, image_folder, npz or torchvision:NAME.
+        output: folder for the model folders; by default models/NETWORK-DATASET.
+        root: folder (or .npz file) of the data set.
+        epochs: epochs of each training.
+        seeds: number of trainings, each with its own seed and model folder.
+        seed: base seed.
+        from_model: model folder to start from. Its weights are used where names and shapes agree.
+        resolution: side of the images, in pixels; by default the architecture file's.
+        train_images: images to train on, a stratified part; by default all.
+        hold_out: keep the validation images out of the training, and measure the accuracy on them after
+            each epoch.
+        channels: what images are converted to; by default as in the network's study, else grey
+            only if all training files are.
+        fit: how an image becomes a square: `crop` keeps the central square, `pad` adds white, `stretch`
+            changes the aspect. By default as in the network's study, else `crop`.
+        device: device to train on; `auto` is a GPU if there is one.
+        observe: called after every epoch with the repetition, the epoch and the seconds so far.
+        say: called with a line about the weights of `from_model`.
+        The others are keys of a study file (`studies/reference.md`).
 
     Raises:
-        hgcnet.errors.UserError: the network, the data or the device are not to be had, a folder cannot be
+        hgcnet.errors.UserError: the network, the data or the device is not available, a folder cannot be
             written, or the training diverged.
     """
     from search.retraining.full_training import train_in_full
@@ -374,17 +380,17 @@ def predict(
     output: str | Path | None = None,
     observe: Callable[[int, int], None] | None = None,
 ) -> "PredictedFiles":
-    """Says what pictures show, by a trained network: the most probable classes of each, by name.
+    """Predicts the most probable classes of images by a trained network.
 
-    Files may be of any size and kind that Pillow reads; they are prepared as those of the training were.
-    Those that cannot be read are named, and the others predicted.
+    Images may have any size and format that Pillow reads; they are prepared as in the training. Files that
+    cannot be read are listed, and the others predicted.
 
     Args:
-        model: a model folder, as `train` and `confirm` write it.
-        paths: files, and folders of which all images are taken.
-        top: how many classes of each.
-        output: a CSV file for them.
-        observe: is called after every file with how many are done, and of how many.
+        model: model folder, written by `train` or `confirm`.
+        paths: image files, and folders of images.
+        top: number of classes for each image.
+        output: CSV file for the predictions.
+        observe: called after every file with the number done and the number of all.
     """
     from search.predict_files import predict_files
 
@@ -412,14 +418,15 @@ def confirm(
     ray_address: str | None = None,
     observe: "ObserveTrainings | None" = None,
 ) -> "Confirmation":
-    """Trains the front of a study again, longer and with fresh seeds, beside the paper's networks.
+    """Retrains the front of a study with fresh seeds, beside the paper's networks.
 
-    The network with the best mean on the validation images is then tested on the test images, and its models
-    are kept in the run folder. Nothing is written to the study. Rerun it to resume.
+    Set `epochs` to train longer. Of the study's networks, the one with the highest mean on the validation
+    images is then evaluated on the test images. Its models are kept in the run folder. Nothing is written
+    to the study. Rerun it to resume.
 
     Args:
-        select: a rule for the front, as max-flops=60e6: that network alone.
-        recipe: the paper's, or a strong one of today; by default the study's.
+        select: rule that picks one network of the front to retrain, such as max-flops=60e6; by default all.
+        recipe: recipe of the trainings, as for `train`; by default the study's.
     """
     from search.retraining.confirm import confirm_front
 
@@ -457,12 +464,12 @@ def compare(
 ) -> "Comparison":
     """Trains the networks of a study file's `start_with` with paired seeds, and compares them.
 
-    Nothing is searched. Writes trainings.csv and compare.html, with the learning curves, into the run
-    folder. Rerun it to resume.
+    Searches nothing. Writes trainings.csv and compare.html, with the learning curves, into the run folder.
+    Rerun it to resume.
 
     Args:
-        against: the network that the others are compared with; by default the first.
-        test: compare on the test images: only where the networks were fixed beforehand.
+        against: network that the others are compared with; by default the first.
+        test: compare on the test images. Only valid if the networks were fixed beforehand.
     """
     from search.prepare import prepare
     from search.report.pages import write_comparison
@@ -472,7 +479,7 @@ def compare(
     prepared = prepare(file)
     if not prepared.start_with:
         raise StudyFileError(
-            f"{study}: sampler.start_with: is empty; the networks to compare stand there"
+            f"{study}: sampler.start_with: is empty; list the networks to compare there"
         )
     comparison = compare_networks(
         prepared,
@@ -501,19 +508,19 @@ def measure_fidelity(
     ray_address: str | None = None,
     observe: "ObserveTrainings | None" = None,
 ) -> "Fidelity":
-    """Measures which cheap score of a network best predicts a longer training, and at what cost.
+    """Measures how well cheap scores of a network predict a longer training, and what they cost.
 
-    Draws networks evenly over log FLOPs (log params, where FLOPs are no objective), and trains each by
-    every proxy and by a longer recipe. Writes fidelity.json, scores.csv and fidelity.html, with the plot,
-    into the run folder. Rerun it to resume.
+    Draws networks evenly over log FLOPs (log params if FLOPs are no objective), and trains each by every
+    proxy and by a longer recipe. Writes fidelity.json, scores.csv and fidelity.html into the run folder.
+    Rerun it to resume.
 
     Args:
-        networks: how many to draw from the space.
-        proxies: settings of proxies to judge beside the study's, as {"epochs": 4, "resolution": 12}; by
-            default four like it.
-        reference_epochs: of the longer training; by default three times the proxy's.
-        reference_images: of the longer training; by default the proxy's.
-        reference_seeds: longer trainings of each network; their mean counts.
+        networks: number of networks to draw from the space.
+        proxies: settings of proxies to measure beside the study's, such as {"epochs": 4, "resolution": 12};
+            by default variants of it.
+        reference_epochs: epochs of the longer training; by default three times the proxy's.
+        reference_images: training images of the longer training; by default the proxy's.
+        reference_seeds: longer trainings of each network; the reference is their mean.
     """
     from search.prepare import prepare
     from search.report.pages import write_fidelity
@@ -525,8 +532,7 @@ def measure_fidelity(
     for proxy in () if given else default_proxies(base):
         if (error := resolution_error(proxy.resolution, file.parameters)) is not None:
             raise StudyFileError(
-                f"{file.source}: of the proxies that fidelity tries by default, one is too small: {error}; name "
-                "others by --proxy"
+                f"{file.source}: one of the default proxies is too small: {error}; give others by --proxy"
             )
     epochs = reference_epochs or 3 * base.proxy.epochs
     fidelity = train_and_correlate(
@@ -555,15 +561,15 @@ def tabulate(
     ray_address: str | None = None,
     observe: "ObserveTrainings | None" = None,
 ) -> "NetworkTable":
-    """Trains many networks of a space and writes their curves as a table, for `simulate`.
+    """Trains many networks of a space, and writes a table of their learning curves for `simulate`.
 
-    A tenth of them are trained again with another seed, so that the noise is known. Rerun it to resume.
+    Retrains a tenth of them with another seed, to measure the seed noise. Rerun it to resume.
 
     Args:
-        output: the table's file; by default table.parquet in the run folder.
-        networks: how many to draw uniformly from the space.
-        near_front: how many more, next to the front of those.
-        without_ray: train in this process, one after another.
+        output: file of the table; by default table.parquet in the run folder.
+        networks: number of networks to draw uniformly from the space.
+        near_front: number of further networks, which differ in one parameter from the front of those.
+        without_ray: train in this process, one network after another.
     """
     from search.prepare import prepare
     from search.simulation.table import NetworkTable, write_table
@@ -596,17 +602,17 @@ def simulate(
     runs: str | Path = "runs",
     observe: Callable[[str, int], None] | None = None,
 ) -> "Simulation":
-    """Searches without training, on a table of trained networks, under a virtual clock.
+    """Simulates searches on a table of trained networks, without training, under a virtual clock.
 
-    The samplers and the early stopping are those of studies. Writes simulate.html into the run folder.
+    Uses the samplers and the early stopping of studies. Writes simulate.html into the run folder.
 
     Args:
-        table: a table of this study, as `tabulate` writes it.
-        samplers: which to compare.
-        workers: how many trainings run at once.
-        seeds: how many searches by each sampler.
-        trials: of each search; by default the study's budget.
-        observe: is called with the sampler and the seed of every search that is done.
+        table: table of this study, written by `tabulate`.
+        samplers: samplers to compare.
+        workers: simulated trainings at once.
+        seeds: searches by each sampler, each with its own seed.
+        trials: trials of each search; by default the study's budget.
+        observe: called with the sampler and the seed after every search.
     """
     from search.report.pages import write_simulation
     from search.simulation.virtual_clock import simulate_samplers
@@ -637,7 +643,7 @@ def _read(run: str | Path, runs: str | Path, storage: str | None) -> "StoredStud
 
 
 def _data_config(path: Path) -> DataConfig:
-    """Of a study file, or of data alone."""
+    """The data of a study file, or of an image folder or .npz file."""
     if path.suffix == ".toml" and not path.is_dir():
         return read_study_file(path).data
     dataset: Literal["npz", "image_folder"] = "npz" if path.suffix == ".npz" else "image_folder"
@@ -647,13 +653,13 @@ def _data_config(path: Path) -> DataConfig:
 def _with_options(
     file: StudyFile, *, trials: int | None = None, workers: int | None = None
 ) -> StudyFile:
-    """The study with what is given in place of the file's."""
+    """The study, with the given options in place of the file's."""
     file = file if trials is None else file.with_trials(trials)
     return file if workers is None else file.with_workers(workers)
 
 
 def _of_its_study(file: ArchitectureFile, name: str, key: str, known: tuple[str, ...]) -> Any:
-    """How the study that a network is from prepared its images; None where nothing is said of it."""
+    """How a network's study prepared its images; None if unknown."""
     value = file.provenance.get(key)
     if value is not None and value not in known:
         names = ", ".join(known)
@@ -662,7 +668,7 @@ def _of_its_study(file: ArchitectureFile, name: str, key: str, known: tuple[str,
 
 
 def _recipe(file: StudyFile, **given: int | str | None) -> Recipe:
-    """The study's proxy, with the settings that are given.
+    """The study's proxy, changed by the given settings.
 
     Raises:
         StudyFileError: the resolution leaves no pixel to the last stage of some network.
@@ -675,5 +681,5 @@ def _recipe(file: StudyFile, **given: int | str | None) -> Recipe:
 
 
 def _given(value: str | None, variable: str) -> str | None:
-    """As the command line has it: the environment's, if none is given."""
+    """The value, or that of an environment variable, as on the command line."""
     return value or os.environ.get(variable) or None

@@ -1,4 +1,4 @@
-"""The command line: the commands put together, and where errors of people are caught."""
+"""The command line: all commands in one, and the exit code of each error."""
 
 import os
 import signal
@@ -32,8 +32,8 @@ from search.workers.resources import MachineWarning
 app = typer.Typer(
     name="hgcnas",
     help="Searches for the HGCNets with the best accuracy for their FLOPs.\n\n"
-    "A study file (TOML) declares the search space. `hgcnas run` trains short proxies of its networks and "
-    "keeps every result in runs/NAME; the same command continues a study that was interrupted.",
+    "A study file (TOML) declares the search space. `hgcnas run` trains its networks for a few epochs and "
+    "keeps every result in runs/NAME. Rerun the same command to resume an interrupted study.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,11 +48,13 @@ def _say_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of an error.")
+    ] = False,
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Say which hgcnas this is.", callback=_say_version, is_eager=True
+            "--version", help="Print the version and exit.", callback=_say_version, is_eager=True
         ),
     ] = False,
 ) -> None:
@@ -60,7 +62,7 @@ def _options(
         os.environ["HGCNAS_DEBUG"] = "1"
 
 
-# In this order they stand in --help.
+# In the order of --help.
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": command_of(study_commands.init),
     "check-data": printing_command(data_commands.check_data),
@@ -94,7 +96,7 @@ def _saying_warnings() -> Iterator[None]:
         warnings.simplefilter("always", VersionWarning)
         warnings.simplefilter("always", DataWarning)
         warnings.simplefilter("always", MachineWarning)
-        # Without shared memory; nothing of ours runs by joblib.
+        # joblib warns where there is no shared memory; hgcnas runs nothing by joblib.
         warnings.filterwarnings("ignore", module="joblib")
         print_other = warnings.showwarning
 
@@ -123,7 +125,7 @@ def _run(command: StoppableCommand, arguments: Sequence[str] | None) -> int:
         with _saying_warnings(), showing_files(err):
             code = app(arguments, standalone_mode=False) or 0
             if command.stop is not None:
-                # Of a command that was left typer makes 130; the others have said what they have to say.
+                # typer gives 130 for a command that was cut off; the others have reported the stop.
                 code = _code_of(command.stop, say_it=code != 0)
     except UserError as error:
         complain(str(error))
@@ -132,12 +134,12 @@ def _run(command: StoppableCommand, arguments: Sequence[str] | None) -> int:
         code = _code_of(command.stop or StopSignal(signal.SIGINT), say_it=True)
     except typer.Exit as error:
         code = error.exit_code
-    except Exception as error:  # the last line of defence: a traceback helps only those who ask
+    except Exception as error:  # a traceback helps only those who ask for it
         of_a_wrong_line = getattr(error, "format_message", None)
         code = 2 if of_a_wrong_line else 1
         fault = (
-            f"{type(error).__name__}: {error} (a fault of hgcnas, not of yours; "
-            "`hgcnas --debug COMMAND ...` shows where)"
+            f"{type(error).__name__}: {error} (internal error; rerun as `hgcnas --debug COMMAND ...` "
+            "and report it)"
         )
         complain(of_a_wrong_line() if of_a_wrong_line else fault)
         if os.environ.get("HGCNAS_DEBUG"):
@@ -146,7 +148,7 @@ def _run(command: StoppableCommand, arguments: Sequence[str] | None) -> int:
 
 
 def _code_of(stop: StopSignal, *, say_it: bool) -> int:
-    """The exit code of a command that was stopped, which is said; but who pressed Ctrl-C knows."""
+    """The exit code of a stopped command; prints the signal, unless it was Ctrl-C."""
     if say_it and stop.number != signal.SIGINT:
         complain(str(stop))
     return stop.exit_code

@@ -1,7 +1,7 @@
-"""Commands made of typed functions: arguments from the signature, helps from the docstring.
+"""Makes commands of typed functions: arguments from the signature, helps from the docstring.
 
-What a signature cannot say (limits, short spellings, the environment) stands in the tables below, by the
-name of the parameter, or by FUNCTION.PARAMETER where a function has it otherwise.
+The tables below hold what a signature cannot say (limits, short spellings, the environment): by parameter,
+or by FUNCTION.PARAMETER for one function alone.
 """
 
 import inspect
@@ -76,10 +76,10 @@ def command_of(
 
     Args:
         function: its parameters are arguments and options of the command.
-        words: makes of the function's `result` what is printed. It is given those options that it names,
-            and adds those that the function does not have. Without it the function returns what is printed.
-        showing: a context manager with the function's `observe`, which shows how far it is on `console`. It
-            is given those options that it names.
+        words: turns the function's `result` into what is printed. It takes the options that it names, also
+            those that the function does not have. Without it the function returns what is printed.
+        showing: a context manager that yields the function's `observe` and shows the progress on `console`.
+            It takes the options that it names.
     """
 
     def command(as_json: bool = False, **given: Any) -> None:
@@ -110,7 +110,7 @@ def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
 
 
 def _declare(command: Callable[..., None], *functions: Callable[..., Any]) -> Callable[..., None]:
-    """Gives a command the parameters of functions beside its own, and their docstrings as its help."""
+    """Adds the parameters of functions to a command's own; their docstrings become its help."""
     parameters: dict[str, inspect.Parameter] = {}
     keys = {**descriptions_of(DataConfig), **descriptions_of(ProxyConfig)}
     explained = keys | _explanations(api.__doc__) | {"as_json": _JSON}
@@ -164,7 +164,7 @@ def _explanations(docstring: str | None) -> dict[str, str]:
 
 
 def _description(function: Callable[..., Any]) -> str:
-    """What a docstring says before its examples and sections, each paragraph in one line."""
+    """The prose of a docstring, without examples and sections; each paragraph in one line."""
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     is_prose = re.compile(r"(?! |(Args|Returns|Raises):)").match
     return "\n\n".join(" ".join(text.split()) for text in paragraphs if is_prose(text))
@@ -178,7 +178,7 @@ def _proxy_settings(text: str) -> dict[str, int]:
         key, _, value = part.strip().partition("=")
         if key not in known or not re.fullmatch(r"[0-9]{1,9}", value):
             keys = ", ".join(known)
-            raise RunError(f"--proxy {text}: {part!r} is not KEY=NUMBER with a KEY of {keys}")
+            raise RunError(f"--proxy {text}: {part!r} is not KEY=NUMBER, with KEY one of {keys}")
         low, high = _LIMITS.get(key, (1, 10**9))
         if not low <= int(value) <= (high or math.inf):
             raise RunError(f"--proxy {text}: {key}: {value} is not between {low} and {high}")
@@ -186,7 +186,7 @@ def _proxy_settings(text: str) -> dict[str, int]:
     return settings
 
 
-# What a command line has as text: the type that typer is told, and how one text is read.
+# Parameters that are not of their annotated type on a command line: the type there, and a text's parser.
 _READ: dict[str, tuple[Any, Callable[[str], Any] | None]] = {
     "samplers": (str, lambda text: [name.strip() for name in text.split(",")]),
     "proxies": (list[str], _proxy_settings),

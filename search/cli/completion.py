@@ -1,6 +1,6 @@
-"""What the shell completes values by. Where nothing fits it completes paths, by itself.
+"""Values for shell completion. Where none fits, the shell completes paths.
 
-It waits while this loads: nothing here may load pandas, Optuna, torch or Ray (nor may `search.cli.app`).
+The shell waits while this loads: neither this file nor `search.cli.app` may load pandas, Optuna, torch or Ray.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from search.study_file.templates import find_templates
 
 
 def _runs(ctx: typer.Context) -> list[str]:
-    """The studies of the folder that --runs names, if it stands before."""
+    """The studies in the folder of --runs, if that comes earlier in the line."""
     return [folder.name for folder in list_runs(Path(ctx.params.get("runs") or "runs"))]
 
 
 def _networks() -> list[str]:
-    """Presets, and the files of this folder that may be architectures."""
+    """Presets, and the TOML files of this folder."""
     return [*PRESETS, *(path.name for path in sorted(Path().glob("*.toml")))]
 
 
-# By the name of the parameter, or by FUNCTION.PARAMETER where a function has it otherwise.
+# By parameter, or by FUNCTION.PARAMETER for one function alone.
 COMPLETED: dict[str, Callable[..., list[str]]] = {
     "run": _runs,
     "network": _networks,

@@ -1,4 +1,4 @@
-"""The command about images, and how a data set looks in a terminal."""
+"""`check-data`, and how a data set looks in a terminal."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ _MOST_CLASSES = 40  # in a table
 
 
 def check_data(data: Path, *, as_json: bool = False) -> None:
-    """Looks at every image of every part of a data set, before anything runs.
+    """Opens every image of a data set, and reports problems before anything is trained.
 
-    What cannot be read is listed with the reasons, and what is there: classes with their images, sizes and
-    colours of files, pictures that are in more than one part. A second look opens only what has changed.
+    Lists the files that cannot be read, with the reasons. Counts images by class, size and colour mode, and
+    finds images that are in several parts. A second check opens only files that have changed.
 
     Args:
-        data: a study file, an image folder or an .npz file.
+        data: study file, image folder or .npz file.
     """
     inspection = api.check_data(data)
     if as_json:
@@ -31,13 +31,13 @@ def check_data(data: Path, *, as_json: bool = False) -> None:
     folder = inspection.folder
     if folder is not None and folder.unreadable and not inspection.skipped:
         raise DataError(
-            f"{data}: {len(folder.unreadable):,} of {folder.files:,} files cannot be used; mend or delete "
-            'them, or leave them out by unreadable = "skip" in [data]'
+            f"{data}: {len(folder.unreadable):,} of {folder.files:,} files cannot be used; repair or delete "
+            'them, or set unreadable = "skip" in [data] to leave them out'
         )
 
 
 def inspection_lines(inspection: DataInspection) -> list[str]:
-    """The unreadable files, then what the data set is."""
+    """The unreadable files, then the facts of the data set."""
     counts = {part: sum(found.values()) for part, found in inspection.counts.items()}
     images = ", ".join(f"{number:,} {part}" for part, number in counts.items())
     lines = [
@@ -55,12 +55,12 @@ def inspection_lines(inspection: DataInspection) -> list[str]:
         ]
     if folder.seconds >= 1:
         took = duration(folder.seconds)
-        lines.append(f"reading takes about {took} at the start of a study or training")
+        lines.append(f"reading the images takes about {took} at the start of a study or training")
     return [*(f"unreadable: {line}" for line in folder.unreadable), *lines]
 
 
 def class_table(inspection: DataInspection) -> Table:
-    """A row a class: its images of each part."""
+    """A row per class: its number of images in each part."""
     table = Table(box=None)
     table.add_column("class")
     for part in inspection.counts:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def train(result: "FullTraining", seeds: int) -> Said:
-    """Prints the test accuracy of each model, of several the mean with its 95 % interval, and each class."""
+    """Prints the test accuracy of each model, their mean with its 95 % interval, and scores by class."""
     accuracies = [model.test_accuracy for model in result.models]
     mean = result.mean_test_accuracy
     document: dict[str, Any] = {
@@ -53,7 +53,7 @@ def train(result: "FullTraining", seeds: int) -> Said:
 
 
 def predict(result: "PredictedFiles", top: int, output: Path | None) -> Said:
-    """Prints a line a file, or how many were written."""
+    """Prints a line per image; with --output only their number."""
     document = {
         "class_names": result.class_names,
         "predictions": [
@@ -76,10 +76,10 @@ def predict(result: "PredictedFiles", top: int, output: Path | None) -> Said:
     if result.unreadable:
         lines += [f"cannot be read: {len(result.unreadable)}", *result.unreadable]
     if result.left_out:
-        lines.append(f"left out, as no images: {result.left_out}")
+        lines.append(f"not images, left out: {result.left_out}")
     if not result.class_names:
         lines.append(
-            "The model folder has no names of classes: these are their numbers, in the order of the training."
+            "The model folder has no class names: these are the numbers of the classes in the training."
         )
     return document, lines
 
@@ -92,13 +92,13 @@ def describe(
     resolution: int | None = None,
     latency: bool = False,
 ) -> Said:
-    """Prints the layer table: shapes, FLOPs (multiply-adds of one image), params, share of each.
+    """Prints the layers of a network: shapes, FLOPs (multiply-adds of one image), params, shares.
 
     Args:
-        network: an architecture file, a preset's name, or a model folder.
-        num_classes: by default the file's, or 10.
-        in_channels: by default the file's, or 3.
-        resolution: of the images, in pixels; by default the file's, or 32.
+        network: architecture file, preset or model folder.
+        num_classes: number of classes; by default the file's, else 10.
+        in_channels: channels of the images; by default the file's, else 3.
+        resolution: side of the images, in pixels; by default the file's, else 32.
         latency: also time one image on this machine's CPU, in one thread.
     """
     file = find_network(network)
@@ -128,7 +128,7 @@ def describe(
         lines += [
             f"{row.form:9} {1e3 * row.median:8.2f} ms (80 % of {row.passes} passes within "
             f"{1e3 * row.low:.2f} to {1e3 * row.high:.2f}), {timed[0].median / row.median:.2f}x"
-            for row in timed  # the speed-up is over the first
+            for row in timed  # the speed-up is relative to the first form
         ]
     return document, lines
 
@@ -140,14 +140,14 @@ def export_graph(
     form: Literal["grouped", "dense"] = "grouped",
     resolution: int | None = None,
 ) -> Said:
-    """Writes a network as ONNX for batches of any size: trained, if it is a model folder.
+    """Writes a network as ONNX, for batches of any size. A model folder keeps its trained weights.
 
     Args:
-        network: an architecture file, a preset's name, or a model folder.
+        network: architecture file, preset or model folder.
         output: the ONNX file.
-        form: "grouped" has the FLOPs and params that are counted everywhere; "dense" has composed and
-            merged weights in fewer, larger nodes, and what they execute is printed.
-        resolution: of the images, in pixels; by default the file's, or 32.
+        form: `grouped` has exactly the FLOPs and params of the network; `dense` merges its weights into
+            fewer, larger nodes, and the FLOPs and params that these execute are printed.
+        resolution: side of the images, in pixels; by default the file's, else 32.
     """
     from hgcnet.model import HGCNet
     from hgcnet.model_folder import load, read_record
@@ -168,10 +168,10 @@ def export_graph(
     ]
     if form == "dense":
         lines.append(
-            f"The structure has {count_text(total.flops)} and "
-            f"{count_text(total.num_params)}: what studies and limits speak of."
+            f"Studies and limits count {count_text(total.flops)} FLOPs and "
+            f"{count_text(total.num_params)} params: those of the grouped form."
         )
     if record is None:
-        lines.append("The weights are fresh: good for timing, not for classifying.")
+        lines.append("The weights are not trained: the file is for timing, not for predictions.")
     facts = {"file": str(output), "form": form, "trained": record is not None}
     return facts | asdict(counts) | {"structure": asdict(total)}, lines

@@ -1,4 +1,4 @@
-"""How commands print: for people, as JSON, and errors."""
+"""Printing of commands: for people, as JSON, and errors."""
 
 import json
 import sys
@@ -15,17 +15,17 @@ Said = tuple[Any, list[str | Table]]
 
 
 def say(*lines: str | Table) -> None:
-    """Prints for people. Lines are as long as they are, tables as wide as the terminal."""
+    """Prints for people: lines unwrapped, tables as wide as the terminal."""
     for line in lines:
         out.print(line, soft_wrap=isinstance(line, str))
 
 
 def print_json(document: Any) -> None:
-    """One document on one line."""
+    """Prints one document on one line."""
     print(json.dumps(document, default=str, allow_nan=False))
 
 
 def complain(text: str) -> None:
-    """An error or a failure, to stderr."""
+    """Prints an error or a failure to stderr."""
     for line in text.splitlines():
         print(f"hgcnas: {line}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the commands print that train many networks, or simulate it: from confirm to simulate."""
+"""Output of the commands that train many networks, or simulate it: from confirm to simulate."""
 
 import json
 from dataclasses import asdict
@@ -64,8 +64,8 @@ def fidelity(result: "Fidelity") -> Said:
     """Prints the rank correlation of every score with the longer training.
 
     Args:
-        proxies: a proxy to judge beside the study's, as epochs=4,resolution=12,train_images=2500; the rest
-            is as in the study. Repeat it for more; by default four like the study's.
+        proxies: proxy to measure beside the study's, such as epochs=4,resolution=12,train_images=2500; other
+            settings are the study's. Repeat the option for more; by default variants of the study's proxy.
     """
     from search.retraining.fidelity import fidelity_document
 
@@ -79,7 +79,7 @@ def fidelity(result: "Fidelity") -> Said:
 
 
 def tabulate(result: "NetworkTable") -> Said:
-    """Prints the table's path and what is in it."""
+    """Prints the path of the table, and its numbers of networks and trainings."""
     seconds = float(result.trainings["seconds"].sum())
     facts = {
         "file": str(result.path),
@@ -96,23 +96,23 @@ def tabulate(result: "NetworkTable") -> Said:
 
 
 def simulate(result: "Simulation", table: Path) -> Said:
-    """Prints medians over seeds of the hypervolume of accuracies without noise, and how soon it is reached.
+    """Prints medians over seeds: noise-free hypervolumes, and trainings to reach that of the first sampler.
 
     Args:
-        table: a table of this study, written by `hgcnas tabulate`.
-        samplers: which to compare, with commas between.
+        table: table of this study, written by `hgcnas tabulate`.
+        samplers: samplers to compare, separated by commas.
     """
     quality = result.surrogate
     if not quality.is_trusted:
         err.print(
-            f"{table}: the surrogate's tau is {quality.tau:.2f} in cross-validation, below 0.7: "
-            "conclude nothing from this",
+            f"{table}: the surrogate's tau in cross-validation is {quality.tau:.2f}, below 0.7: "
+            "draw no conclusions from it",
             soft_wrap=True,
         )
     rows = json.loads(result.summary.to_json(orient="records"))  # null: never
     line = (
-        f"{quality.networks} networks; the surrogate: tau {quality.tau:.2f}, residual "
-        f"{quality.residual:.4f}, noise of a seed {quality.noise:.4f}"
+        f"{quality.networks} networks; surrogate: tau {quality.tau:.2f}, residual "
+        f"{quality.residual:.4f}, seed noise {quality.noise:.4f}"
     )
     return (
         {"surrogate": asdict(quality), "samplers": rows},

@@ -1,4 +1,4 @@
-"""The console script: the command line, if what it needs is installed."""
+"""The console script: the command line, if its packages are installed."""
 
 import sys
 
@@ -8,7 +8,7 @@ from search.stop_signals import StopSignal, stoppable_command
 
 
 def main() -> None:
-    """As `search.cli.app.main`, whose imports a light install lacks: there it says so, exit code 2."""
+    """Runs `search.cli.app.main`. A light install lacks its packages: one line and exit code 2."""
     try:
         check_installed("the command line")
     except MissingPackageError as error:

@@ -41,17 +41,17 @@ def run(
     grace: float = GRACE,
     as_json: bool = False,
 ) -> None:
-    """Starts a study, or continues it; it ends with a report and best.toml in the run folder.
+    """Starts a study, or resumes it. At the end, writes a report and best.toml into the run folder.
 
-    Ctrl-C stops it cleanly, and so do SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 (exit code 128 + the signal's
-    number); the same command continues. A used-up budget is raised by --trials.
+    Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 stop it cleanly (exit code 128 + the signal's number). Rerun
+    the same command to resume. Raise a used-up budget by --trials.
 
     Args:
-        trials: the budget of trials, instead of the file's.
+        trials: budget of trials, in place of the file's.
         dry_run: validate the study and print its size and expected time, without running it.
-        no_report: write no report.html, trials.csv, trials.parquet and best.toml.
-        join: go on with a study of this name that another run folder began in the storage.
-        grace: seconds from a signal to the end; half of them are for a last checkpoint of what runs.
+        no_report: do not write report.html, trials.csv, trials.parquet and best.toml.
+        join: continue a study of this name that another run folder started in the storage.
+        grace: seconds to stop in after a signal; half of them are for last checkpoints of running trainings.
     """
     from search.forecast import forecast
     from search.prepare import prepare
@@ -60,7 +60,9 @@ def run(
     from search.run import run as run_study
     from search.run import write_results
 
-    allow_seconds(grace, f"--grace {grace:g}: it ends here; the same command continues")
+    allow_seconds(
+        grace, f"--grace {grace:g}: the time to stop is over; rerun the same command to resume"
+    )
     file = read_study_file(study)
     if trials is not None:
         file = file.with_trials(trials)
@@ -96,7 +98,9 @@ def run(
         time = duration(outcome.progress.seconds)
         ended = f"The study ended: {outcome.reason}, after {time}."
         if outcome.is_stopped:
-            ended = f"The study was {outcome.reason} after {time}; the same command continues."
+            ended = (
+                f"The study was {outcome.reason} after {time}; rerun the same command to resume."
+            )
         if outcome.did_nothing:
             ended = f"Nothing to do: {outcome.reason}. --trials N raises it."
         say(ended, progress_line(outcome.progress), terminal.front_table(stored.trials()))
@@ -111,7 +115,7 @@ def run(
 def list_studies(
     *, runs: Path = Path("runs"), storage: str | None = None, as_json: bool = False
 ) -> None:
-    """Lists the studies with their counts and best accuracies."""
+    """Lists the studies of a folder with their counts and best accuracies."""
     rows, unreadable = api.list_studies(runs=runs, storage=storage)
     if as_json:
         print_json(rows)
@@ -124,7 +128,7 @@ def list_studies(
 
 
 def status(run: str, *, runs: Path = Path("runs"), storage: str | None = None) -> Said:
-    """Shows a study's counts, its front so far, and the time used and left. It may be running."""
+    """Shows a study's counts, front, time used and time left, also while it runs."""
     from search.results.stored_study import read_study
     from search.results.summary import summarise_study
 
@@ -153,12 +157,12 @@ def dashboard(
     runs: Path = Path("runs"),
     storage: str | None = None,
 ) -> None:
-    """Serves Optuna Dashboard over the study on this machine, also while it runs. Ctrl-C ends it.
+    """Serves Optuna Dashboard for a study, read-only, also while the study runs. Ctrl-C ends it.
 
     Args:
-        host: the address to serve it on, as 0.0.0.0 in a container; who is not on this machine then needs
-            the token in the address that is printed.
-        port: 0 takes any free port.
+        host: address to serve on; 0.0.0.0 in a container, or for other machines. The printed address then has
+            a token, without which nothing is served.
+        port: port to serve on; 0 takes a free one.
     """
     from search.dashboard.server import create_server, study_address
     from search.results.stored_study import read_study
@@ -169,13 +173,13 @@ def dashboard(
         port = server.server_port
         if server.token is None:
             err.print(
-                "Read-only, and for this machine only, as it has no login. From another machine: "
+                "Read-only, and for this machine only: there is no login. From another machine: "
                 f"--host 0.0.0.0, or ssh -L {port}:{HOST}:{port} HERE",
             )
         else:
             err.print(
-                "Read-only, for who has this address with its token; it is sent unencrypted. Another name of "
-                "this machine in its place, as localhost, does as well.",
+                "Read-only, for everyone with this address and its token, which is sent unencrypted. Other "
+                "names of this machine, such as localhost, work too.",
             )
         server.serve_forever()
 
@@ -183,14 +187,14 @@ def dashboard(
 def export(
     result: ArchitectureFile, run: str, runs: Path, storage: str | None, output: Path | None = None
 ) -> Said:
-    """Writes them as an architecture file; hgcnet.load(FILE) rebuilds the network.
+    """Writes an architecture file; hgcnet.load(FILE) rebuilds the network.
 
     Args:
-        output: by default best.toml in the run folder.
+        output: the architecture file; by default best.toml in the run folder.
     """
     if output is None:
         folder = find_run(run, runs, storage)
-        folder.check_exists("say where to, by -o FILE")
+        folder.check_exists("name a file by -o FILE")
     path = output or folder.path / "best.toml"
     write_architecture(path, result)
     document = {"file": str(path), **result.provenance}
@@ -198,7 +202,7 @@ def export(
 
 
 def enqueue(result: ArchitectureFile, run: str, network: str) -> Said:
-    """The network is next if the study's budget leaves room for it."""
+    """It is trained if the study's budget leaves room for it."""
     line = f"{network} is next in {Path(run).name} (if its budget leaves room for it)"
     return {"fingerprint": result.architecture.fingerprint}, [line]
 
@@ -245,8 +249,8 @@ def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
         f"study  {file.name}, {file.budget.trials} trials by {file.sampler.kind}",
         f"space  {facts['points']:,} points, {facts['feasible_share']:.2%} within the limits{listed}",
         f"FLOPs  {low} to {high}; limit {limit}",
-        f"data   {file.data.dataset}: {facts['classes']} classes, {facts['train_images']:,} images to "
-        f"train on, {facts['val_images']:,} to validate; of test images there are {facts['test_images']:,}",
+        f"data   {file.data.dataset}: {facts['classes']} classes, {facts['train_images']:,} training, "
+        f"{facts['val_images']:,} validation and {facts['test_images']:,} test images",
         f"GPUs   {facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",
         f"time   {time}{to_read}",
         *([] if memory is None else [f"memory {MemoryNeed(**memory).text}"]),
@@ -254,21 +258,21 @@ def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
 
 
 def schema(markdown: bool = False) -> Said:
-    """Prints the JSON Schema of study files, by which editors complete, explain and check the keys.
+    """Prints the JSON Schema of study files, which editors use to complete, explain and check keys.
 
     Args:
-        markdown: print the reference of all keys instead, for people.
+        markdown: print the reference of all keys instead, in Markdown.
     """
     document = study_file_schema()
     return document, [study_file_reference() if markdown else json.dumps(document, indent=2)]
 
 
 def init(name: str, file: Path | None = None) -> Said:
-    """Writes a study file to start from: a copy of one that comes with hgcnas, with its comments.
+    """Writes a study file to start from: a copy of a template.
 
     Args:
-        name: quickstart, cifar10, own-images or another one; a wrong name lists them.
-        file: where to; by default NAME.toml.
+        name: name of the template, such as quickstart, cifar10 or own-images; an unknown name lists all.
+        file: file to write; by default NAME.toml.
     """
     path = write_template(name, file)
     return {"file": str(path)}, [f"{path} is written; `hgcnas run {path}` starts the study"]

@@ -33,21 +33,24 @@ if TYPE_CHECKING:
 
 
 LOG_PERIOD = 10.0  # seconds between two lines about trainings in a log
-FILES_PATIENCE, FILES_PERIOD = 1.0, 0.25  # seconds until it is said how far reading is, and between
+FILES_PATIENCE, FILES_PERIOD = (
+    1.0,
+    0.25,
+)  # seconds before the first line about reading, and between two
 MANY_FILES = 50  # from which a bar is shown
 MISSING = "Some trainings are missing; rerun the command to resume."
 
 Row = Mapping[str, Any]
-# The cell of a row: a format, which leaves the cell empty where a value is missing, or a function.
+# What makes the cell of a row: a format (empty if a value is missing) or a function.
 Column = str | Callable[[Row], str]
 
 
 class ProgressPrinter:
-    """Shows how far a study, or many trainings, are.
+    """Shows the progress of a study, or of many trainings.
 
-    In a terminal what happens lately stands in live lines at the bottom, and what should stay is
-    printed above them. Elsewhere (a log file, CI) all are plain lines without control characters: of
-    trainings one every ten seconds or so and the last one, of studies one for every trial that ends.
+    In a terminal, live lines at the bottom show the state, and news is printed above them. Elsewhere (a log
+    file, CI) it prints plain lines without control characters: one for every trial of a study that ends; of
+    many trainings one about every ten seconds, and the last.
     """
 
     def __init__(self, console: Console) -> None:
@@ -58,7 +61,7 @@ class ProgressPrinter:
 
     @contextmanager
     def showing(self) -> Iterator["ProgressPrinter"]:
-        """While there is progress; also that of reading images, as two cannot have the bottom lines."""
+        """Shows progress within, also that of reading images: two cannot share the bottom lines."""
         live = Live(console=self._console, refresh_per_second=4, transient=True)
         files = FilesPrinter(lambda line: self._take("", (line,), line))
         try:
@@ -103,7 +106,7 @@ class ProgressPrinter:
 
 
 class FilesPrinter:
-    """Words how far the reading of files is, once it takes more than a moment."""
+    """Prints the progress of reading files, once that takes more than a moment."""
 
     def __init__(self, print_line: Callable[[str], None]) -> None:
         self._print_line = print_line
@@ -111,7 +114,7 @@ class FilesPrinter:
         self._due = math.nan
 
     def take(self, done: int, total: int) -> None:
-        """Takes how many files are read, of how many."""
+        """Takes the number of files read, and of all."""
         now = time.monotonic()
         if done == 1:
             self._began, self._due = now, now + FILES_PATIENCE
@@ -123,7 +126,7 @@ class FilesPrinter:
 
 @contextmanager
 def showing_files(console: Console) -> Iterator[None]:
-    """Shows how far the reading of images is: in a terminal by a bar, else by a line every ten seconds."""
+    """Shows the progress of reading images: a bar in a terminal, else a line every ten seconds."""
     if not is_live(console):
         printed_at = time.monotonic()
 
@@ -157,12 +160,12 @@ def showing_files(console: Console) -> Iterator[None]:
 
 
 def is_live(console: Console) -> bool:
-    """Whether a line can be written over: not where colours alone are forced, as some CI does."""
+    """Whether lines can be overwritten; not where only colours are forced, as in some CI."""
     return console.is_interactive and console.file.isatty()
 
 
 def status_lines(summary: dict[str, Any]) -> Iterator[str]:
-    """A study's counts, time and driver, and how it goes on; from `search.results.summary.summarise_study`."""
+    """A study's counts, time and driver, and how to continue; from `search.results.summary.summarise_study`."""
     yield (
         "study {study} on {data_set}: {trained}/{budget} trained ({stopped} stopped), {failed} failed, "
         "{running} running".format_map(summary)
@@ -175,9 +178,9 @@ def status_lines(summary: dict[str, Any]) -> Iterator[str]:
     left, is_over = summary["seconds_left"], summary["trained"] >= summary["budget"]
     text = "unknown" if left is None else f"about {duration(left)}"
     yield f"time used {duration(summary['seconds_used'])}" + ("" if is_over else f", left {text}")
-    goes_on = "no driver is running; `hgcnas run STUDY.toml` goes on"
+    goes_on = "no driver is running; `hgcnas run STUDY.toml` resumes it"
     if is_over:
-        goes_on = "its budget is used; `hgcnas run STUDY.toml --trials N` goes on"
+        goes_on = "its budget is used; `hgcnas run STUDY.toml --trials N` raises it"
     elif summary["driven_elsewhere"]:
         goes_on = f"last driven by {summary['driven_elsewhere']}: its run folder is not here"
     yield f"driven by {summary['driver']}" if summary["driver"] else goes_on
@@ -185,7 +188,7 @@ def status_lines(summary: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def showing_trainings(console: Console) -> Iterator[Callable[["RetrainingProgress"], None]]:
-    """Shows how far many trainings are."""
+    """Shows the progress of many trainings."""
     with ProgressPrinter(console).showing() as printer:
         yield printer.take_training
 
@@ -194,7 +197,7 @@ def showing_trainings(console: Console) -> Iterator[Callable[["RetrainingProgres
 def showing_epochs(
     console: Console, network: str, dataset: str, epochs: int, seeds: int
 ) -> Iterator[Callable[[int, "EpochResult", float], None]]:
-    """Prints epochs of trainings one after another: all in a terminal, else one every ten seconds or so."""
+    """Prints the epochs of trainings: all in a terminal, else one about every ten seconds."""
     printed_at = -math.inf
 
     def take_epoch(repetition: int, epoch: "EpochResult", seconds: float) -> None:
@@ -216,7 +219,7 @@ def showing_epochs(
 
 @contextmanager
 def showing_predictions(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Shows how many files are predicted, in a terminal."""
+    """Shows in a terminal how many files are predicted."""
     if not is_live(console):
         yield lambda done, total: None
         return
@@ -230,7 +233,7 @@ def showing_predictions(console: Console) -> Iterator[Callable[[int, int], None]
 def showing_searches(
     console: Console, samplers: Sequence[str], seeds: int
 ) -> Iterator[Callable[[str, int], None]]:
-    """Shows how many of the simulated searches are done, in a terminal."""
+    """Shows in a terminal how many of the simulated searches are done."""
     if not is_live(console):
         yield lambda sampler, seed: None
         return
@@ -241,9 +244,9 @@ def showing_searches(
 
 
 def front_table(frame: "pd.DataFrame") -> Table:
-    """The finished trials on the front, and beside them those that people asked for.
+    """The finished trials of the front, and all finished trials that people asked for.
 
-    Where it is too wide for a terminal, only the architectures are broken.
+    In a narrow terminal, only the architectures wrap.
     """
     finished = frame[frame["state"] == "finished"]
     finished = finished.assign(origin=finished["origin"].fillna("").astype(str))
@@ -266,7 +269,7 @@ def front_table(frame: "pd.DataFrame") -> Table:
 
 
 def confirmation_table(networks: "pd.DataFrame", quality: str) -> Table:
-    """By mean quality: what the longer trainings gave, and what the proxy had said."""
+    """The networks by mean quality: the longer trainings beside the proxy."""
     columns: dict[str, Column] = {
         "network": "{name}",
         quality: _mean,
@@ -280,7 +283,7 @@ def confirmation_table(networks: "pd.DataFrame", quality: str) -> Table:
 
 
 def comparison_table(comparison: "Comparison") -> Table:
-    """Means, and the paired differences from one network with what could have been seen."""
+    """Means, and paired differences from one network with the smallest visible difference."""
     networks = comparison.networks
     networks = networks.assign(less=networks["name"].map(comparison.differences.get))
     columns: dict[str, Column] = {
@@ -299,7 +302,7 @@ def comparison_table(comparison: "Comparison") -> Table:
 
 
 def classes_table(answers: Answers | None) -> list[str | Table]:
-    """A line for each class; of many, for those that are found worst."""
+    """A line per class; of many classes, only the worst."""
     if answers is None:
         return []
     classes: Sequence[ClassScores] = answers.classes
@@ -318,7 +321,7 @@ def classes_table(answers: Answers | None) -> list[str | Table]:
 
 
 def fidelity_table(fidelity: "Fidelity") -> Table:
-    """Every score with its cost and its rank correlations."""
+    """A row per score: its cost and its rank correlations."""
     columns: dict[str, Column] = {
         "score": "{score}",
         "seconds": lambda row: format(row["seconds"], ".1f" if row["seconds"] >= 1 else ".2g"),
@@ -329,7 +332,7 @@ def fidelity_table(fidelity: "Fidelity") -> Table:
 
 
 def simulation_table(summary: "pd.DataFrame") -> Table:
-    """A row a sampler: hypervolumes, and how soon the first sampler's last one was reached."""
+    """A row per sampler: hypervolumes, and trainings until the first sampler's last hypervolume."""
     marks = [name for name in summary if name.startswith("hypervolume_")]
     columns: dict[str, Column] = {
         "sampler": "{sampler}",
@@ -358,7 +361,7 @@ def runs_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def layers_table(layers: tuple[Layer, ...], total: Complexity) -> Table:
-    """The layer table, batch normalisation left to the total."""
+    """The layer table; batch normalisation counts only in the total."""
     columns: dict[str, Column] = {
         "layer": "{name}",
         "kind": "{kind}",
@@ -374,12 +377,12 @@ def layers_table(layers: tuple[Layer, ...], total: Complexity) -> Table:
 
 
 def _table(columns: Mapping[str, Column], rows: "pd.DataFrame | Iterable[Row]") -> Table:
-    """Words stand on the left, numbers on the right."""
+    """Left-aligns words, and right-aligns numbers."""
     import pandas as pd
 
     table = Table(box=None)
     for heading in columns:
-        # (A space tells a heading from another that reads the same.)
+        # (A trailing space tells a heading from another with the same text.)
         table.add_column(heading.strip(), justify="left" if heading in _WORDS else "right")
     for row in pd.DataFrame(rows).to_dict("records"):
         table.add_row(*(_cell(column, row) for column in columns.values()))
@@ -396,7 +399,7 @@ def _cell(column: Column, row: Row) -> str:
 
 
 def _mean(row: Row) -> str:
-    """With half of its interval, where there is one."""
+    """The mean, and half of its interval if there is one."""
     half = row["high"] - row["mean"]
     return f"{row['mean']:.4f}" + ("" if math.isnan(half) else f" ± {half:.4f}")
 

@@ -1,1 +1,1 @@
-"""Optuna Dashboard over a study, and what it shows beside the trials."""
+"""Optuna Dashboard for a study, and what it shows beside the trials."""

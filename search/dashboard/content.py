@@ -1,10 +1,10 @@
 """What the driver keeps in Optuna Dashboard: graphs, notes, and the files of the front's networks.
 
-Two graphs and a note on the study; on each trial of the front a note, its architecture file and its
+The study has two graphs and a note; each trial of the front has a note, its architecture file and its
 learning curve.
 
-All of it is system attributes of the study. Only what is not stored so is written, which also puts
-right what a killed driver left half written.
+All of it is stored in system attributes of the study. Only what differs from what is stored is written,
+which also repairs what a killed driver left half written.
 """
 
 import time
@@ -49,8 +49,8 @@ MAX_NOTED, MAX_NOTED_AT_END = 60, 150
 class DashboardContent:
     """Keeps the dashboard's content up to date, through the study's writer.
 
-    What fails in the storage raises as every write of the study does. An artifact that cannot be
-    written is left out: that is said once, and it is tried again at the next update.
+    A failure of the storage raises, as for every write of the study. An artifact that cannot be written is
+    left out, reported once, and retried at the next update.
     """
 
     def __init__(
@@ -72,18 +72,18 @@ class DashboardContent:
         self._written_at = 0.0
 
     def update(self) -> None:
-        """Writes, unless that was done a moment ago."""
+        """Writes, unless it wrote a moment ago."""
         if time.monotonic() - self._written_at >= PERIOD:
             self.write()
 
     def write(self, *, is_last: bool = False) -> None:
         """Writes what has changed since the last time.
 
-        NSGA-II reads all that is written at each ask, the dashboard goes through it for each trial, and
-        nothing can be taken away again. So a front that never settles gets more notes only at the end.
+        NSGA-II reads all attributes at each ask, the dashboard scans them for each trial, and none can be
+        deleted. So a front that keeps changing gets more notes only at the end.
 
         Args:
-            is_last: whether nothing more will be asked.
+            is_last: whether no more trials will be asked for.
 
         Raises:
             RunError: the storage failed.
@@ -102,7 +102,7 @@ class DashboardContent:
         self._written_at = time.monotonic()
 
     def _of_study(self, frame: pd.DataFrame, stored: Mapping[str, Any]) -> Attributes:
-        """The study's note and the two graphs, which are small figures of the report."""
+        """The study's note and the two graphs: figures of the report, made small."""
         quality = QUALITY_NAMES[self._file.quality_metric]
         pareto = pareto_figure(frame, shown_cost(self._file.costs), MAX_POINTS, quality)
         history = hypervolume_history(frame, self._writer.hypervolume_bounds(), MAX_POINTS)
@@ -123,7 +123,7 @@ class DashboardContent:
     def _without_note(
         self, front: Sequence[FrozenTrial], stored: Mapping[str, Any], is_last: bool
     ) -> list[FrozenTrial]:
-        """What of the front gets its note and its files now, or has them only in part."""
+        """The trials of the front whose note or files are missing, as many as may have a note."""
         begun = [t for t in front if has_note(self._writer.trial_id(t.number), stored)]
         new = [t for t in front if not has_note(self._writer.trial_id(t.number), stored)]
         most = MAX_NOTED_AT_END if is_last else MAX_NOTED
@@ -137,7 +137,7 @@ class DashboardContent:
         try:
             self._artifacts.mkdir(exist_ok=True)
             for name, (kind, text) in trial_files(trial, self._file, self._space).items():
-                # The same at every try, so that nothing is left over of a driver that was killed.
+                # The same at every attempt, so that a killed driver leaves nothing over.
                 source = f"hgcnas {self._file.name} {trial.number} {name}"
                 identity = str(uuid5(NAMESPACE_URL, source))
                 if not (self._artifacts / identity).exists():
@@ -147,14 +147,14 @@ class DashboardContent:
         except OSError as error:
             if not self._has_failed:
                 self._say(
-                    f"{self._artifacts}: cannot be written: {error.strerror}; it is tried again"
+                    f"{self._artifacts}: cannot be written: {error.strerror}; this is retried"
                 )
             self._has_failed = True
         return content | note(trial_id, trial_note(trial, self._file), stored)
 
 
 def study_note(file: StudyFile, num_points: int) -> str:
-    """What the study is, and what can be done with it, in Markdown."""
+    """The study, and the commands for it, in Markdown."""
     limits = [f"{key} {count_text(v)}" for key, v in asdict(file.limits).items() if v is not None]
     return f"""\
 # {file.name}
@@ -165,10 +165,10 @@ def study_note(file: StudyFile, num_points: int) -> str:
 - `hgcnas status {file.name}`: counts, the front so far, the time left
 - `hgcnas export {file.name} --select knee`: the architecture file of a network (or `best`, \
 `max-flops=60e6`, `max-params=1e6`, `--trial N`)
-- `hgcnas report {file.name} --open`: everything on one page that can be sent around
-- `hgcnas enqueue {file.name} ARCH.toml`: train this one next
+- `hgcnas report {file.name} --open`: everything on one self-contained page
+- `hgcnas enqueue {file.name} ARCH.toml`: train this network next
 
-The trials of the front have a note, their architecture file and their learning curve.
+Each trial of the front has a note, its architecture file and its learning curve.
 
 ## The study file
 
@@ -179,7 +179,7 @@ The trials of the front have a note, their architecture file and their learning 
 
 
 def trial_note(trial: FrozenTrial, file: StudyFile) -> str:
-    """What a trial of the front is, in Markdown. Stays true when the trial leaves the front."""
+    """A trial of the front, in Markdown. It stays true when the trial leaves the front."""
     attributes, metric = trial.user_attrs, file.quality_metric
     quality = "" if metric == ACCURACY else f" {QUALITY_NAMES[metric]}"
     origin = f", {attributes['origin']}" if attributes.get("origin") else ""

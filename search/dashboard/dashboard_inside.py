@@ -1,9 +1,11 @@
 """What is used of Optuna Dashboard beyond its public interface; seen in Optuna Dashboard 0.18 to 0.21.
 
-It shows notes, graphs and files that are system attributes of the study: here is their form. Its own
-`save_note` and `save_plotly_graph_object` write the same, but the notes of running trials alone (a trial
-is on the front once it has finished), all of them anew each time, and the version of a note before its
-text, so that a driver that is killed in between leaves half a note that counts as a new one.
+It shows notes, graphs and files that are system attributes of the study: here is their form.
+
+Its own `save_note` and `save_plotly_graph_object` write the same form, but do not fit. They take notes of
+running trials alone, and a trial is on the front only once it has finished. They rewrite everything each
+time. They write the version of a note before its text: a driver that is killed in between leaves half a
+note that counts as a new one.
 """
 
 import json
@@ -23,8 +25,8 @@ Attributes = dict[str, Any]
 def note(trial_id: int | None, text: str, stored: Mapping[str, Any]) -> Attributes:
     """The attributes of a note on a trial, or on the study (None).
 
-    The version, which tells an open page that the text is another one, comes last: a note is shown
-    once all of it is there.
+    The version tells an open page that the text has changed. It comes last, so that a note is shown only
+    when it is complete.
     """
     version_key = _version_key(trial_id)
     pieces = _pieces(_text_key(trial_id), text, stored)
@@ -49,7 +51,7 @@ def graph(name: str, figure: str, stored: Mapping[str, Any]) -> Attributes:
 
 
 def artifact(trial_id: int, identity: str, filename: str, mimetype: str) -> Attributes:
-    """The attribute of a file, which lies under its identity among the artifacts.
+    """The attribute of a file, which is stored under its identity among the artifacts.
 
     (It could be one of the trial; but a finished trial takes no attributes.)
     """
@@ -58,7 +60,7 @@ def artifact(trial_id: int, identity: str, filename: str, mimetype: str) -> Attr
 
 
 def check_is_shown(study: optuna.Study, stored: Mapping[str, Any]) -> None:
-    """Warns where this Optuna Dashboard reads the study's note in another form than this one."""
+    """Warns if this Optuna Dashboard reads notes in another form than this one."""
     import optuna_dashboard  # it takes a second to load
 
     prefix = _text_key(None)
@@ -78,7 +80,7 @@ def _text_key(trial_id: int | None) -> str:
 
 
 def _pieces(prefix: str, text: str, stored: Mapping[str, Any]) -> Attributes:
-    """A text in pieces; what is stored of a longer one is emptied."""
+    """A text in pieces; pieces left of a longer text become empty."""
     starts = range(0, len(text), PIECE)
     pieces = {f"{prefix}{n}": text[start : start + PIECE] for n, start in enumerate(starts)}
     return pieces | {key: "" for key in stored if key.startswith(prefix) and key not in pieces}

@@ -1,4 +1,4 @@
-"""Who may read the dashboard: pages of its own address, on this machine or with its token."""
+"""Who may read the dashboard: its own pages, on this machine or with its token."""
 
 import secrets
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"  # where it is served by default: the dashboard itself has no login
 LOOPBACK_NAMES = ("localhost", HOST, "::1")
 _NOT_HERE = (
-    "this page is served under the names {} alone: another one may be a trick of a page on the web"
+    "this page answers only to the names {}: another name may be an attack by a page on the web"
 )
-_NOT_OURS = "this page is not for other pages to read"
-_NO_TOKEN = "the address that `hgcnas dashboard` printed has a token, which is missing here"
+_NOT_OURS = "other pages may not read this one"
+_NO_TOKEN = "the token is missing: open the whole address that `hgcnas dashboard` printed"
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a numeric address is reached from this machine alone."""
+    """Whether a numeric address can be reached from this machine alone."""
     return ip_address(address.partition("%")[0]).is_loopback
 
 
@@ -28,12 +28,12 @@ def guarded(
 ) -> "WSGIApplication":
     """The application for those who may read it.
 
-    A page on the web whose name is made to point here (DNS rebinding) has the browser send that name as
-    `Host`: on this machine only its own names are answered. Elsewhere the names of a machine are not known
-    to it, and the token keeps such a page out: its cookie is not of that name.
+    By DNS rebinding a page on the web can make its own name point here; the browser then sends that name as
+    `Host`. Without a token, only the names of this machine are answered. With one, `Host` is free, as a
+    machine does not know all its names: such a page lacks the cookie, which belongs to another name.
 
     Args:
-        hosts: names that are answered without a token; not looked at with one.
+        hosts: names that are answered without a token; ignored with one.
         token: comes once in the address, and is then kept as a cookie.
     """
     allowed = tuple(hosts)
@@ -46,7 +46,7 @@ def guarded(
             return _refuse(start_response, _NOT_OURS)
         if token is None:
             return application(environ, start_response)
-        # Cookies of a machine are those of all its ports.
+        # All ports of a machine share its cookies.
         cookie = f"hgcnas-{environ['SERVER_PORT']}"
         if _is(token, _cookie(environ, cookie)):
             return application(environ, start_response)
@@ -67,7 +67,7 @@ def guarded(
 
 
 def _name_of(host: str) -> str:
-    """A `Host` without its port, which is another one behind a tunnel of ssh."""
+    """A `Host` without its port, which differs behind an ssh tunnel."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -79,7 +79,7 @@ def _is(token: str, given: str | None) -> bool:
 
 
 def _cookie(environ: "WSGIEnvironment", name: str) -> str | None:
-    """A cookie by its name; those of other programs may hold anything."""
+    """A cookie by its name. Cookies of other programs may hold anything."""
     pairs = (pair.strip().partition("=") for pair in environ.get("HTTP_COOKIE", "").split(";"))
     return next((value for key, _, value in pairs if key == name), None)
 

@@ -1,4 +1,4 @@
-"""Optuna Dashboard over one study's storage, only to look at: on this machine, or elsewhere with a token."""
+"""Read-only Optuna Dashboard for one study: on this machine, or beyond it with a token."""
 
 import errno
 import json
@@ -20,21 +20,19 @@ from search.results.stored_study import StoredStudy
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-REFUSAL = {
-    "reason": "hgcnas serves this page for reading only: a study is changed by `hgcnas run` alone"
-}
-_NO_ADDRESS = "--host {}: is no address of this machine; 0.0.0.0 stands for all that it has"
-_MAX_BODY = 2**24  # bytes of a refused request that are read, so that its sender takes the answer
+REFUSAL = {"reason": "hgcnas serves this page read-only: only `hgcnas run` changes a study"}
+_NO_ADDRESS = "--host {}: is not an address of this machine; 0.0.0.0 serves on all that it has"
+_MAX_BODY = 2**24  # bytes read of a refused request, so that its sender gets the answer
 
 
 class DashboardServer(ThreadingMixIn, WSGIServer):
-    """A server with the token that its readers need; None where only this machine reaches it."""
+    """A server with the token that its readers need; None if only this machine reaches it."""
 
     daemon_threads = True  # Ctrl-C does not wait for a browser's open connection
     token: str | None = None
 
     def server_bind(self) -> None:
-        # Python's looks for the machine's name, which may take half a minute without a name server.
+        # Python's looks up the machine's name, which may take half a minute without a name server.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
@@ -46,22 +44,22 @@ class _Server6(DashboardServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """A request is no news."""
+        """Logs no requests."""
 
 
 def create_server(stored: StoredStudy, port: int, host: str = HOST) -> DashboardServer:
-    """A server of the dashboard; `serve_forever` starts it. Port 0 takes any free one.
+    """A server of the dashboard; `serve_forever` starts it. Port 0 takes a free one.
 
-    Where other machines reach `host` it has a token, without which nothing is answered.
+    If other machines reach `host`, it has a token, and answers nothing without it.
 
     Raises:
-        RunError: the host or the port cannot be had.
+        RunError: the host or the port cannot be used.
     """
     family, address = _address(host)
     token = None if is_loopback(address) else secrets.token_urlsafe(24)
     study_id = stored.storage.get_study_id_from_name(stored.folder.name)
     check_is_shown(stored.study, stored.storage.get_study_system_attrs(study_id))
-    # (Of a study that is read from its storage alone, the files are elsewhere.)
+    # (A study whose run folder is not here has its files elsewhere.)
     artifacts = FileSystemArtifactStore(stored.folder.artifacts) if stored.folder.exists else None
     application = only_reading(optuna_dashboard.wsgi(stored.storage, artifacts))
     names = {*LOOPBACK_NAMES, host.lower(), address}
@@ -97,7 +95,7 @@ def _address(host: str) -> tuple[int, str]:
 
 
 def only_reading(application: "WSGIApplication") -> "WSGIApplication":
-    """The application without what would change anything: deleting, renaming, editing, telling."""
+    """The application, with every request refused that could change the study."""
 
     def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
@@ -112,7 +110,7 @@ def only_reading(application: "WSGIApplication") -> "WSGIApplication":
 
 
 def study_address(stored: StoredStudy, server: DashboardServer) -> str:
-    """Where a browser finds the study."""
+    """The address of the study for a browser."""
     study = stored.storage.get_study_id_from_name(stored.folder.name)
     host = server.server_name
     if host in ("0.0.0.0", "::"):  # reached by every name of this machine

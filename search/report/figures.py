@@ -1,4 +1,4 @@
-"""Accuracy against FLOPs or params: the Pareto plot of a study, and that of networks trained again."""
+"""Accuracy against FLOPs or params: the Pareto plots of a study and of retrained networks."""
 
 from html import escape
 from typing import Any
@@ -39,18 +39,18 @@ def pareto_figure(
     most: int | None = None,
     quality: str = QUALITY_NAMES[ACCURACY],
 ) -> go.Figure:
-    """Quality against FLOPs or `num_params`: the front as a staircase, and what else was measured.
+    """Quality against FLOPs or `num_params`: the front as a staircase, and all measured trials.
 
-    A front of both costs is no staircase: its networks are points. The front is drawn at its estimated
-    accuracies, if the frame has them, and every trial at what it measured; stopped and failed ones at
-    their last accuracy. Trials that did not come from the sampler have a ring with their name. Every
-    trace has the trials' numbers as its `customdata`.
+    A front by both costs has points and no staircase. The front is drawn at its estimated accuracies if the
+    frame has them, every trial at its measured accuracy; stopped and failed ones at their last. Trials that
+    did not come from the sampler have a ring with their name. The `customdata` of every trace are the
+    numbers of its trials.
 
     Args:
         frame: the trials, as `search.results.trials.to_frame` gives them.
-        most: how many trials of each kind are drawn, for a small figure with short hover texts. The
-            legend says how many there are. None draws all.
-        quality: what the study's quality metric is called.
+        most: most trials of each kind to draw, for a small figure with short hover texts. The legend then
+            tells how many there are. None draws all.
+        quality: name of the study's quality metric.
     """
     measured = frame[frame["last_accuracy"].notna() & frame[x].notna()]
     if measured.empty:
@@ -86,7 +86,7 @@ def pareto_figure(
             **({"mode": "markers"} | style),
         )
 
-    # What has an estimate is drawn twice where it is on the front: as measured, too.
+    # Trials of the front with an estimate are drawn twice: also as measured.
     beside = measured[~measured["on_front"] | measured["estimated_accuracy"].notna()]
     for state, title in STATE_TITLES.items():
         marker = {"symbol": _SYMBOLS[state], "color": COLOURS[state], "size": 7}
@@ -130,8 +130,8 @@ def accuracies(
 ) -> go.Figure:
     """Mean quality against FLOPs or `num_params`, with its 95 % interval, the front as a staircase.
 
-    The staircase leaves out what is on the front for another cost's sake alone. `networks` is what
-    `search.retraining.compare.summarise_networks` gives.
+    The staircase omits networks that are on the front only for another cost. `networks` is from
+    `search.retraining.compare.summarise_networks`.
     """
     title = f"mean validation {quality}, with its 95 % interval"
     figure = empty_figure(COST_TITLES[cost], title, **COST_AXIS)

@@ -1,4 +1,4 @@
-"""The hypervolume of a study's front: over the trials, and over the time that was worked."""
+"""The hypervolume of a study's front, over the trials and over the working time."""
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,15 @@ from search.results.trials import costs_of
 
 
 def hypervolume_steps(frame: pd.DataFrame, bounds: HypervolumeBounds) -> pd.DataFrame:
-    """After which trials the hypervolume changed, in the order in which they ended; and the last one.
+    """The trials after which the hypervolume changed, in the order in which they ended, and the last one.
 
     Returns:
         columns: trained (1, 2, ...: finished or stopped early), number (of the trial), hypervolume,
-        seconds (of worked time).
+        seconds (of working time).
     """
     trained = frame[frame["state"].isin(["finished", "stopped"])]
     trained = trained.sort_values(["finished_at", "number"])
-    # A stopped trial has no quality, and so leaves the hypervolume where it was.
+    # A stopped trial has no quality, and so does not change the hypervolume.
     costs = costs_of(trained, bounds.metrics)
     steps = pd.DataFrame(
         {
@@ -38,16 +38,16 @@ def hypervolume_history(
 ) -> go.Figure:
     """The hypervolume of the front after every trial that finished or was stopped early.
 
-    Left over the number of trials, right over the time in which at least one training ran. With `most`
-    the figure is a small one: at most so many steps, over the trials alone.
+    Left over the number of trials, right over the time in which at least one training ran. With `most` it is
+    a small figure: at most so many steps, over the trials only.
     """
     steps = thinned(hypervolume_steps(frame, bounds), most)
     if bounds.reference_accuracy is None or steps.empty:
-        return notice("Known once the cheapest architecture has been trained")
+        return notice("Shown once the cheapest network has been trained")
     unit, seconds_per_unit = time_scale(steps["seconds"].max())
     sides = [
         ("trials finished or stopped early", steps["trained"], ":d"),
-        (f"{unit} of work (pauses left out)", steps["seconds"] / seconds_per_unit, ":.3g"),
+        (f"{unit} of working time (without pauses)", steps["seconds"] / seconds_per_unit, ":.3g"),
     ][: 2 if most is None else 1]
     figure = empty_panels(380, cols=len(sides), shared_yaxes=True, horizontal_spacing=0.04)
     for col, (title, x, form) in enumerate(sides, start=1):
@@ -64,5 +64,5 @@ def hypervolume_history(
         )
         figure.update_xaxes(title_text=title, rangemode="tozero", row=1, col=col)
     figure.update_yaxes(rangemode="tozero")
-    figure.update_yaxes(title_text="hypervolume (share of the ideal)", row=1, col=1)
+    figure.update_yaxes(title_text="hypervolume (fraction of the ideal)", row=1, col=1)
     return figure

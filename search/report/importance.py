@@ -9,23 +9,22 @@ from hgcnet.arrays import Floats
 from search.report.style import COLOURS, empty_figure, notice
 from search.report.traits import TRAIT_TITLES, stage_values
 
-LEAST_TRIALS = 20  # finished ones; a forest of fewer says nothing
+LEAST_TRIALS = 20  # finished ones; a forest of fewer is meaningless
 
 _NETWORK_COLUMNS = ("stem_channels", "stem_stride", "bottleneck", "compression", "se_reduction")
 
 
 def parameter_importance(frame: pd.DataFrame) -> pd.DataFrame:
-    """The share of the accuracy's variance that each parameter explains; a row a parameter that varies.
+    """The share of the accuracy's variance that each parameter explains; a row per parameter that varies.
 
-    A random forest predicts the accuracy from the parameters. Its mean decrease in impurity (Breiman
-    2001; what Optuna's MeanDecreaseImpurityImportanceEvaluator gives) shares out among the parameters
-    what the forest explains of trials that it has not seen (out-of-bag R2, at least 0). So the bars
-    add up to that, and noise is given to nobody. Optuna's evaluator keeps its forest to itself, and
-    with it this check.
+    A random forest predicts the accuracy from the parameters. What it explains of unseen trials (out-of-bag
+    R2, at least 0) is divided among the parameters by the mean decrease in impurity (Breiman 2001; Optuna's
+    MeanDecreaseImpurityImportanceEvaluator). So the bars add up to the R2, and noise is assigned to no
+    parameter. Optuna's evaluator does not give access to its forest, and so not to the R2.
 
     Returns:
-        columns: accuracy; at_equal_flops, the same of the accuracy less its linear trend in log
-        FLOPs. Index: the parameter. No rows where fewer than LEAST_TRIALS finished.
+        columns: accuracy; at_equal_flops, the same for the accuracy minus its linear trend in log FLOPs.
+        Index: the parameter. No rows if fewer than LEAST_TRIALS finished.
     """
     finished = frame[frame["state"] == "finished"]
     parameters = _parameters(finished)
@@ -44,12 +43,12 @@ def parameter_importance(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def importance_figure(frame: pd.DataFrame) -> go.Figure:
-    """Two bars a parameter: for the accuracy, and for the accuracy at equal FLOPs."""
+    """Two bars per parameter: for the accuracy, and for the accuracy at equal FLOPs."""
     shares = parameter_importance(frame).sort_values("accuracy")
     if shares.empty:
         count = (frame["state"] == "finished").sum()
-        return notice(f"Shown once {LEAST_TRIALS} trials have finished; so far there are {count}")
-    figure = empty_figure("share of the variance that is explained", "")
+        return notice(f"Shown once {LEAST_TRIALS} trials have finished; so far {count} have")
+    figure = empty_figure("share of the variance explained", "")
     for column, name, colour in (
         ("at_equal_flops", "accuracy at equal FLOPs", COLOURS["front"]),
         ("accuracy", "accuracy", COLOURS["finished"]),

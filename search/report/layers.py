@@ -1,4 +1,4 @@
-"""One network's layers: where its FLOPs and its parameters are."""
+"""The layers of a network: where its FLOPs and params are."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -7,7 +7,7 @@ from hgcnet.architecture import Architecture, Task
 from hgcnet.complexity import layer_table
 from search.report.style import OTHER_COLOURS, empty_panels
 
-# What a layer's name ends in -> what the bars tell apart. Batch normalisation counts nothing.
+# The end of a layer's name -> the part in the legend. Batch normalisation is not counted.
 _PARTS = {
     "grouped": "grouped 1x1",
     "depthwise": "depthwise 3x3",

@@ -9,7 +9,7 @@ from search.report.style import COLOURS, STATE_TITLES, empty_figure, legend_name
 from search.results.trials import front
 from search.training.quality import ACCURACY, QUALITY_NAMES
 
-MOST_CURVES = 250  # of one kind, but for the front, which is drawn whole
+MOST_CURVES = 250  # of one kind; the front is always complete
 _OPACITIES = {"stopped": 0.5, "failed": 0.8, "finished": 0.4}
 
 
@@ -18,10 +18,10 @@ def learning_curves(
     rung_epochs: Sequence[int] = (),
     quality: str = QUALITY_NAMES[ACCURACY],
 ) -> go.Figure:
-    """The quality after every epoch; the front's trials stand out, the rungs are marked.
+    """The quality after every epoch, with the front highlighted and the rungs marked.
 
-    Of more than MOST_CURVES trials of one kind, so many are drawn, evenly over the study; the legend
-    says so. A circle marks where a curve was stopped.
+    Of each kind at most MOST_CURVES trials are drawn, evenly over the study; the legend says so. A circle
+    marks where a training was stopped.
     """
     started = frame[frame["epochs"] > 0]
     if started.empty:
@@ -66,7 +66,7 @@ def learning_curves(
 
 
 def _add_curves(figure: go.Figure, rows: pd.DataFrame, **style: object) -> None:
-    """All curves as one trace: a gap of None parts one from the next."""
+    """Adds all curves as one trace, with gaps of None between them."""
     if rows.empty:
         return
     points: list[tuple[int | float | None, ...]] = []

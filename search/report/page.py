@@ -1,4 +1,4 @@
-"""The report of a study: one HTML page that holds everything and opens offline."""
+"""The report of a study: one self-contained HTML page, which opens offline."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -51,15 +51,15 @@ def write_page(
 
     Args:
         title: the heading.
-        facts: what is shown under the heading, by label: the name, the data set, counts, bounds.
+        facts: facts under the heading, by label: the name, the data set, counts, bounds.
         frame: the trials, as `search.results.trials.to_frame` gives them.
-        bounds: what the hypervolume is measured against; its costs are the study's objectives.
-        run: the study's name or folder, as the export commands name it.
-        task: what the networks' FLOPs are counted for.
-        rung_epochs: after which trainings could be stopped early.
-        confirmed: what `search.retraining.confirmations.read_confirmations` gives.
-        quality: what the study's quality metric is called.
-        answers: what finished trials said of the validation images, by their numbers.
+        bounds: bounds of the hypervolume; their costs are the study's objectives.
+        run: the study's name or folder, for the export commands.
+        task: the task for which FLOPs are counted.
+        rung_epochs: epochs after which trainings could be stopped early.
+        confirmed: from `search.retraining.confirmations.read_confirmations`.
+        quality: name of the study's quality metric.
+        answers: the predictions of finished trials on the validation images, by trial number.
 
     Raises:
         OSError: it cannot be written.
@@ -72,7 +72,7 @@ def write_page(
         "Study": _facts(facts),
         "Pareto front": estimate + figure_html(pareto, "pareto") + front_html(frame, run),
         **{
-            f"Trained again: {recipe}": _trained_again(kept, cost, quality, f"confirmed-{number}")
+            f"Retrained: {recipe}": _trained_again(kept, cost, quality, f"confirmed-{number}")
             for number, (recipe, kept) in enumerate(confirmed.items())
         },
         "Chosen networks": _chosen(frame, bounds.metrics, run, task, quality, answers),
@@ -88,7 +88,7 @@ def write_page(
 
 
 def document(title: str, sections: Mapping[str, str]) -> str:
-    """A whole page, with the scripts that draw its figures and sort its tables.
+    """A page, with the scripts that draw its figures and sort its tables.
 
     Args:
         sections: HTML by heading.
@@ -111,7 +111,7 @@ def document(title: str, sections: Mapping[str, str]) -> str:
 
 
 def figure_html(figure: go.Figure, identifier: str) -> str:
-    """A figure as an element of a page, under an id of its own."""
+    """A figure as an element of a page, with its own id."""
     html: str = figure.to_html(
         full_html=False,
         include_plotlyjs=False,
@@ -139,39 +139,40 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 
 _ESTIMATE = (
-    "A single training is noisy, so the best measured accuracy is biased upwards. The front is decided, "
-    "and drawn, by estimates: what a model of all trainings makes of each network, without one seed's "
-    "noise. Every network's dot is at its measured accuracy."
+    "A single training is noisy, so the best measured accuracy is biased upwards. The front is therefore "
+    "chosen, and drawn, by estimated accuracy: a model of all trainings averages out the seed noise. The "
+    "dots show the measured accuracies."
 )
 
 _TRAITS = (
-    "From the front's cheapest network to its most expensive, stage by stage. The dashed lines are the "
-    "means of all networks that were trained, to the end or not."
+    "The networks of the front by FLOPs, stage by stage. Dashed lines are means over all trained networks, "
+    "including those that were stopped early."
 )
 
 _IMPORTANCE = (
-    "A random forest predicts the accuracy of a finished trial from its parameters. The bars say which "
-    "share of the differences in accuracy it explains by which parameter, measured on trials that the "
-    "forest has not seen; together they are all that it explains, and the rest is noise or too much for "
-    "it. Parameters that go together, as the growths of the stages do, share what they "
-    "explain. Larger networks are mostly the more accurate ones: the second bars are of what is left of the "
-    "accuracy without its trend in log FLOPs. Only trials that finished count, of which early stopping "
-    "and the sampler left more good ones than bad."
+    "A random forest predicts the accuracy of a finished trial from its parameters. A bar shows the share "
+    "of the variance in accuracy that the forest explains by one parameter, on trials that it has not "
+    "seen. The bars add up to all that it explains; the rest is noise or beyond the forest. Correlated "
+    "parameters, such as the growths of the stages, share what they explain. Larger networks tend to be "
+    "more accurate: the second bars remove the trend of the accuracy in log FLOPs. Only finished trials "
+    "count, among which good networks are overrepresented: the sampler prefers them, and early stopping "
+    "removes others."
 )
 
 _ANSWERS = (
-    "Its answers on the validation images after the last epoch: of each class how many there are, the share "
-    "that was found (recall), the share of what was called so that is so (precision), and their harmonic mean."
+    "Predictions on the validation images after the last epoch. Recall is the share of a class's images "
+    "that are predicted as this class. Precision is the share of images predicted as this class that "
+    "belong to it. F1 is the harmonic mean of both."
 )
 
-_TESTED = "Recall, precision and F1 are means over its seeds; which classes it took for which is their sum."
+_TESTED = "Recall, precision and F1 are means over the seeds; counts of predictions are sums."
 
 _PAPER = (
     "These trainings follow the paper's recipe (Xie, Zhou, Kung 2019: 300 epochs of SGD, batch 128, "
-    "learning rate 0.1, weight decay 1e-4), but for the validation images, which are kept out of the "
-    "training; the paper trains on them, too. Errors in percent: ours on the validation images (with its "
-    "95 % interval) and, for the chosen network alone, on the test images, as the paper's are. The "
-    "networks' widths are our reconstruction."
+    "learning rate 0.1, weight decay 1e-4). But they keep out the validation images, on which the paper "
+    "trains, too. Errors are in percent. Ours are on the validation images, with the 95 % interval; the "
+    "paper's, and the test error of the chosen network, are on the test images. The widths of the networks "
+    "are our reconstruction."
 )
 
 
@@ -180,12 +181,12 @@ def _trained_again(kept: Confirmed, cost: str, quality: str, identifier: str) ->
     body = figure_html(accuracies(networks, cost, quality), identifier)
     body += confirmation_html(networks, quality)
     if kept.tested is not None:
-        body += "<h3>The chosen network on the test images, class by class</h3>"
+        body += "<h3>The chosen network on the test images, by class</h3>"
         body += _note(_TESTED) + answers_html(kept.tested)
     in_paper = networks[networks["paper_error"].notna()]
     if in_paper.empty:
         return body
-    return f"{body}<h3>Beside the paper</h3>{_note(_PAPER)}{paper_html(in_paper)}"
+    return f"{body}<h3>Compared with the paper</h3>{_note(_PAPER)}{paper_html(in_paper)}"
 
 
 def _chosen(
@@ -212,7 +213,7 @@ def _chosen(
 
 
 def _network(row: pd.Series, name: str, run: str, task: Task, quality: str) -> str:
-    """One network with its qualities, its costs, what exports it, and its layers."""
+    """One network with its qualities, its costs, its export command and its layers."""
     number, architecture, estimate = row["number"], architecture_of(row), row["estimated_accuracy"]
     estimated = "" if pd.isna(estimate) else f"Estimated {quality} {estimate:.4f}, "
     return (
@@ -229,6 +230,6 @@ def _time_note(frame: pd.DataFrame) -> str:
     if not count:
         return ""
     return _note(
-        f"At most {count} training{'s' if count > 1 else ''} ran at once; so many slots are counted. "
-        "What was interrupted is left out, as nobody knows when it ended."
+        f"At most {count} training{'s' if count > 1 else ''} ran at once: this is the number of slots. "
+        "Interrupted trainings are left out, as their end is unknown."
     )

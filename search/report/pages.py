@@ -1,4 +1,4 @@
-"""Pages of figures beside a study's report: comparisons, fidelities, simulations."""
+"""Other pages of figures: comparisons, fidelities, simulations."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,9 +74,9 @@ def mean_curves(trainings: pd.DataFrame, quality: str) -> go.Figure:
 
 
 def correlations(fidelity: "Fidelity") -> go.Figure:
-    """Kendall's tau of every score against the seconds that it costs."""
+    """Kendall's tau of every score against its cost in seconds."""
     title = "Kendall's tau, with its 95 % interval"
-    figure = empty_figure("seconds a network", title, type="log")
+    figure = empty_figure("seconds per network", title, type="log")
     rows = fidelity.correlations
     within = f"networks of like {COST_NAMES[fidelity.cost]}"
     for name, taus, colour, symbol in (
@@ -100,8 +100,7 @@ def correlations(fidelity: "Fidelity") -> go.Figure:
 def simulated(searches: pd.DataFrame, against: str, title: str) -> go.Figure:
     """The hypervolume of simulated searches: each sampler's median over seeds, with its 90 % band.
 
-    `searches` is what `search.simulation.virtual_clock.simulate_searches` gives; `against` the column
-    for the x axis.
+    `searches` is from `search.simulation.virtual_clock.simulate_searches`, `against` the column of the x axis.
     """
     figure = empty_figure(title, "hypervolume of the noise-free accuracies")
     ends = searches.groupby(["sampler", "seed"])[against].max()
@@ -116,7 +115,7 @@ def simulated(searches: pd.DataFrame, against: str, title: str) -> go.Figure:
 
 
 def _add_band(figure: go.Figure, name: str, x: Sequence[float], band: Sequence[Floats]) -> None:
-    """A line with a band around it, in a colour of its own; `band` is low, middle, high."""
+    """Adds a line with a band, in its own colour; `band` is low, middle, high."""
     low, middle, high = band
     colour = OTHER_COLOURS[len(figure.data) // 2 % len(OTHER_COLOURS)]
     figure.add_scatter(

@@ -1,4 +1,4 @@
-"""What a study's run folder gets at its end, or another folder: the report, and its trials as CSV and Parquet."""
+"""The report of a study, and its trials as CSV and Parquet, written into a folder."""
 
 from pathlib import Path
 

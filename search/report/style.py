@@ -1,4 +1,4 @@
-"""How the figures look: colours, axes, and what stands where there is nothing to draw yet."""
+"""How figures look: colours, axes, and notices where there is nothing to draw yet."""
 
 from collections.abc import Sequence
 from html import escape
@@ -13,7 +13,7 @@ COST_TITLES = {
     "num_params": "params (weights and biases)",
 }
 
-# Okabe-Ito colours, which stay apart for every kind of colour vision.
+# Okabe-Ito colours, which can be told apart with any colour vision.
 COLOURS = {
     "front": "#d55e00",
     "finished": "#0072b2",
@@ -24,7 +24,7 @@ COLOURS = {
 }
 OTHER_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4b5563")
 
-# The states that measured something, in the order in which they are drawn.
+# The states with a measured accuracy, in the order in which they are drawn.
 STATE_TITLES = {"stopped": "stopped early", "failed": "failed", "finished": "finished"}
 # An x axis of FLOPs or params: logarithmic, with ticks like 20M.
 COST_AXIS = {"type": "log", "tickformat": "~s", "exponentformat": "SI", "dtick": "D2"}
@@ -37,7 +37,7 @@ _AXIS = {
     "ticks": "outside",
 }
 _LAYOUT = {
-    "template": "none",  # a figure with one is large: the dashboard stores figures in pieces
+    "template": "none",  # a template makes a figure large, and the dashboard stores figures in pieces
     "margin": {"l": 70, "r": 40, "t": 20, "b": 60},
     "font": {"family": "system-ui, sans-serif", "size": 13, "color": COLOURS["text"]},
     "modebar": {"orientation": "v"},  # in the margin, beside titles and buttons
@@ -64,7 +64,7 @@ def empty_panels(height: int = 460, **grid: object) -> go.Figure:
 
 
 def notice(text: str) -> go.Figure:
-    """A figure that has nothing to show, and says why."""
+    """An empty figure with a text that says why."""
     figure = empty_panels(height=200)
     figure.add_annotation(
         text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 16}
@@ -75,9 +75,9 @@ def notice(text: str) -> go.Figure:
 
 
 def names_beside(names: Sequence[str]) -> dict[str, object]:
-    """What writes names beside the points of a trace, which stand from left to right.
+    """Options that write names beside the points of a trace, which come from left to right.
 
-    By turns right below and left above: beside the staircase of a front, and neighbours apart.
+    In turn right below and left above: off the staircase of a front, and apart from their neighbours.
     """
     return {
         "text": [escape(name) for name in names],
@@ -88,12 +88,12 @@ def names_beside(names: Sequence[str]) -> dict[str, object]:
 
 
 def thinned(rows: pd.DataFrame, most: int | None) -> pd.DataFrame:
-    """At most so many of the rows, evenly, with the first and the last; None keeps them all."""
+    """At most `most` of the rows, evenly spread, with the first and the last; None keeps all."""
     if most is None or len(rows) <= most:
         return rows
     return rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
 
 
 def legend_name(name: str, drawn: pd.DataFrame, rows: pd.DataFrame) -> str:
-    """The name of a trace; says how many of the rows are drawn, if not all."""
+    """The name of a trace, with the number of rows drawn if not all are."""
     return name if len(drawn) == len(rows) else f"{name} ({len(drawn)} of {len(rows):,})"

@@ -1,4 +1,4 @@
-"""The tables of the report: the front, all trials, networks trained again, the paper's figures."""
+"""The tables of the report: the front, all trials, retrained networks, the paper's errors."""
 
 import shlex
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _CODE = {"architecture", "export"}
 
 
 def front_html(frame: pd.DataFrame, run: str) -> str:
-    """The networks of the front, with what exports them."""
+    """The networks of the front, with their export commands."""
     rows = front(frame)
     if rows.empty:
         return "<p>No trial has finished yet, so there is no front to choose from.</p>"
@@ -39,7 +39,7 @@ def front_html(frame: pd.DataFrame, run: str) -> str:
 
 
 def trials_html(frame: pd.DataFrame, run: str, quality: str = QUALITY_NAMES[ACCURACY]) -> str:
-    """All trials, with a text box that filters them; those of the front are marked."""
+    """All trials, with a filter box; those of the front are marked."""
     if frame.empty:
         return "<p>The study has no trials yet.</p>"
     network = _network(frame)
@@ -82,7 +82,7 @@ def confirmation_html(networks: pd.DataFrame, quality: str = QUALITY_NAMES[ACCUR
 
 
 def paper_html(networks: pd.DataFrame) -> str:
-    """The presets' errors in percent beside the paper's. Rows: those that the paper measured."""
+    """The presets' errors in percent beside the paper's; rows: presets that the paper measured."""
     rows = networks.sort_values("paper_error")
     return _table(
         {
@@ -97,7 +97,7 @@ def paper_html(networks: pd.DataFrame) -> str:
 
 
 def answers_html(answers: Answers) -> str:
-    """A line for each class and, where it is kept, which classes were taken for which."""
+    """A row per class and, if it was stored, the confusion matrix."""
     rows = pd.DataFrame(map(asdict, answers.classes))
     scores = {name: _numbers(rows[key]) for key, name in _SCORES.items()}
     lines = _table({"class": rows["name"], "images": rows["images"], **scores})
@@ -105,7 +105,7 @@ def answers_html(answers: Answers) -> str:
         return lines
     names = rows["name"].tolist()
     called = {
-        f"called {name}": pd.Series(column)
+        f"predicted {name}": pd.Series(column)
         for name, column in zip(names, zip(*answers.confusion, strict=True), strict=True)
     }
     return lines + _table({"class": rows["name"], **called})
@@ -115,7 +115,7 @@ _SCORES = {"recall": "recall", "precision": "precision", "f1": "F1"}
 
 
 def export_command(run: str, number: int) -> str:
-    """What writes the architecture file of a trial."""
+    """The command that writes the architecture file of a trial."""
     return f"hgcnas export {shlex.quote(run)} --trial {number}"
 
 
@@ -145,7 +145,7 @@ def _numbers(values: pd.Series, form: str = "{:.4f}") -> pd.Series:
 
 
 def _accuracies(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """Estimates come first, where there are any: they decide on the front."""
+    """Estimates come first, if there are any: the front goes by them."""
     measured = {"measured": _numbers(frame["quality"])}
     if frame["estimated_accuracy"].isna().all():
         return measured
@@ -165,6 +165,6 @@ def _exports(rows: pd.DataFrame, run: str) -> pd.Series:
 
 
 def _duration(seconds: float) -> str:
-    """Hours, minutes and seconds; a day has 24 hours more."""
+    """Hours, minutes and seconds; days become hours."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"

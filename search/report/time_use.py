@@ -1,4 +1,4 @@
-"""Where a study's time went: trainings at each moment, and what the slots' seconds came to."""
+"""Where a study's time went: trainings at each moment, and the use of the slots' seconds."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from hgcnet.arrays import Floats
 from search.report.style import COLOURS, empty_panels, notice
 from search.study.attributes import INTERRUPTED, UNPLANNED
 
-# What `time_use` tells apart, as the figure names and colours it.
+# The uses that `time_use` counts, with their names and colours in the figure.
 _USES = {
     "finished": ("training that finished", COLOURS["finished"]),
     "stopped": ("training that was stopped early", COLOURS["stopped"]),
@@ -16,13 +16,13 @@ _USES = {
     "other": ("starting and waiting", COLOURS["front"]),
     "idle": ("idle slots", COLOURS["grid"]),
 }
-_MOMENTS = 400  # intervals of the worked time, over each of which the trainings are averaged
+_MOMENTS = 400  # intervals of the working time, in each of which trainings are averaged
 
 
 def worked_seconds(frame: pd.DataFrame, moments: pd.Series) -> Floats:
     """The wall time in which at least one training ran, up to each of the moments (n,), in seconds.
 
-    Pauses of the study are left out. What was interrupted is, too: nobody knows when it ended.
+    Pauses of the study are left out, and interrupted trials, whose end is unknown.
     """
     timeline = _timeline(frame)
     worked: Floats = np.interp(_to_seconds(moments), timeline["moment"], timeline["worked"])
@@ -30,14 +30,14 @@ def worked_seconds(frame: pd.DataFrame, moments: pd.Series) -> Floats:
 
 
 def time_use(frame: pd.DataFrame) -> pd.Series:
-    """Seconds of all slots by what they were used for; a slot is a place for one training at a time.
+    """Seconds of all slots by their use; a slot is a place for one training at a time.
 
-    As many slots are counted as trainings ever ran at once. `other` is the time that a trial took and
-    did not train: starting, waiting, storing; `idle` had no trial.
+    There are as many slots as trainings that ever ran at once. `other` is the time of trials outside their
+    training: starting, waiting, storing. `idle` is the time without a trial.
     """
     rows = _spans(frame)
     spans = rows["end"] - rows["begin"]
-    # A training that went on from a checkpoint counts the seconds of the earlier trial, too.
+    # A training that resumed from a checkpoint also counts the seconds of the earlier trial.
     trained = rows["seconds"].fillna(0).clip(upper=spans)
     use = trained.groupby(rows["state"]).sum().reindex(list(_USES), fill_value=0.0)
     use["other"] = (spans - trained).sum()
@@ -47,7 +47,7 @@ def time_use(frame: pd.DataFrame) -> pd.Series:
 
 
 def time_figure(frame: pd.DataFrame) -> go.Figure:
-    """What the slots' time was used for, and under it how many trainings ran at each moment."""
+    """The use of the slots' time, and below it the trainings at each moment."""
     use = time_use(frame)
     if not use.sum():
         return notice("No training has ended yet")
@@ -90,13 +90,13 @@ def time_figure(frame: pd.DataFrame) -> go.Figure:
         row=2,
         col=1,
     )
-    figure.update_xaxes(title_text=f"{unit} of work (pauses left out)", row=2, col=1)
+    figure.update_xaxes(title_text=f"{unit} of working time (without pauses)", row=2, col=1)
     figure.update_yaxes(title_text="trainings at once", rangemode="tozero", row=2, col=1)
     return figure
 
 
 def time_scale(seconds: float) -> tuple[str, float]:
-    """The unit that suits a duration, and its seconds."""
+    """The unit that suits a duration, and its length in seconds."""
     units = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0))
     return next((unit for unit in units if seconds >= 2 * unit[1]), ("seconds", 1.0))
 
@@ -107,7 +107,7 @@ def slots(frame: pd.DataFrame) -> int:
 
 
 def _spans(frame: pd.DataFrame) -> pd.DataFrame:
-    """The trials of which begin and end are known, as seconds (columns begin, end)."""
+    """The trials with a known beginning and end, in seconds (columns begin, end)."""
     is_known = frame["started_at"].notna() & frame["finished_at"].notna()
     rows = frame[is_known & ~frame["failure"].isin([INTERRUPTED, UNPLANNED])]
     return rows.assign(begin=_to_seconds(rows["started_at"]), end=_to_seconds(rows["finished_at"]))
@@ -119,10 +119,10 @@ def _to_seconds(moments: pd.Series) -> Floats:
 
 
 def _timeline(frame: pd.DataFrame) -> pd.DataFrame:
-    """What the trials come to at every moment in which one begins or ends, in order; first, at 0, nothing.
+    """Totals at every moment in which a trial begins or ends, in order; the first row, at 0, is zero.
 
-    Columns: moment (seconds), running (trials, from then on), worked (seconds until then in which at
-    least one ran), trained (seconds of all trials until then). All but `running` are linear in between.
+    Columns: moment (seconds), running (trials, from then on), worked (seconds until then in which at least
+    one ran), trained (seconds of all trials until then). All but `running` are linear in between.
     """
     rows = _spans(frame)
     changes = pd.concat([pd.Series(1, rows["begin"]), pd.Series(-1, rows["end"])])

@@ -1,4 +1,4 @@
-"""What the networks of a front have in common: groups, growth, depth and SE along the FLOPs."""
+"""What the networks of a front have in common: groups, growth, depth and SE against FLOPs."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ _SE_CODES = {"none": 0.0, "last": 1.0, "all": 2.0}
 def stage_values(column: pd.Series) -> Floats:
     """A column of stages like "7-7-6" or "none-none-all" as numbers (n, stages).
 
-    SE is 0, 1, 2 for none, last, all. NaN stands where a row has no architecture, or fewer stages.
+    SE is 0, 1, 2 for none, last, all. NaN where a row has no architecture, or fewer stages.
     """
     rows = [text.split("-") if isinstance(text, str) else [] for text in column]
     values = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
@@ -28,7 +28,7 @@ def network_traits(frame: pd.DataFrame) -> pd.DataFrame:
     """Each trial's network in four numbers, for colouring: groups, depth, growth, SE.
 
     Groups and growth are means over the modules, depth is the number of modules, and SE the share of
-    the modules that have it. NaN stands where a row has no architecture.
+    modules with it. NaN where a row has no architecture.
     """
     depth, se = stage_values(frame["depth"]), stage_values(frame["se"])
     modules = np.nansum(depth, axis=1)
@@ -47,9 +47,9 @@ def network_traits(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def front_traits(frame: pd.DataFrame) -> go.Figure:
-    """Small multiples: a row a trait, a column a stage, each along the front's FLOPs.
+    """Small multiples: a row per trait, a column per stage, against the FLOPs of the front.
 
-    A dashed line is the mean of all trained networks, whether on the front or not.
+    A dashed line is the mean of all trained networks, on the front or not.
     """
     rows = front(frame)
     if rows.empty:

@@ -1,4 +1,4 @@
-"""A study read back from its storage, by those who only look: status, report, export, dashboard."""
+"""A study read back from its storage, for commands that only read: status, report, export, dashboard."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -60,13 +60,15 @@ class StoredStudy:
         with _reading(self.folder):
             bounds = read_bounds(self.study, self.space.space, self.file.costs)
             if bounds is None:
-                raise RunError(f"{self.folder.path}: the study was only just created; try again")
+                raise RunError(
+                    f"{self.folder.path}: the study was only just created; retry in a moment"
+                )
             return bounds
 
     def trials(self) -> pd.DataFrame:
-        """One row a trial; see `search.results.trials.COLUMNS`.
+        """One row per trial; see `search.results.trials.COLUMNS`.
 
-        From ten finished trials on it takes a second or two, for the estimates that decide on the front.
+        From ten finished trials on it takes a second or two, for the estimates by which the front goes.
         """
         return self._frame.copy(deep=False)
 
@@ -79,7 +81,7 @@ class StoredStudy:
         return to_frame(self.frozen_trials, self.space, self.file.metrics, estimated)
 
     def select(self, rule: str) -> int:
-        """The number of the trial of the front that a rule asks for: "best", "knee", "max-flops=60e6".
+        """The number of the trial of the front that a rule picks: "best", "knee", "max-flops=60e6".
 
         Raises:
             RunError: the rule is unknown, or nothing meets it.
@@ -92,12 +94,12 @@ class StoredStudy:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the classes are called; by their numbers in studies of earlier versions."""
+        """The names of the classes; their numbers in studies of earlier versions."""
         task = self.space.space.task
         return task.class_names or tuple(map(str, range(task.num_classes)))
 
     def answers(self) -> dict[int, Answers]:
-        """By the number of each finished trial that has them: its answers on the validation images."""
+        """The answers on the validation images of each finished trial that has them, by its number."""
         found = {}
         for trial in self.frozen_trials:
             if (kept := answers_of(trial.user_attrs)) is not None:
@@ -107,7 +109,7 @@ class StoredStudy:
         return found
 
     def fingerprints(self) -> dict[str, int]:
-        """The trial of every architecture that the study has, in any state."""
+        """The trial of every architecture of the study, in any state, by its fingerprint."""
         planned = map(self.space.planned_architecture, self.frozen_trials)
         return {n.fingerprint: number for number, n in enumerate(planned) if n is not None}
 
@@ -124,9 +126,9 @@ class StoredStudy:
 
 
 def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy:
-    """Reads a study from its run folder, or, where it is kept elsewhere, from `storage_url`.
+    """Reads a study from its run folder, or from `storage_url` if it is in a database.
 
-    Nothing is written: the folder may be a colleague's. Of a study that is kept elsewhere it need not be there.
+    Nothing is written: the folder may be a colleague's. For a study in a database it need not exist.
 
     Raises:
         RunError: there is no storage, the study is not in it, or it cannot be read.
@@ -134,7 +136,7 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
     has_folder, url = folder.exists, folder.storage_url(storage_url)
     if url == sqlite_url(folder.path) and not folder.database.exists():
         raise RunError(
-            f"{folder.database}: is not there; if the study is kept elsewhere, name it by --storage "
+            f"{folder.database}: does not exist; if the study is in a database, name it by --storage "
             "or HGCNAS_STORAGE"
         )
     try:
@@ -149,7 +151,7 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             document = json.loads(attributes["study_file"])
             names = tuple(attributes.get(CLASS_NAMES, ()))  # not of the first studies
             task = Task(**attributes["task"], class_names=names)
-        except KeyError as error:  # Optuna's for a missing study, too
+        except KeyError as error:  # Optuna also raises it for a missing study
             known = ", ".join(_names(storage)) or "none"
             close_storage(storage)
             nor = "" if has_folder else "there is no such study here, and "
@@ -158,7 +160,7 @@ def read_study(folder: RunFolder, storage_url: str | None = None) -> StoredStudy
             ) from error
     file, unknown = read_stored(document, str(folder.study_file))
     warn_unknown(unknown, f"{folder.path}: the study")
-    # (A relative root was meant from where the study ran.)
+    # (A relative root is relative to where the study ran.)
     if (root := attributes.get(DATA_ROOT)) is not None:
         file = replace(file, data=replace(file.data, root=root))
     space = OptunaSpace(SearchSpace(file.parameters, file.limits, task))
@@ -181,13 +183,13 @@ def stored_names(storage_url: str) -> list[str]:
 
 
 def _names(storage: RDBStorage) -> list[str]:
-    # (Other programs may keep theirs there, too.)
+    # (Other programs may have studies there, too.)
     return sorted(s.study_name for s in storage.get_all_studies() if "study_file" in s.user_attrs)
 
 
 @contextmanager
 def _reading(folder: RunFolder) -> Iterator[None]:
-    """Says in one line that a storage was damaged, or went away."""
+    """Reports a damaged or unreachable storage in one line."""
     try:
         yield
     except (SQLAlchemyError, StorageInternalError, LookupError, TypeError, ValueError) as error:

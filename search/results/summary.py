@@ -1,4 +1,4 @@
-"""What a stored study comes to: the numbers that `status`, `list`, `run --json` and the report show."""
+"""Summary of a stored study: the numbers that `status`, `list`, `run --json` and the report show."""
 
 import json
 from dataclasses import asdict
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 def summarise_study(stored: "StoredStudy") -> dict[str, Any]:
     """Counts, best network, hypervolume, front and time of a study, as JSON can hold them.
 
-    `best_estimate` and `best_accuracy` are of the study's quality metric; the first is None where there are
-    no estimates. The hypervolume is that of what was measured.
+    `best_estimate` and `best_accuracy` are by the study's quality metric; the first is None while there are
+    no estimates. The hypervolume is that of the measured qualities.
     """
     frame = stored.trials()
     counts = frame["state"].value_counts()
     finished, stopped = int(counts.get("finished", 0)), int(counts.get("stopped", 0))
     failed = len(failed_for_good(stored.frozen_trials))
     done = frame[frame["state"] == "finished"]
-    quality = done["quality"].to_numpy(dtype=np.float64)  # (of no rows it would be of objects)
+    quality = done["quality"].to_numpy(dtype=np.float64)  # (without rows it would be of objects)
     costs = costs_of(done, stored.file.costs)
     hypervolume = normalised_hypervolume(quality, costs, stored.bounds)
     budget, used, trained = stored.file.budget.trials, stored.seconds_used, finished + stopped
@@ -44,7 +44,7 @@ def summarise_study(stored: "StoredStudy") -> dict[str, Any]:
         "finished": finished,
         "stopped": stopped,
         "failed": failed,
-        "interrupted": int(counts.get("failed", 0)) - failed,  # they are repeated
+        "interrupted": int(counts.get("failed", 0)) - failed,  # they are retried
         "running": int(counts.get("running", 0)),
         "best_trial": None if best is None else int(best["number"]),
         "best_estimate": None if best is None else _or_none(best["estimated_accuracy"]),
@@ -55,7 +55,7 @@ def summarise_study(stored: "StoredStudy") -> dict[str, Any]:
         "seconds_used": round(used, 1),
         "seconds_left": round(used / trained * max(0, budget - trained), 1) if trained else None,
         "driver": stored.folder.driver,
-        # Whose driver may be running where this one cannot know it; None where the run folder is here.
+        # The machine where a driver may be running unseen; None if the run folder is here.
         "driven_elsewhere": None if stored.folder.exists else stored.study.user_attrs.get(DRIVER),
     }
 
@@ -66,7 +66,7 @@ def _or_none(value: float) -> float | None:
 
 
 def _left_out(stored: "StoredStudy") -> str:
-    """How many unreadable files the study trains without, if there are any."""
+    """How many unreadable files the study leaves out, if any."""
     skipped = (stored.data_began_with or {}).get("skipped", 0)
     return f", without {skipped:,} unreadable files" if skipped else ""
 

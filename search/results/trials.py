@@ -1,4 +1,4 @@
-"""A study's trials as one pandas DataFrame, and that frame as CSV and Parquet files."""
+"""The trials of a study as one DataFrame, and that frame as CSV and Parquet files."""
 
 import json
 from collections.abc import Sequence
@@ -36,13 +36,13 @@ TEXT = str(pd.Series(["text"]).dtype)  # "str"; pandas 2 keeps texts as "object"
 COLUMNS = {
     "number": "int64",
     "state": TEXT,
-    "on_front": "bool",  # of the finished trials: not dominated, by the estimates where there are any
-    "quality": "float64",  # the study's own of the three below, after the last epoch of finished trials
+    "on_front": "bool",  # finished and not dominated, by the estimates if there are any
+    "quality": "float64",  # the study's metric of the three below, after the last epoch of finished trials
     "val_accuracy": "float64",
-    "val_balanced_accuracy": "float64",  # of trials of earlier versions only where it is the quality
+    "val_balanced_accuracy": "float64",  # in trials of earlier versions only if it is the quality
     "val_macro_f1": "float64",  # likewise
-    "estimated_accuracy": "float64",  # quality without one seed's noise; from ten finished trials on
-    "last_accuracy": "float64",  # quality after the last epoch there was, in any state
+    "estimated_accuracy": "float64",  # quality without seed noise; from ten finished trials on
+    "last_accuracy": "float64",  # quality after the last finished epoch, in any state
     "flops": "Int64",  # multiply-adds of one image
     "num_params": "Int64",
     "num_params_total": "Int64",  # with batch normalisation
@@ -62,7 +62,7 @@ COLUMNS = {
     "groups": TEXT,
     "se": TEXT,
     "failure": TEXT,
-    "retry_of": "Int64",  # the interrupted trial that this one repeats
+    "retry_of": "Int64",  # the interrupted trial that this one retries
     "started_at": "datetime64[us]",
     "finished_at": "datetime64[us]",
     "curve": "object",  # quality after every finished epoch
@@ -75,13 +75,13 @@ def to_frame(
     objectives: Sequence[str],
     estimated: Floats | None = None,
 ) -> pd.DataFrame:
-    """One row a trial, in the order given, with the columns of `COLUMNS`.
+    """One row per trial, in the order given, with the columns of `COLUMNS`.
 
     Args:
         objectives: the metrics in the order of the trials' values; the quality metric is one of them
             and is maximised, the others are minimised.
-        estimated: the qualities (n,) that decide on the front, NaN where they are not known; without
-            them it is decided by what was measured.
+        estimated: the estimated qualities (n,), NaN where unknown; the front goes by them. Without them it
+            goes by the measured ones.
     """
     rows = [_row(trial, space, objectives) for trial in trials]
     columns: dict[str, list[Any]] = {name: [row.get(name) for row in rows] for name in COLUMNS}
@@ -99,7 +99,7 @@ def front(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def select_trial(frame: pd.DataFrame, costs: Sequence[str], rule: str) -> int:
-    """The number of the trial of the front that a rule of `search.pareto.choose` asks for.
+    """The number of the trial of the front that a rule of `search.pareto.choose` picks.
 
     Args:
         costs: the study's objectives beside the quality.
@@ -150,7 +150,7 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
 
 def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
     """Writes the frame as Parquet; `curve` is a column of lists of floats."""
-    # Said explicitly, so that a frame without curves has the same types as every other one.
+    # An explicit type: a frame without curves has the same types as any other.
     curve = pa.array(frame["curve"], type=pa.list_(pa.float64()))
     table = pa.Table.from_pandas(frame.drop(columns="curve"), preserve_index=False)
     buffer = BytesIO()
@@ -192,7 +192,7 @@ def _architecture_cells(architecture: Architecture) -> dict[str, Any]:
 def are_on_front(
     trials: Sequence[FrozenTrial], objectives: Sequence[str], estimated: Floats | None = None
 ) -> list[bool]:
-    """Which trials finished and are dominated by none; the arguments are those of `to_frame`."""
+    """Which trials are finished and not dominated; the arguments are those of `to_frame`."""
     quality = objectives.index(quality_metric_of(objectives))
     signs = np.where(np.arange(len(objectives)) == quality, -1.0, 1.0)
     finished = np.array([trial.state == TrialState.COMPLETE for trial in trials], dtype=np.bool_)
@@ -206,10 +206,10 @@ def are_on_front(
 
 
 def shown_cost(objectives: Sequence[str]) -> str:
-    """The cost that stands for a study's where there is room for one: FLOPs, if they are an objective."""
+    """The cost to show if there is room for only one: FLOPs, if they are an objective."""
     return "flops" if "flops" in objectives else "num_params"
 
 
 def judged_accuracy(finished: pd.DataFrame) -> pd.Series:
-    """What decides about finished trials: their estimates where there are any, else what was measured."""
+    """The quality that finished trials are judged by: the estimated one if there is one, else the measured."""
     return finished["estimated_accuracy"].fillna(finished["quality"])

@@ -1,1 +1,1 @@
-"""Given networks trained again, longer and with several seeds."""
+"""Retrains given networks, longer and with several seeds."""

@@ -1,4 +1,4 @@
-"""What the trainings of several networks come to: means, paired differences, the test split at last."""
+"""Compares trainings of several networks: means, paired differences, and the test split at the end."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ def summarise_networks(
 ) -> pd.DataFrame:
     """One row a network, from the frame of `TrainingFolder`: mean quality, its 95 % interval, seeds.
 
-    `spread` is the standard deviation between seeds (NaN for one seed); `on_front` is judged by the
-    means and the costs ("flops", "num_params") that are named.
+    `spread` is the standard deviation between seeds (NaN for one seed); `on_front` goes by the means and
+    the given costs ("flops", "num_params").
     """
     rows = []
     for key, group in frame.groupby(NETWORK, sort=False):
@@ -52,16 +52,16 @@ def summarise_networks(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What trainings with paired seeds say of given networks."""
+    """The result of training given networks with paired seeds."""
 
     folder: Path
     recipe: str
     quality_metric: QualityMetric
-    # As `TrainingFolder.frame` and `summarise_networks` give them; on the test split: `compared_on`.
+    # As `TrainingFolder.frame` and `summarise_networks` give them, with a column `compared_on` of the test split.
     trainings: pd.DataFrame
     networks: pd.DataFrame
     against: str  # the network that the others are compared with
-    compared_on: str  # the recipe's metric, or the same of the test images ("test_accuracy")
+    compared_on: str  # the recipe's metric, or that on the test images ("test_accuracy")
     differences: Mapping[str, PairedDifference]  # of the others, less `against`
     is_complete: bool
 
@@ -80,9 +80,9 @@ def compare_networks(
     """Trains the networks that a study starts with, with paired seeds, and compares them; resumable.
 
     Args:
-        folder: in which every recipe has a folder of its own.
+        folder: holds a folder for each recipe.
         against: the name of one of the networks.
-        on_test: whether accuracies on the test split are compared, once all is trained.
+        on_test: whether to compare on the test split, once all are trained.
 
     Raises:
         UserError: there is no such network, or it cannot be trained.
@@ -110,7 +110,7 @@ def compare_networks(
     accuracies = frame.pivot(index="repetition", columns="name", values=compared_on)
     differences = {}
     for name in summary["name"][summary["name"] != against]:
-        # Over the seeds that both were trained with.
+        # Over the seeds of both networks.
         pairs = accuracies.reindex(columns=[name, against]).dropna().to_numpy("float64")
         if len(pairs):
             differences[name] = paired_difference(pairs[:, 0], pairs[:, 1])
@@ -131,12 +131,12 @@ def compare_networks(
 def evaluate_on_test(
     trainings: TrainingFolder, wanted: Sequence[Training], provenance: dict[str, Any], gpus: float
 ) -> tuple[TestedModel, ...]:
-    """Writes what was trained as model folders, with their accuracy on the test split.
+    """Writes finished trainings as model folders, with their accuracy on the test split.
 
-    Call it for what was chosen without that split. The trainings kept their states.
+    Call it only for networks that were chosen without that split. The trainings must have kept their states.
 
     Raises:
-        UserError: the data are not to be had, or a folder cannot be written.
+        UserError: the data are not available, or a folder cannot be written.
     """
     recipe = trainings.recipe
     device = torch.device("cuda" if gpus else "cpu")
@@ -150,7 +150,7 @@ def evaluate_on_test(
         folder = trainings.folder / "models" / name
         if not _is_of(folder, training.seed):
             checkpoint = trainings.states.load(training.key)
-            assert checkpoint is not None, "a training that keeps its state is done with it"
+            assert checkpoint is not None, "a finished training has kept its state"
             trained = ProxyTraining(
                 training.architecture, splits, recipe.proxy, seed=training.seed, device=device
             )
@@ -172,5 +172,5 @@ def evaluate_on_test(
 
 
 def _is_of(folder: Path, seed: int) -> bool:
-    """Whether a model folder is whole and holds what this seed gave."""
+    """Whether a model folder is complete and from this seed."""
     return (folder / "metrics.json").exists() and read_record(folder).metrics.get("seed") == seed

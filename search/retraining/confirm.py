@@ -1,4 +1,4 @@
-"""The front of a study trained again, longer and with fresh seeds, beside the paper's networks."""
+"""Retrains the front of a study, longer and with fresh seeds, beside the paper's networks."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -28,28 +28,28 @@ from search.versions import versions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What the proxy said and what the longer trainings say, of each network."""
+    """The proxy's result and that of the longer trainings, for each network."""
 
     recipe: str
-    quality_metric: QualityMetric  # of the means, and of what the study said
+    quality_metric: QualityMetric  # of the means, and of the proxy's accuracies and estimates
     # As `summarise_networks` gives it, and: trial (NaN: a preset that the study did not train),
-    # proxy_accuracy (measured), proxy_estimate, proxy_rank (by the estimates where there are any), rank
-    # (by the means; both from 1, among those of the study).
+    # proxy_accuracy (measured), proxy_estimate, proxy_rank (by the estimates if there are any), rank (by the
+    # means). Both ranks are among the study's networks, from 1.
     networks: pd.DataFrame
-    chosen: str | None  # the name of the network that the means choose among the study's
-    tested: tuple[TestedModel, ...]  # its trainings on the test split; none until all are done
+    chosen: str | None  # the study's network with the highest mean, by name
+    tested: tuple[TestedModel, ...]  # its trainings on the test split; empty until all are done
     is_complete: bool
 
 
 def networks_to_confirm(
     stored: StoredStudy, select: str | None
 ) -> tuple[dict[str, Architecture], dict[str, int]]:
-    """By name: the front (or the one trial that `select` chooses), then the presets within the limits.
+    """By name: the front (or the one trial that `select` picks), then the presets within the limits.
 
-    The second value has the trial of each network that the study trained to the end.
+    The second value is the trial of each network that the study trained to the end.
 
     Raises:
-        RunError: no trial has finished, or the rule chooses none.
+        RunError: no trial has finished, or the rule picks none.
     """
     frame = stored.trials()
     numbers = front(frame)["number"].tolist()
@@ -80,14 +80,13 @@ def confirm_front(
     ray_address: str | None = None,
     observe: Callable[[RetrainingProgress], None] = lambda progress: None,
 ) -> Confirmation:
-    """Trains what is not trained yet, and keeps the result in the run folder, under `confirm/`.
+    """Trains the missing networks, and keeps the result in the run folder, under `confirm/`.
 
-    Nothing is written to the study. Once all is trained, the most accurate of the study's networks by
-    mean on the validation images (by the study's quality metric) is taken to the test split, and nothing
-    else is.
+    Nothing is written to the study. Once all are trained, the study's network with the highest mean quality
+    on the validation images is evaluated on the test split, and no other.
 
     Raises:
-        UserError: nothing can be confirmed, or it cannot be trained.
+        UserError: there is nothing to confirm, or a training is impossible.
     """
     file = stored.file
     networks, trials = networks_to_confirm(stored, select)
@@ -104,7 +103,7 @@ def confirm_front(
         )
         chosen, tested = None, tuple[TestedModel, ...]()
         if loop.is_complete:
-            # The most accurate network of the study; of equal ones the cheapest.
+            # The most accurate network of the study; of several the cheapest.
             accuracy = np.where(table["trial"].notna(), table["mean"], np.nan)
             row = choose(accuracy, known_costs(table), file.costs, "best")
             chosen = str(table["name"].iloc[row])
@@ -131,11 +130,11 @@ def confirm_front(
 
 
 def _check_same_data(stored: StoredStudy, recipe: Recipe) -> None:
-    """Refuses images that are others than those of the study.
+    """Refuses other images than those of the study.
 
     Raises:
         DataError: there are none.
-        RunError: says how they differ.
+        RunError: they differ; the message says how.
     """
     if (began_with := stored.data_began_with) is None:
         return

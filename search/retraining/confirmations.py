@@ -1,4 +1,4 @@
-"""The confirmations that a run folder holds, read back for its report."""
+"""The confirmations of a run folder, read back for its report."""
 
 import json
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ def read_confirmations(run: Path) -> dict[str, Confirmed]:
     """Every confirmation of a run folder, by recipe; the longest training last.
 
     Returns:
-        their networks have the columns of `Confirmation.networks`, and: test_accuracy (the mean over its seeds; only the
-        chosen network has it), paper_error (in percent; of the presets that the paper measured, where
-        the recipe is the paper's).
+        their networks have the columns of `Confirmation.networks`, and two more. test_accuracy is the mean
+        over the seeds, for the chosen network alone. paper_error is in percent, for the presets that the
+        paper measured, if the recipe is the paper's.
     """
     found = []
     for path in sorted((run / "confirm").glob(f"*/{CONFIRMATION}")):
@@ -42,7 +42,7 @@ def read_confirmations(run: Path) -> dict[str, Confirmed]:
             made_by = json.loads((path.parent / "recipe.json").read_bytes())
             check_format(made_by.get("format"), FORMAT, path.parent)
             recipe, _ = Recipe.from_document(made_by)
-            # (The first confirmations had no estimates.)
+            # (The first confirmations have no estimates.)
             networks = pd.DataFrame(
                 {"proxy_estimate": np.nan} | dict(pd.DataFrame(document["networks"]))
             )
@@ -65,6 +65,6 @@ def read_confirmations(run: Path) -> dict[str, Confirmed]:
 
 
 def _as_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A tested model of a confirmation, as its model folder has it."""
+    """A tested model of a confirmation, in the form of a model folder's metrics."""
     answers = {f"test_{key}": row.get(key, ()) for key in ("classes", "confusion")}
     return {**row, **answers}

@@ -1,4 +1,4 @@
-"""How well cheap scores of a network tell what a longer training would: rank correlation and cost."""
+"""How well cheap scores of a network predict a longer training: rank correlation and cost."""
 
 import json
 import time
@@ -31,29 +31,29 @@ from search.training.scores import SCORES
 from search.training.seeds import reference_seed, table_seed
 from space.search_space import SearchSpace
 
-BAND = 1.5  # the factor within which two networks' costs are taken for alike
+BAND = 1.5  # the factor within which the costs of two networks are alike
 _DRAWS = 4000  # of the space, from which networks are chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
-    """One score against the longer training."""
+    """One score compared with the longer training."""
 
     score: str
-    seconds: float  # that it costs for a network, the mean
+    seconds: float  # mean cost per network
     tau: Interval  # Kendall's, over all pairs of networks
     tau_within: Interval  # over the pairs whose costs differ by less than BAND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
-    """The table, and what it was made from."""
+    """The table of correlations, and what it was made from."""
 
     folder: Path
     reference: str  # the longer training, as text
-    cost: str  # "flops" (where they are an objective) or "num_params": what like networks have in common
+    cost: str  # "flops" (if they are an objective) or "num_params": by which networks are alike
     correlations: tuple[Correlation, ...]
-    networks: pd.DataFrame  # a row each: flops, num_params, reference, and a column for each score
+    networks: pd.DataFrame  # a row each: flops, num_params, reference, and a column per score
     seconds: Mapping[str, float]
     is_complete: bool
 
@@ -63,8 +63,8 @@ def spread_networks(
 ) -> tuple[Architecture, ...]:
     """Different feasible networks, spread evenly over the log of a cost from the cheapest to the dearest.
 
-    Each is the nearest to its place among some thousand uniform draws: at a given cost, nothing but
-    chance chooses.
+    Each is the nearest to its place among some thousand uniform draws, so that networks of one cost are
+    chosen at random.
     """
     rng = np.random.default_rng(seed)
     drawn = {a.fingerprint: a for _ in range(_DRAWS) if (a := space.sample(rng)) is not None}
@@ -79,7 +79,7 @@ def spread_networks(
 
 
 def default_proxies(base: Recipe) -> tuple[Recipe, ...]:
-    """The study's own proxy, and what costs half of it, or the same otherwise spent."""
+    """The study's own proxy, cheaper variants of it, and one of the same cost."""
     epochs, images = base.proxy.epochs, base.proxy.train_images
     half = max(1, epochs // 2)
     smaller = max(8, base.resolution * 3 // 4)
@@ -103,15 +103,14 @@ def train_and_correlate(
 ) -> Fidelity:
     """Scores a sample of the space by every proxy and trains it by the reference; resumable.
 
-    Every proxy trains with the seed that a study would, the reference with fresh ones.
+    Every proxy trains with the seed that a study would use, the reference with fresh seeds.
 
     Args:
-        repetitions: of the reference, with different seeds; their mean is the truth. With two or more
-            the table shows how well one of them predicts the mean of the others: the best that any
-            proxy could do.
+        repetitions: trainings by the reference with different seeds; their mean is the truth. With two or
+            more, the table shows how well one of them predicts the mean of the others: a bound for proxies.
 
     Raises:
-        UserError: the data or the workers are not to be had.
+        UserError: the data or the workers are not available.
     """
     file, space = prepared.file, prepared.space.space
     cost, metric = shown_cost(file.costs), reference.quality_metric
@@ -134,7 +133,7 @@ def train_and_correlate(
         seconds[recipe.text] = float(frame["seconds"].mean())
     whole, epochs = proxies[0].text, proxies[0].proxy.epochs
     for epoch in (2**k for k in range(epochs.bit_length()) if 2**k < epochs):
-        name = f"epoch {epoch} of {whole}"  # where early stopping would look
+        name = f"epoch {epoch} of {whole}"  # as early stopping would see it
         scores[name] = frames[0]["curve"].str[epoch - 1]
         seconds[name] = seconds[whole] * epoch / epochs
     frame = frames[-1]
@@ -181,13 +180,13 @@ def _train_all(
     ray_address: str | None,
     observe: Callable[[RetrainingProgress], None],
 ) -> tuple[list[pd.DataFrame], bool]:
-    """What is finished of each part, by fingerprint; and whether all of it is."""
+    """The finished trainings of each part, by fingerprint; and whether all are finished."""
     from search.workers.ray_cluster import joined_ray  # as in `retrain`
 
     frames, is_complete, is_stopped = [], True, False
     with locked_folder(folder), ExitStack() as stack:
         for recipe, _ in plan:
-            recipe.load()  # what is wrong with one of them is said before anything is trained
+            recipe.load()  # so that an error in any of them is raised before anything is trained
         for recipe, wanted in plan:
             trainings = TrainingFolder(folder / recipe.name, recipe)
             if not (is_stopped or all(map(trainings.has, wanted))):

@@ -1,4 +1,4 @@
-"""The full training of one network, in this process: continued from the last epoch if cut short."""
+"""The full training of one network, in this process; resumes from the last epoch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ class FullTraining:
     """One network trained in full, with one seed or several."""
 
     recipe: str
-    taken: str | None  # in words: which of another model's weights they began with
+    taken: str | None  # as text: which of another model's weights they started from
     models: tuple[TrainedModel, ...]
     mean_test_accuracy: Interval  # over the seeds
 
@@ -63,23 +63,23 @@ def train_in_full(
     """Trains a network by a recipe and writes a model folder for each seed; resumable.
 
     Args:
-        name: of the network, for people.
-        folder: in which the model folders are.
-        seeds: how many trainings.
-        seed: the number that their seeds come from.
-        begin_with: a model folder whose weights are taken where they have a place.
-        say: is called with a line about those weights.
-        observe: is called after every epoch with the repetition, the epoch and the seconds so far.
+        name: name of the network, for people.
+        folder: folder of the model folders.
+        seeds: number of trainings.
+        seed: base seed.
+        begin_with: model folder whose weights are used where names and shapes agree.
+        say: called with a line about those weights.
+        observe: called after every epoch with the repetition, the epoch and the seconds so far.
 
     Raises:
-        UserError: the data or the device are not to be had, the folder cannot be written or holds
-            another network, or a training diverged.
+        UserError: the data or the device is not available, the folder cannot be written or holds another
+            network, or a training diverged.
     """
     has_gpu = torch.cuda.is_available()
     if device == "cuda" and not has_gpu:
-        raise DataError("--device cuda: torch sees no GPU here; --device cpu trains without")
+        raise DataError("--device cuda: torch sees no GPU here; use --device cpu")
     where = torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
-    if not folder.exists():  # none is made for images that cannot be read
+    if not folder.exists():  # so that unreadable images leave no new folder
         check_inspection(recipe.data, inspect_data(recipe.data))
     taken = None
     if begin_with is not None:
@@ -129,8 +129,8 @@ def _train_one_seed(
 ) -> TrainedModel:
     """Trains a network with one seed and writes it as a model folder, `seed-N`.
 
-    The state after every epoch is kept until the end. The test split is read once all epochs are done.
-    What is trained already is only read back.
+    The state after every epoch is kept until the end. The test split is read after the last epoch. A
+    finished training is only read back.
     """
     recipe, folder = trainings.recipe, trainings.folder / f"seed-{training.repetition}"
     if not (trainings.has(training) and (folder / "metrics.json").exists()):

@@ -1,4 +1,4 @@
-"""Training given networks, several seeds each: what is trained next, by workers or in this process."""
+"""Trains given networks with several seeds each, by workers or in this process."""
 
 import time
 from collections import Counter, deque
@@ -18,12 +18,12 @@ class RetrainingProgress:
 
     done: int
     wanted: int
-    seconds_left: float  # NaN while none ended since this process began
+    seconds_left: float  # NaN until one has ended in this process
     message: str
 
 
 class RetrainingLoop:
-    """Gives out what is not trained yet. What a dead process left half done goes on where it was."""
+    """Hands out the missing trainings. Those that a dead process left half done resume."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class RetrainingLoop:
         self._keep_states = keep_states
         self._epochs = trainings.recipe.proxy.epochs
         self._waiting = deque(n for n, training in enumerate(wanted) if not self._is_done(training))
-        self._alone: deque[int] = deque()  # last of all: then nothing waits for their sake
+        self._alone: deque[int] = deque()  # last of all, so that no other training waits for them
         self._running: dict[int, tuple[list[float], float]] = {}  # their curves and seconds
-        self._deaths: Counter[int] = Counter()  # without a checkpoint that got further, in a row
+        self._deaths: Counter[int] = Counter()  # in a row, without progress in a checkpoint
         self._kept_epochs: dict[int, int] = {}  # of that checkpoint at the last death
         self._done_before = len(wanted) - len(self._waiting)
         self._begin = time.monotonic()
         self._stop_requested = False
-        self.failures: dict[str, str] = {}  # of trainings, in words -> the reason
+        self.failures: dict[str, str] = {}  # of trainings, as text -> the reason
 
     @property
     def has_work(self) -> bool:
@@ -59,7 +59,7 @@ class RetrainingLoop:
         return not self.has_work and not self.failures
 
     def next(self) -> Proposal | Wait:
-        """What to train next."""
+        """The next training."""
         queue = self._waiting or self._alone
         if self._stop_requested or not queue:
             return Wait.FOR_RUNNING if self._running else Wait.DONE
@@ -69,7 +69,7 @@ class RetrainingLoop:
         checkpoint = self._trainings.states.load(training.key)
         curve = [round(quality, 6) for quality in checkpoint.curve] if checkpoint else []
         self._running[number] = (curve, checkpoint.seconds if checkpoint else 0.0)
-        if len(curve) == self._epochs:  # its process died between the last state and the row
+        if len(curve) == self._epochs:  # its process died after the last state and before the row
             self.on_end(number)
             return self.next()
         return Proposal(
@@ -83,12 +83,12 @@ class RetrainingLoop:
         )
 
     def on_confusion(self, number: int, confusion: Confusion) -> None:
-        """Nothing: what networks are compared by is in their curves."""
+        """Does nothing: networks are compared by their curves."""
 
     def on_epoch(self, number: int, epoch: int, quality: float, seconds: float) -> bool:
-        """Takes the result of one epoch; every training goes on to its end."""
+        """Takes the result of one epoch; no training is stopped early."""
         curve, before = self._running[number]
-        del curve[epoch - 1 :]  # of a checkpoint that the worker could not use
+        del curve[epoch - 1 :]  # epochs of a checkpoint that the worker could not use
         curve.append(round(quality, 6))
         self._running[number] = (curve, before + seconds)
         return epoch < self._epochs
@@ -98,17 +98,17 @@ class RetrainingLoop:
         self._trainings.states.save(self._wanted[number].key, state)
 
     def on_end(self, number: int) -> None:
-        """The training is over."""
+        """Stores the finished training."""
         curve, seconds = self._running.pop(number)
         training = self._wanted[number]
-        assert len(curve) == self._epochs, "every training goes on to its end"
+        assert len(curve) == self._epochs, "no training is stopped early"
         self._trainings.add(training, curve, seconds)
         if not self._keep_states:
             self._trainings.states.drop(training.key)
         self._changed(f"{_words(training)}: {curve[-1]:.4f}")
 
     def on_failure(self, number: int, reason: str, retry: Retry = Retry.NO) -> None:
-        """The training failed: it is repeated where that may help, else left to the next process."""
+        """The training failed: it is retried if that may help, else left to the next process."""
         self._running.pop(number)
         training = self._wanted[number]
         checkpoint = self._trainings.states.load(training.key)
@@ -125,16 +125,16 @@ class RetrainingLoop:
             self._waiting.appendleft(number)
 
     def request_stop(self, reason: str) -> None:
-        """Nothing more is started."""
+        """Starts no more trainings."""
         self._stop_requested = True
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the running trainings are to be given up."""
+        """Whether to abandon the running trainings."""
         return self._stop_requested
 
     def close(self) -> None:
-        """What still runs is given up; its last checkpoint stays."""
+        """Abandons the running trainings; their last checkpoints stay."""
         self._waiting.extend(self._running)
         self._running.clear()
 
@@ -167,19 +167,19 @@ def retrain(
     observe: Callable[[RetrainingProgress], None] = lambda progress: None,
     keep_states: bool = False,
 ) -> RetrainingLoop:
-    """Trains what is not trained yet; the loop says how that ended.
+    """Trains the missing trainings; the returned loop says how that ended.
 
-    Call it under `locked_folder`. What fails is left to the next call.
+    Call it under `locked_folder`. Failed trainings are left to the next call.
 
     Args:
-        file: has the workers.
-        without_ray: trains in this process, one network after another.
-        keep_states: keeps the trained networks, too.
+        file: the study file with the workers.
+        without_ray: whether to train in this process, one network after another.
+        keep_states: whether to keep the trained networks, too.
 
     Raises:
-        UserError: the data or the workers are not to be had, or all that was left failed.
+        UserError: the data or the workers are not available, or all trainings failed.
     """
-    # Ray takes seconds to load; those who only read what was trained need none of it.
+    # Ray takes seconds to load, and is not needed where everything is trained.
     loop = RetrainingLoop(wanted, trainings, observe, keep_states=keep_states)
     if not loop.has_work:
         return loop

@@ -1,4 +1,4 @@
-"""The weights of another model folder that a training begins with: those that have a place in its network."""
+"""Starting weights of a training from another model folder: those that fit its network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ _MOST_NAMED = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Taken:
-    """What one network has of another one's weights."""
+    """The weights that one network takes from another."""
 
     source: StartingWeights
     tensors: Mapping[str, Tensor]
-    fresh: tuple[str, ...]  # names of those that begin as they do without
+    fresh: tuple[str, ...]  # names of the tensors that are initialised
 
     @property
     def text(self) -> str:
-        """For reading."""
+        """One line for people."""
         total = len(self.tensors) + len(self.fresh)
         said = f"{self.source.model}: {len(self.tensors)} of {total} tensors are taken"
         if not self.fresh:
@@ -36,19 +36,19 @@ class Taken:
 
 
 def take_weights(model: str, architecture: Architecture, task: Task) -> Taken:
-    """The weights of the layers of a model folder that a network has just so for a task.
+    """The weights of a model folder's layers that a network for a task also has, in name and shapes.
 
-    A layer is taken whole or not at all: the bias of a classifier is of no use beside other weights. A
-    classifier of another number of classes is left out, and so is a stem for other channels.
+    A layer is taken as a whole or not at all: a classifier's bias is useless without its weights. So a
+    classifier for another number of classes is left out, and a stem for other channels.
 
     Raises:
-        ArchitectureError: it is no whole model folder.
-        RunError: it is none at all, or none of its weights has a place.
+        ArchitectureError: the model folder is incomplete.
+        RunError: it is not a model folder, or none of its layers fits.
     """
     if network_kind(model) != "model folder":
         raise RunError(
             f"--from {model}: is not a model folder, as `hgcnas train` writes; an architecture has "
-            "no weights to begin with"
+            "no weights to start from"
         )
     given, own = (_weights(network) for network in (load(model), HGCNet(architecture, task)))
     different = {
@@ -60,7 +60,7 @@ def take_weights(model: str, architecture: Architecture, task: Task) -> Taken:
     if not tensors:
         raise RunError(
             f"--from {model}: none of its layers has the name and the shapes of one of {architecture}; "
-            "leave --from out, or begin with a network like this one"
+            "leave --from out, or start from a more similar network"
         )
     source = StartingWeights(model=str(model), sha256=weights_sha256(Path(model)))
     fresh = tuple(name for name in own if name not in tensors)
@@ -72,6 +72,6 @@ def _layer(name: str) -> str:
 
 
 def _weights(network: HGCNet) -> dict[str, Tensor]:
-    """What a training makes: not the counts of batches, which agree in any two networks."""
+    """The trained tensors, without the counts of batches, which any two networks share."""
     state = network.state_dict()
     return {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}

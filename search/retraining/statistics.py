@@ -1,4 +1,4 @@
-"""What a few noisy accuracies allow to be said: intervals, paired differences, rank correlations."""
+"""Statistics of a few noisy accuracies: intervals, paired differences, rank correlations."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from scipy import stats
 from hgcnet.arrays import Floats
 
 CONFIDENCE = 0.95
-POWER = 0.8  # with which the smallest visible difference would have been seen
+POWER = 0.8  # with which the smallest visible difference is seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """An estimate with its 95 % interval; the ends are NaN where one value is all there is."""
+    """An estimate with its 95 % interval; the ends are NaN for a single value."""
 
     mean: float
     low: float
@@ -22,16 +22,16 @@ class Interval:
 
     @property
     def half_width(self) -> float:
-        """What follows the plus-minus sign."""
+        """The number after the plus-minus sign."""
         return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
-    """How much more accurate one network is than another, from trainings paired by their seed."""
+    """How much more accurate one network is than another, from trainings paired by seed."""
 
     difference: Interval
-    smallest_visible: float  # true difference that would be told from 0 in 4 of 5 such comparisons
+    smallest_visible: float  # true difference that 4 of 5 such comparisons would tell from 0
     pairs: int
 
 
@@ -43,7 +43,7 @@ def mean_interval(values: npt.ArrayLike) -> Interval:
 
 
 def paired_difference(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> PairedDifference:
-    """The mean of ours - theirs, (n,) each, the same seed at the same place."""
+    """The mean of ours - theirs, (n,) each, with equal seeds at equal places."""
     differences = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
     return PairedDifference(
         difference=mean_interval(differences),
@@ -55,18 +55,17 @@ def paired_difference(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> PairedDiffe
 def kendall_tau_within(
     first: npt.ArrayLike, second: npt.ArrayLike, sizes: npt.ArrayLike, factor: float
 ) -> float:
-    """Kendall's tau-b over those pairs alone whose sizes differ by no more than a factor.
+    """Kendall's tau-b over the pairs whose sizes differ by at most a factor.
 
-    tau-b over a set of pairs: concordant less discordant ones, over the geometric mean of the numbers
-    of pairs that each side does not tie (Kendall 1945, with pairs left
-    out); NaN where one side ties all.
+    tau-b over a set of pairs (Kendall 1945, with pairs left out): concordant minus discordant pairs, divided
+    by the geometric mean of the numbers of pairs that each side does not tie. NaN if one side ties all.
     """
     signs = [
         np.sign(np.subtract.outer(values, values))
         for values in (np.asarray(given, dtype=np.float64) for given in (first, second))
     ]
     log_sizes = np.log(np.asarray(sizes, dtype=np.float64))
-    # A little more than the factor, so that it is met in spite of rounding.
+    # A little more than the factor, to allow for rounding.
     near = np.abs(np.subtract.outer(log_sizes, log_sizes)) <= np.log(factor) + 1e-12
     near &= np.tri(len(near), k=-1, dtype=np.bool_)
     ours, theirs = (sign[near] for sign in signs)
@@ -83,9 +82,9 @@ def bootstrap_tau(
     draws: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """`kendall_tau_within`, its interval from drawing the networks (n,) again with replacement.
+    """`kendall_tau_within`, with an interval by the bootstrap over the networks (n,).
 
-    A network drawn twice makes a pair with itself, which is tied on both sides and counts for nothing.
+    A network drawn twice makes a pair with itself, which is tied on both sides and does not count.
     """
     ours, theirs, size = (np.asarray(values, dtype=np.float64) for values in (first, second, sizes))
     if len(ours) < 2:  # no pair
@@ -103,7 +102,7 @@ def bootstrap_tau(
 
 
 def _standard_errors(values: Floats, *probabilities: float) -> float:
-    """The standard error of a mean, times the sum of quantiles of Student's t; NaN of one value."""
+    """The standard error of a mean, times the sum of quantiles of Student's t; NaN for one value."""
     freedom = len(values) - 1
     if freedom < 1:
         return float("nan")

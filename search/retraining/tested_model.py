@@ -1,4 +1,4 @@
-"""A trained network on the test split: what its model folder says of that, and what is read back."""
+"""Results of a trained network on the test split, in its model folder and read back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,20 +18,20 @@ from search.training.quality import (
     name_on_test,
 )
 
-if TYPE_CHECKING:  # it loads torch, which a report needs nothing of
+if TYPE_CHECKING:  # it loads torch, which a report does not need
     from search.training.proxy_training import Evaluation
 
-MAX_CONFUSED = 200  # classes: the matrix of more would be a file of megabytes
+MAX_CONFUSED = 200  # classes; the matrix of more would take megabytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestedModel:
-    """A trained network on the test split."""
+    """The results of a trained network on the test split."""
 
     folder: Path  # the model folder
     repetition: int
     test_accuracy: float
-    # Model folders of earlier versions have none of the rest.
+    # Model folders of earlier versions lack the rest.
     test_balanced_accuracy: float | None = None
     test_macro_f1: float | None = None
     classes: tuple[ClassScores, ...] = ()
@@ -39,7 +39,7 @@ class TestedModel:
 
 
 def metrics_on_test(tested: "Evaluation", class_names: Sequence[str]) -> dict[str, Any]:
-    """What metrics.json says of the test split; `facts_on_test` reads it."""
+    """The part of metrics.json about the test split; `facts_on_test` reads it."""
     counts = class_counts(tested.confusion)
     found: dict[str, Any] = {name_on_test(m): tested.quality(m) for m in QUALITY_METRICS}
     found["test_loss"] = tested.loss
@@ -50,7 +50,7 @@ def metrics_on_test(tested: "Evaluation", class_names: Sequence[str]) -> dict[st
 
 
 def facts_on_test(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `TestedModel` that stand in a model folder's metrics."""
+    """The fields of `TestedModel` that a model folder's metrics have."""
     return {
         **{name: metrics.get(name) for name in map(name_on_test, QUALITY_METRICS)},
         "classes": tuple(ClassScores(**row) for row in metrics.get("test_classes", ())),
@@ -59,7 +59,7 @@ def facts_on_test(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mean_answers(models: Sequence[TestedModel]) -> Answers | None:
-    """Of models on the same images: the mean of each score, the sum of the confusions; None without any."""
+    """Over models on the same images: the mean of each score, the sum of the confusions; None if missing."""
     if not models or not all(model.classes for model in models):
         return None
     classes = tuple(

@@ -1,9 +1,9 @@
-"""Trainings that are wanted, the recipe that they share, and the folder in which they are kept.
+"""Planned trainings, the recipe that they share, and the folder that keeps them.
 
-FOLDER/recipe.json      what all of its trainings share
+FOLDER/recipe.json      the recipe of all its trainings
 FOLDER/data.json        the data that they began with
-FOLDER/trainings.json   every finished one, with its curve
-FOLDER/states/          half-done trainings and, where they are wanted, trained networks
+FOLDER/trainings.json   every finished training, with its curve
+FOLDER/states/          half-done trainings and, on request, trained networks
 """
 
 import json
@@ -38,13 +38,13 @@ DATA = "data_began_with"  # the key of recipe.json
 
 
 def without_data(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored recipe without what is stored of its data."""
+    """A stored recipe without its data."""
     return {key: value for key, value in document.items() if key != DATA}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """One training that is wanted."""
+    """One planned training."""
 
     name: str  # of the network, for people
     architecture: Architecture
@@ -53,7 +53,7 @@ class Training:
 
     @property
     def key(self) -> str:
-        """What no other training of a folder has; a file's name."""
+        """The unique name of a training in its folder, also of its file."""
         return f"{self.architecture.fingerprint}-{self.seed:x}"
 
 
@@ -76,7 +76,7 @@ def plan_trainings(
 def repeated(
     networks: Mapping[str, Architecture], repetitions: int, seed: int
 ) -> tuple[Training, ...]:
-    """The same fresh seeds for every network, so that networks can be compared in pairs."""
+    """The same fresh seeds for every network, for paired comparisons."""
     seeds = paired_seeds(seed, repetitions)
     return plan_trainings(networks.items(), range(repetitions), lambda _, k: seeds[k])
 
@@ -110,12 +110,12 @@ class TrainingFolder:
             raise RunError(f"{folder}: is damaged ({error}); delete it to train again") from error
         check_known(unknown, f"{path}:")
         if kept.start and recipe.start and kept.start.sha256 == recipe.start.sha256:
-            kept = replace(kept, start=recipe.start)  # the same weights, from wherever
+            kept = replace(kept, start=recipe.start)  # the same weights, wherever they are
         before = json.loads(_to_json(kept.document()))
         if absolute_root(kept.data) == absolute_root(recipe.data):
-            before["data"]["root"] = given["data"]["root"]  # another spelling
+            before["data"]["root"] = given["data"]["root"]  # the same root, spelled differently
         elif DATA in stored:
-            before["data"]["root"] = given["data"]["root"]  # the same data may lie elsewhere
+            before["data"]["root"] = given["data"]["root"]  # the same data may be elsewhere
             self.check_data()
         if (difference := first_difference(before, given)) is not None:
             key, old, new = difference
@@ -132,11 +132,11 @@ class TrainingFolder:
             )
 
     def check_data(self) -> DataRecord:
-        """What the data are now, if they are those that the trainings here began with.
+        """The record of the data, if they are those that the trainings began with.
 
         Raises:
-            DataError: they are not to be had.
-            RunError: they are others.
+            DataError: they are not available.
+            RunError: they differ.
         """
         now, before = record_data(self.recipe.data), self._stored.get(DATA)
         if before is not None and (
@@ -149,7 +149,7 @@ class TrainingFolder:
         return now
 
     def load(self) -> Splits:
-        """The images to train and validate on; once they are read, it is stored which they are.
+        """The images to train and validate on; stores the record of them once they are read.
 
         Raises:
             UserError: as `check_data` and `Recipe.load`, or it cannot be stored.
@@ -169,7 +169,7 @@ class TrainingFolder:
         return splits
 
     def load_test_images(self) -> ImageSet:
-        """The test images, if nothing changed meanwhile.
+        """The test images, if the data have not changed.
 
         Raises:
             UserError: as `check_data`, or they cannot be read.
@@ -178,26 +178,26 @@ class TrainingFolder:
         return load_test(self.recipe.data, resolution=self.recipe.resolution)
 
     def has(self, training: Training) -> bool:
-        """Whether it is finished."""
+        """Whether the training is finished."""
         return training.key in self._rows
 
     @property
     def fingerprints(self) -> set[str]:
-        """Of the networks that have a finished training here."""
+        """Fingerprints of the networks with a finished training here."""
         return {key.partition("-")[0] for key in self._rows}
 
     def row(self, training: Training) -> dict[str, Any]:
-        """What is kept of a finished training: seed, quality (by its metric), epochs, seconds, curve, whose code."""
+        """The row of a finished training: seed, quality (by its metric), epochs, seconds, curve, code digest."""
         return dict(self._rows[training.key])
 
     def add(
         self, training: Training, curve: Sequence[float], seconds: float, **measured: Any
     ) -> None:
-        """Keeps a finished training.
+        """Stores a finished training.
 
         Args:
-            curve: the quality after every epoch; empty where nothing is held out.
-            measured: whatever else is to be kept, as JSON can hold it.
+            curve: the quality after every epoch; empty if nothing is held out.
+            measured: other values to store, as JSON can hold them.
 
         Raises:
             RunError: it cannot be written.
@@ -215,9 +215,9 @@ class TrainingFolder:
             replace_file(self._table, _to_json(self._rows))
 
     def frame(self, trainings: Sequence[Training], task: Task) -> pd.DataFrame:
-        """The finished ones among some trainings, a row each, in their order.
+        """A row for each finished one of some trainings, in their order.
 
-        What they are compared by stands in the column of the recipe's metric.
+        The quality is in the column of the recipe's metric.
         """
         rows = [
             {"name": training.name}
@@ -232,7 +232,7 @@ class TrainingFolder:
 
 
 def network_cells(network: Architecture, task: Task) -> dict[str, Any]:
-    """What a row of a table says of a network."""
+    """The cells of a network in a table."""
     cost = count(network, task)
     return {
         "architecture": str(network),
@@ -244,10 +244,10 @@ def network_cells(network: Architecture, task: Task) -> dict[str, Any]:
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Keeps every other process out of a folder of trainings.
+    """Keeps other processes out of a folder of trainings.
 
     Raises:
-        RunError: another one is there, or it cannot be written.
+        RunError: another process trains there, or the folder cannot be written.
     """
     with writing(folder):
         make_folder(folder)

@@ -1,1 +1,1 @@
-"""Searches without training, on a table of trained networks."""
+"""Simulated searches, without training, on a table of trained networks."""

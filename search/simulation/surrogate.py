@@ -1,7 +1,7 @@
-"""A table of trained networks made continuous: curves and seconds of every network of its space.
+"""A surrogate: predicts curves and seconds of every network of a space from a table of trained ones.
 
-Extra trees (Geurts, Ernst, Wehenkel 2006) on what a linear trend in log FLOPs and log params leaves
-over: another family of models than any sampler's own, so that no sampler meets its own assumptions.
+Extra trees (Geurts, Ernst, Wehenkel 2006) on the residuals of a linear trend in log FLOPs and log params.
+No sampler uses this family of models, so that none is favoured by its own assumptions.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from search.retraining.statistics import kendall_tau_within
 from space.parameters import Axis
 from space.search_space import SearchSpace
 
-TRUSTED_TAU = 0.7  # below it no conclusion is drawn from a simulation
+TRUSTED_TAU = 0.7  # below it a simulation allows no conclusion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """How well a surrogate predicts what it has not seen, in 10-fold cross-validation."""
+    """How well a surrogate predicts unseen networks, in 10-fold cross-validation."""
 
     tau: float  # Kendall's, of the last accuracy
-    residual: float  # root of the mean square, of a single training
+    residual: float  # root mean square, of a single training
     noise: float  # standard deviation between seeds: what no model can predict
     networks: int
 
@@ -38,7 +38,7 @@ class Quality:
 
 
 class _Trees:
-    """Many targets (n, T) of features (n, F)."""
+    """Predicts several targets (n, T) from features (n, F)."""
 
     def __init__(self, features: Floats, targets: Floats) -> None:
         trend = _trend(features)
@@ -73,7 +73,7 @@ class Surrogate:
 
     @property
     def epochs(self) -> int:
-        """Of a whole training."""
+        """The number of epochs of a full training."""
         return len(self._noise)
 
     def truth(self, architecture: Architecture) -> tuple[Floats, float]:
@@ -86,7 +86,7 @@ class Surrogate:
         return self._known[key]
 
     def curve(self, architecture: Architecture, seed: int) -> Floats:
-        """What a training would show: the truth with noise that the seed and the network fix."""
+        """The curve of a training: the truth with noise, which depends on seed and network alone."""
         rng = np.random.default_rng([seed, int(architecture.fingerprint, 16)])
         noise = rng.multivariate_normal(np.zeros(self.epochs), self._noise, method="cholesky")
         return np.clip(self.truth(architecture)[0] + noise, 0.0, 1.0)
@@ -95,7 +95,7 @@ class Surrogate:
 def cross_validate(table: pd.DataFrame, space: SearchSpace) -> Quality:
     """How well a surrogate of a table predicts networks that it was not fitted to.
 
-    A network and its second seed are never on both sides.
+    The two seeds of a network are always in the same fold.
     """
     features, targets = training_arrays(table, space)
     truth = targets[:, -2]
@@ -132,7 +132,7 @@ def _positions(table: pd.DataFrame, axis: Axis) -> Ints:
 
 
 def _noise_covariance(table: pd.DataFrame) -> Floats:
-    """Of one training's curve (E, E), from the networks that were trained twice."""
+    """Covariance (E, E) of the seed noise of a curve, from the networks that were trained twice."""
     twice = table.groupby("fingerprint").filter(lambda rows: len(rows) > 1)
     first, second = (
         np.array(twice[twice["repetition"] == k].sort_values("fingerprint")["curve"].tolist())

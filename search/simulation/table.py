@@ -1,4 +1,4 @@
-"""A table of a space: networks that were really trained, for simulations of a search over it."""
+"""A table of a space: trained networks, for simulations of a search over it."""
 
 import json
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _MADE_WITH = b"hgcnas_made_with"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkTable:
-    """Many networks of a space, trained, and the file that holds them."""
+    """Many trained networks of a space, and the file that holds them."""
 
     path: Path
     trainings: pd.DataFrame  # a row each
@@ -35,7 +35,7 @@ class NetworkTable:
 
 
 def write_table(frame: pd.DataFrame, prepared: PreparedStudy, path: Path) -> None:
-    """Writes a table with what it was made by: the study file, versions, hardware.
+    """Writes a table with its provenance: the study file, versions, hardware.
 
     Raises:
         RunError: it cannot be written.
@@ -56,10 +56,10 @@ def write_table(frame: pd.DataFrame, prepared: PreparedStudy, path: Path) -> Non
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, StudyFile, Task]:
-    """A table, and the study and the task that it was made by.
+    """A table, and its study and task.
 
     Raises:
-        DataError: it cannot be read, or is none.
+        DataError: it cannot be read, or is not a table.
     """
     try:
         table = pyarrow.parquet.read_table(path)

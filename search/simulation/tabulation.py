@@ -35,14 +35,14 @@ def train_table(
     without_ray: bool = False,
     observe: Callable[[RetrainingProgress], None] = lambda progress: None,
 ) -> tuple[pd.DataFrame, bool]:
-    """Trains networks of a study's space by its proxy; a row each, and whether all are there.
+    """Trains networks of a study's space by its proxy; a row each, and whether all are trained.
 
     First `uniform` feasible networks, then `near_front` that differ in one parameter from a network of
-    the front so far, then a share of all of them with a second seed. Resumable: what is trained once
-    stays trained, also where more is asked for later.
+    the front so far, then a share of all of them with a second seed. Resumable; more networks can be added
+    later.
 
     Raises:
-        UserError: the data or the workers are not to be had.
+        UserError: the data or the workers are not available.
     """
     file, space = prepared.file, prepared.space.space
     recipe = Recipe(data=file.data, proxy=file.proxy, quality_metric=file.quality_metric)

@@ -1,4 +1,4 @@
-"""A search without training: the samplers, the rungs and the loop of studies under a virtual clock."""
+"""Simulated searches: the samplers, the rungs and the loop of studies under a virtual clock."""
 
 import heapq
 import multiprocessing
@@ -32,7 +32,7 @@ from space.search_space import SearchSpace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TabulatedSpace:
-    """A space whose networks' accuracies are known: what a search is simulated in."""
+    """A space with known accuracies, for simulated searches."""
 
     file: StudyFile
     space: OptunaSpace
@@ -40,18 +40,18 @@ class TabulatedSpace:
 
     @property
     def bounds(self) -> HypervolumeBounds:
-        """The hypervolume's, by the noise-free accuracy of the cheapest network."""
+        """The bounds of the hypervolume, by the noise-free accuracy of the cheapest network."""
         space = self.space.space
         reference = float(self.surrogate.truth(space.cheapest())[0][-1])
         return bounds_of(space, self.file.costs, reference)
 
 
 def read_tabulated_space(file: StudyFile, table: Path) -> tuple[TabulatedSpace, pd.DataFrame]:
-    """What a study would search in, as a table of its space knows it; and that table.
+    """The space of a study with the accuracies of a table, and that table.
 
     Raises:
         DataError: the table cannot be read.
-        RunError: it was made with another space, data set or proxy, or judged by another metric.
+        RunError: it was made with another space, data set, proxy or quality metric.
     """
     rows, made_by, task = read_table(table)
     if made_by.quality_metric != file.quality_metric:
@@ -79,16 +79,15 @@ def simulate_search(
     seed: int,
     early_stopping: bool = True,
 ) -> pd.DataFrame:
-    """One search, to `trials` trained networks; a row for each, in the order in which they ended.
+    """One search, up to `trials` trained networks; a row each, in the order in which they ended.
 
-    The search sees noisy accuracies; the same network has the same noise in every search of this seed.
-    The hypervolume is that of the noise-free accuracies of all that finished, by the costs that are the
-    study's objectives.
+    The search sees noisy accuracies. A network has the same noise in every search with this seed. The
+    hypervolume is that of the noise-free accuracies of finished trials, by the study's objectives.
 
     Returns:
         columns: trained (1, 2, ...), seconds (of the virtual clock), epochs (trained in all so far),
         hypervolume, number (of the trial), point (in the space), flops, num_params, accuracy (noise-free;
-        NaN for what was stopped), truth (noise-free, of that too), observed (the last one that was seen).
+        NaN for stopped trials), truth (noise-free, also for those), observed (the last that the search saw).
     """
     file = replace(
         world.file,
@@ -110,7 +109,7 @@ def simulate_search(
 def _search(
     world: TabulatedSpace, loop: SearchLoop, workers: int, seed: int
 ) -> list[dict[str, Any]]:
-    """Workers that take virtual seconds for every epoch, until the loop has nothing more to start."""
+    """Runs workers whose epochs take virtual seconds, until the loop has nothing more to start."""
     space, surrogate = world.space.space, world.surrogate
     events: list[tuple[float, int, int]] = []  # (time, trial, finished epochs), a heap
     running: dict[int, Architecture] = {}
@@ -158,7 +157,7 @@ class Simulation:
     """Searches by several samplers on one table."""
 
     page: Path  # of figures
-    surrogate: Quality  # how well the table predicts networks that are not in it
+    surrogate: Quality  # how well it predicts networks that are not in the table
     searches: pd.DataFrame  # as `simulate_searches` gives them
     summary: pd.DataFrame  # as `summarise_searches` gives it
 
@@ -177,7 +176,7 @@ def simulate_samplers(
     """Simulates a study with every sampler and every seed on a table of its space.
 
     Args:
-        page: where its figures will be.
+        page: where its figures will be written.
 
     Raises:
         UserError: as `read_tabulated_space`.
@@ -211,13 +210,13 @@ def simulate_searches(
     search = partial(
         simulate_search, world, workers=workers, trials=trials, early_stopping=early_stopping
     )
-    # Started afresh: a fork would take along torch's and Arrow's threads.
+    # Not by fork, which would copy torch's and Arrow's threads.
     context = multiprocessing.get_context("spawn")
     try:
         processes = ProcessPoolExecutor(usable_cpus(), mp_context=context)
     except OSError as error:
         raise RunError(
-            f"the processes of a simulation need shared memory: {error}; a container has /dev/shm by "
+            f"the processes of a simulation need shared memory: {error}; in a container, give /dev/shm by "
             "--shm-size"
         ) from error
     with processes as pool:
@@ -230,10 +229,10 @@ def simulate_searches(
 
 
 def summarise_searches(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a sampler: medians over its seeds.
+    """One row per sampler: medians over its seeds.
 
-    `hypervolume_N` after N trained networks; `to_reach` the networks until the median that the first
-    sampler ends with (infinite: never), with its worst seed.
+    `hypervolume_N` is after N trained networks. `to_reach` counts the networks until the first sampler's
+    median at the end (infinite: never), `worst` those of the worst seed.
     """
     first = str(frame["sampler"].iloc[0])
     last = frame.groupby(["sampler", "seed"]).last()
@@ -253,6 +252,6 @@ def summarise_searches(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def trials_to_reach(frame: pd.DataFrame, hypervolume: float) -> float:
-    """The number of trained networks after which a search had reached it; infinite if it never did."""
+    """The number of trained networks until a search reaches the hypervolume; infinite if never."""
     reached = frame.loc[frame["hypervolume"] >= hypervolume, "trained"]
     return float(reached.iloc[0]) if len(reached) else float("inf")

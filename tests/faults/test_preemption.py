@@ -78,7 +78,7 @@ def preempt(study: Study, kind: str, rng: random.Random) -> bool:
     send(driver)
     assert driver.end() == code, driver.errors
     assert "Traceback" not in driver.errors
-    assert "fault of hgcnas" not in driver.errors
+    assert "internal error" not in driver.errors
     wait_until(lambda: not driver.members("Trainable"), "its workers end")
     log("killed" if kind == "KILL" else "stopped", study.folder)
     return len(lines_of(study, "driver")) == drivers or not more

@@ -83,7 +83,7 @@ class Batch:
         (
             ("x.toml",),
             {"SLURM_JOB_ID": ""},
-            "it is no job; hand it in by sbatch slurm.sbatch STUDY.toml",
+            "this is not a SLURM job; submit it by sbatch slurm.sbatch STUDY.toml",
         ),
         (("x.toml",), {"SLURM_CPUS_PER_TASK": ""}, "give --cpus-per-task: .*"),
         (("x.toml",), {"HGCNAS_SECRETS": "none"}, "HGCNAS_SECRETS: none cannot be read"),

@@ -112,7 +112,7 @@ def test_the_command_prints_the_address_serves_it_and_ends_by_ctrl_c(
     assert rest == "(Ctrl-C ends it)\n"
     assert len(detail(address)["trials"]) == 7
     hint, port = command.errors, address.split(":")[2].partition("/")[0]
-    assert hint.startswith("Read-only, and for this machine only, as it has no login.")
+    assert hint.startswith("Read-only, and for this machine only: there is no login.")
     assert f"ssh -L {port}:127.0.0.1:{port} HERE" in hint
     command.send_to_all(signal.SIGINT)
     assert command.end() == 130

@@ -42,8 +42,8 @@ def test_confirm_trains_the_front_again_and_chooses(tmp_path: Path) -> None:
     assert networks["proxy_accuracy"].notna().all()
     hgcnas("report", "tiny", cwd=tmp_path)
     page = (tmp_path / "runs/tiny/report.html").read_text()
-    assert "Trained again: 2 epochs on 200 images of 8 px" in page
-    assert "The chosen network on the test images, class by class" in page
+    assert "Retrained: 2 epochs on 200 images of 8 px" in page
+    assert "The chosen network on the test images, by class" in page
     for tested in found["tested"]:
         recalls = [scores["recall"] for scores in tested["classes"]]
         assert tested["test_balanced_accuracy"] == pytest.approx(sum(recalls) / 10)

@@ -51,7 +51,7 @@ def test_every_reading_command_reads_it(
     assert (status["finished"], status["trained"], status["failed"]) == (12, 12, 0)
     assert hgcnas("list", "--json", cwd=runs).json == [status]
     hgcnas("report", "old", cwd=runs)
-    assert "Trained again: 2 epochs" in (runs / "runs/old/report.html").read_text()
+    assert "Retrained: 2 epochs" in (runs / "runs/old/report.html").read_text()
     exported = hgcnas("export", "old", "-o", "net.toml", "--json", cwd=runs).json
     assert exported["trial"] == status["best_trial"]
     assert "class_names" not in (runs / "net.toml").read_text()  # it was not kept then

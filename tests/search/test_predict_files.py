@@ -108,7 +108,7 @@ def test_what_is_no_image_or_unreadable_is_said(trained: Path) -> None:
     assert said[0] == said[[line.startswith("new/L-0.png") for line in said].index(True, 1)]
     assert said[-3] == "cannot be read: 1"
     assert said[-2].startswith("new/broken.jpg: cannot be read as an image: ")
-    assert said[-1] == "left out, as no images: 1"
+    assert said[-1] == "not images, left out: 1"
 
 
 def test_a_table_is_written(trained: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_a_dry_run_for_people_says_the_space_the_data_and_the_time(tmp_path: Pat
     )
     assert said[2] == "FLOPs  17.7k to 1.53M; limit 100k"
     assert said[3] == (
-        "data   digits: 10 classes, 400 images to train on, 305 to validate; of test images there are 270"
+        "data   digits: 10 classes, 400 training, 305 validation and 270 test images"
     )
     assert said[4].endswith(" here; 0 asked for each trial")
     assert re.fullmatch(
@@ -92,7 +92,7 @@ WRONG_COMMANDS = [
     ),
     (
         ["compare", "small.toml"],
-        "sampler.start_with: is empty; the networks to compare stand there",
+        "sampler.start_with: is empty; list the networks to compare there",
     ),
     (
         ["train", "hgcnet_42_g4", "--dataset", "mnist"],

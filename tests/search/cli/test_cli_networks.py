@@ -80,7 +80,7 @@ def test_a_preset_is_exported_as_advertised_with_fresh_weights() -> None:
     said = say("export-onnx", "hgcnet_42_g4", "-o", "net.onnx")
 
     assert "net.onnx: grouped, executes 55.5M FLOPs with 286k params\n" in said
-    assert "The weights are fresh: good for timing, not for classifying." in said
+    assert "The weights are not trained: the file is for timing, not for predictions." in said
 
 
 def test_the_dense_form_says_what_it_executes_beside_the_structure() -> None:
@@ -90,7 +90,7 @@ def test_the_dense_form_says_what_it_executes_beside_the_structure() -> None:
     facts = say_json(*arguments, "--resolution", "16")
 
     assert "net.onnx: dense, executes 82.2M FLOPs with 523k params\n" in said
-    assert "The structure has 55.5M and 286k" in said
+    assert "Studies and limits count 55.5M FLOPs and 286k params" in said
     counts = count(hgcnet.preset("hgcnet_42_g4"), Task(resolution=16))
     assert facts["structure"]["flops"] == counts.flops < facts["flops"]
 

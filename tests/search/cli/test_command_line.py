@@ -68,7 +68,7 @@ def test_every_option_and_command_is_explained(command: str) -> None:
 
 def test_a_help_shows_what_is_in_brackets(tmp_path: Path) -> None:
     words = re.sub(r"[│\s]+", " ", hgcnas("run", "--help", cwd=tmp_path).output)
-    assert "by default `[workers] at_once` of the study" in words
+    assert "default the study's `[workers] at_once`, else as many" in words
 
 
 def test_an_option_that_is_a_key_of_a_study_file_has_its_description() -> None:

@@ -34,8 +34,8 @@ def test_it_lists_every_file_that_cannot_be_read_and_says_so_by_its_exit_code(
         assert len(lines) == 12
         assert all(str(path.relative_to(tmp_path)) in ended.output for path in broken)
         assert ended.errors == (
-            f"hgcnas: {named}: 12 of 48 files cannot be used; mend or delete them, or leave them out by "
-            'unreadable = "skip" in [data]\n'
+            f"hgcnas: {named}: 12 of 48 files cannot be used; repair or delete them, or set "
+            'unreadable = "skip" in [data] to leave them out\n'
         )
     write_study(tmp_path, "skip")
     facts = hgcnas("check-data", "study.toml", "--json", cwd=tmp_path).json
@@ -78,7 +78,7 @@ def test_a_dry_run_names_the_classes_and_their_images_and_refuses_broken_ones(
     root = write_image_folder(tmp_path / "images", *PARTS)
     write_study(tmp_path)
     said = hgcnas("run", "study.toml", "--dry-run", cwd=tmp_path).output
-    assert "of test images there are 24" in said
+    assert " and 24 test images" in said
     assert [line.split()[0] for line in said.splitlines()[-2:]] == ["circle", "square"]
     facts = hgcnas("run", "study.toml", "--dry-run", "--json", cwd=tmp_path).json
     assert facts["data"]["images"]["test"] == {"circle": 12, "square": 12}

@@ -70,10 +70,10 @@ def test_status_says_how_a_study_goes_on() -> None:
     assert time == "time used 0:01:00, left about 0:03:00"
     assert driver == "driven by process 7 on here since 2026-11-24T06:12:31+00:00"
     *_, last = status_lines(SUMMARY | {"driver": None})
-    assert last == "no driver is running; `hgcnas run STUDY.toml` goes on"
+    assert last == "no driver is running; `hgcnas run STUDY.toml` resumes it"
     *_, time, last = status_lines(SUMMARY | {"driver": None, "trained": 20, "seconds_left": 0.0})
     assert time == "time used 0:01:00"
-    assert last == "its budget is used; `hgcnas run STUDY.toml --trials N` goes on"
+    assert last == "its budget is used; `hgcnas run STUDY.toml --trials N` raises it"
     assert all(len(line) < 80 for line in status_lines(SUMMARY))
 
 

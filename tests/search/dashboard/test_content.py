@@ -294,7 +294,7 @@ def test_artifacts_that_cannot_be_written_are_left_out_and_tried_again(tmp_path:
     driver = Driver(storage, place)
     driver.train()
     driver.content.write()
-    assert driver.said == [f"{place}: cannot be written: File exists; it is tried again"]
+    assert driver.said == [f"{place}: cannot be written: File exists; this is retried"]
     assert all(note_of(driver, trial) for trial in driver.front)
     assert not any(":artifacts:" in key for key in driver.writer.system_attributes())
     place.unlink()
@@ -380,4 +380,4 @@ def test_a_study_that_has_only_begun_has_graphs_too(tmp_path: Path) -> None:
     layout = graphs_of(driver)["hypervolume"]["layout"]
     assert layout["title"]["text"] == "Hypervolume"
     (said,) = layout["annotations"]
-    assert said["text"] == "Known once the cheapest architecture has been trained"
+    assert said["text"] == "Shown once the cheapest network has been trained"

@@ -91,7 +91,7 @@ def test_too_few_trials_say_how_many_are_needed(rows):
     figure = importance_figure(frame)
     assert not figure.data
     assert figure.layout.annotations[0].text == (
-        f"Shown once {LEAST_TRIALS} trials have finished; so far there are {rows}"
+        f"Shown once {LEAST_TRIALS} trials have finished; so far {rows} have"
     )
 
 

@@ -166,13 +166,13 @@ def read_back(recipe, networks, tested=None):
 def test_networks_trained_again_stand_beside_the_paper_only_where_it_measured_them(frame, tmp_path):
     ours = confirmed(["trial 1", "hgcnet_42_g4"])
     text, _ = write(tmp_path / "report.html", frame, confirmed=read_back("9 epochs", ours))
-    assert "Trained again: 9 epochs" in text
-    assert "Beside the paper" not in text
+    assert "Retrained: 9 epochs" in text
+    assert "Compared with the paper" not in text
     theirs = ours.assign(paper_error=[float("nan"), 6.36], test_accuracy=[float("nan"), 0.9312])
     text, outline = write(
         tmp_path / "report.html", frame, confirmed=read_back("300 epochs", theirs)
     )
-    assert "Beside the paper" in text
+    assert "Compared with the paper" in text
     row = outline.rows.index(["hgcnet_42_g4", "7.00", "0.20", "6.88", "6.36", "3"])
     assert outline.rows[row - 1] == [
         *("network", "error", "±", "test error", "the paper's test error", "seeds")
@@ -187,10 +187,10 @@ def test_the_chosen_network_has_a_line_for_each_class_on_the_test_images(frame, 
     text, outline = write(
         tmp_path / "report.html", frame, confirmed=read_back("9 epochs", networks, answers)
     )
-    assert "on the test images, class by class" in text
+    assert "on the test images, by class" in text
     assert HOSTILE not in text
     assert ["dog", "9", "0.7778", "0.8750", "0.8235"] in outline.rows
-    assert ["class", f"called {HOSTILE}", "called dog"] in outline.rows
+    assert ["class", f"predicted {HOSTILE}", "predicted dog"] in outline.rows
     assert ["dog", "2", "7"] in outline.rows
 
 

@@ -30,7 +30,9 @@ def run(tmp_path: Path) -> RunFolder:
 def test_a_study_that_was_only_just_created_says_so(run: RunFolder) -> None:
     with opened(run) as stored:
         assert stored.trials().empty
-        with pytest.raises(RunError, match=r"tiny: the study was only just created; try again$"):
+        with pytest.raises(
+            RunError, match=r"tiny: the study was only just created; retry in a moment$"
+        ):
             _ = stored.bounds
 
 
@@ -38,7 +40,7 @@ def test_a_study_without_its_database_says_where_it_may_be(run: RunFolder) -> No
     run.database.unlink()
     said = refused(run.path.parent.parent, "status", "tiny")
     assert said == (
-        "hgcnas: runs/tiny/study.db: is not there; if the study is kept elsewhere, name it by "
+        "hgcnas: runs/tiny/study.db: does not exist; if the study is in a database, name it by "
         "--storage or HGCNAS_STORAGE\n"
     )
 

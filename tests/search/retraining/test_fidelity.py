@@ -17,7 +17,7 @@ from tests.parts.small_study import write_study
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("epoch=2", "'epoch=2' is not KEY=NUMBER with a KEY of epochs,"),
+        ("epoch=2", "'epoch=2' is not KEY=NUMBER, with KEY one of epochs,"),
         ("epochs=2,", "'' is not KEY=NUMBER"),
         ("epochs=two", "'epochs=two' is not KEY=NUMBER"),
         ("epochs=0", "epochs: 0 is not between 1 and"),
@@ -63,6 +63,6 @@ def test_a_proxy_of_the_default_that_is_too_small_for_the_space_is_refused_in_on
     )
     said = refused(tmp_path, "fidelity", study.name, "--networks", "3")
     assert said == (
-        "hgcnas: small.toml: of the proxies that fidelity tries by default, one is too small: 48 px leave less "
-        "than one to stage 5 with space.stem_stride = 4; 63 or more are needed; name others by --proxy\n"
+        "hgcnas: small.toml: one of the default proxies is too small: 48 px leave less "
+        "than one to stage 5 with space.stem_stride = 4; 63 or more are needed; give others by --proxy\n"
     )

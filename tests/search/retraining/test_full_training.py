@@ -68,4 +68,4 @@ def test_a_training_that_diverges_is_an_error_with_advice(tmp_path: Path) -> Non
 def test_a_gpu_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     write_networks(tmp_path)
     said = refused(tmp_path, "train", "one.toml", "--dataset", "digits", "--device", "cuda")
-    assert said == ("hgcnas: --device cuda: torch sees no GPU here; --device cpu trains without\n")
+    assert said == ("hgcnas: --device cuda: torch sees no GPU here; use --device cpu\n")

@@ -45,7 +45,7 @@ def test_the_url_of_the_storage_alone_is_enough_to_look(mine: Path) -> None:
     assert f"last driven by {own_name()}: its run folder is not here" in said  # it may be running
     assert [row["study"] for row in hgcnas("list", "--json", cwd=mine).json] == ["tiny"]
     assert refused(mine, "export", "tiny") == (
-        "hgcnas: runs/tiny: the study's run folder is not here; say where to, by -o FILE\n"
+        "hgcnas: runs/tiny: the study's run folder is not here; name a file by -o FILE\n"
     )
     assert file_names(mine) == []
     exported = hgcnas("export", "tiny", "-o", "net.toml", "--json", cwd=mine).json
@@ -58,7 +58,7 @@ def test_the_url_of_the_storage_alone_is_enough_to_look(mine: Path) -> None:
 @pytest.mark.long  # plotly takes its time to load
 def test_a_report_of_a_study_elsewhere_is_written_where_it_is_told(mine: Path) -> None:
     assert refused(mine, "report", "tiny") == (
-        "hgcnas: runs/tiny: the study's run folder is not here; say where to, by -o FOLDER\n"
+        "hgcnas: runs/tiny: the study's run folder is not here; name another folder by -o FOLDER\n"
     )
     hgcnas("report", "tiny", "-o", "report", cwd=mine)
     names = [f"report/{name}" for name in ("report.html", "trials.csv", "trials.parquet")]
