@@ -217,9 +217,10 @@ def test_the_image_has_its_parts_in_order() -> None:
     values = dict(steps)
     assert values["USER"] == "hgcnas"  # the last one: it is nobody of the machine's
     assert values["ENTRYPOINT"] == '["hgcnas"]'
-    assert dict(rest.split("=") for word, rest in steps if word == "ARG")["TORCH"] == "cpu"
+    assert dict(rest.split("=") for word, rest in steps if word == "ARG")["TORCH_INDEX"] == ""
     installs = [rest for word, rest in steps if word == "RUN" and "pip install" in rest]
-    assert "whl/${TORCH}" in installs[0]  # torch first, or the next would bring another
+    assert "$TORCH_INDEX" in installs[0]  # torch first, or the next would bring another
+    assert installs[0].endswith(" torch torchvision")
     assert all("--no-cache-dir" in rest and "--constraint" in rest for rest in installs)
     for rest in (rest for word, rest in steps if word == "RUN"):
         assert shlex.split(rest)

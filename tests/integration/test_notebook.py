@@ -1,5 +1,6 @@
 """What a notebook can do: run a study, read it while and after, take a network out of it."""
 
+import json
 import threading
 from contextlib import chdir
 from pathlib import Path
@@ -12,6 +13,8 @@ import hgcnet
 import search
 from hgcnet.errors import RunError
 from tests.parts.small_study import write_study
+
+GUIDE = Path(__file__).parents[2] / "studies" / "guides" / "from-python.ipynb"
 
 
 @pytest.mark.parametrize("ray", ["shared", pytest.param("of its own", marks=pytest.mark.long)])
@@ -60,3 +63,24 @@ def test_a_study_runs_in_a_thread_and_is_read_meanwhile_and_afterwards(
     assert best.provenance["val_accuracy"] == more["val_accuracy"].max()
     assert first.provenance["fingerprint"] == trials["fingerprint"][0]
     assert model.architecture.fingerprint == best.provenance["fingerprint"]
+
+
+class TestTheGuide:
+    """studies/guides/from-python.ipynb."""
+
+    cells = json.loads(GUIDE.read_text(encoding="utf-8"))["cells"]
+
+    def test_it_runs_from_its_first_cell_to_its_last(self, ray_here: Any, tmp_path: Path) -> None:
+        names: dict[str, Any] = {"__name__": "__main__"}
+        with chdir(tmp_path):
+            for cell in self.cells:
+                if cell["cell_type"] == "code":
+                    exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+        assert names["finished"]["estimated_accuracy"].notna().all()
+        assert names["untrained"].architecture == names["model"].architecture
+        assert len(names["predictions"]) == 5
+
+    def test_it_is_kept_without_outputs(self) -> None:
+        for cell in self.cells:
+            assert not cell.get("outputs")
+            assert cell.get("execution_count") is None
