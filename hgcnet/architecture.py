@@ -182,9 +182,8 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
     written = provenance.get("fingerprint", architecture.fingerprint)
     if written != architecture.fingerprint:
         raise ArchitectureError(
-            f"{source}: provenance.fingerprint: {shown(written)} is not the architecture's, which is "
-            f"{architecture.fingerprint!r}: the file was edited after it was written, and its provenance "
-            "speaks of another network; undo the edit or remove [provenance]"
+            f"{source}: provenance.fingerprint: {shown(written)} is not the architecture's, "
+            f"{architecture.fingerprint!r}; the file was edited: undo the edit or remove [provenance]"
         )
     return ArchitectureFile(architecture=architecture, task=Task(**task), provenance=provenance)
 
@@ -244,8 +243,8 @@ def parse_toml(content: bytes) -> dict[str, Any]:
     if len(content) > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
     if max(line.count(b".") for line in content.split(b"\n")) > MAX_DOTS:
-        raise ValueError(f"a line of it has more than {MAX_DOTS:,} dots")
-    deep = f"it is nested more than {MAX_NESTING} deep"
+        raise ValueError(f"one of its lines has more than {MAX_DOTS:,} dots")
+    deep = f"it is nested more than {MAX_NESTING} levels deep"
     try:
         document = tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError as error:
@@ -312,7 +311,7 @@ def _format_of(architecture: Architecture) -> int:
 def _format(value: Any) -> str | None:
     if type(value) is int and 1 <= value <= FORMAT:
         return None
-    return f"{shown(value)} is not 1 or {FORMAT}, the formats read here"
+    return f"{shown(value)} is not 1 or {FORMAT}, the supported formats"
 
 
 def _table(value: Any) -> str | None:
@@ -334,7 +333,7 @@ def _names_error(names: Sequence[str], num_classes: int) -> str | None:
     if len(names) != num_classes:
         return f"{len(names)} names are given for num_classes = {num_classes}"
     if twice := [name for name, number in Counter(names).items() if number > 1]:
-        return f"{shown(twice[0])} is there twice"
+        return f"{shown(twice[0])} is given twice"
     return None
 
 

@@ -51,9 +51,7 @@ def pixels_of(image: Any) -> Images:
         return image[..., None] if image.ndim == 2 else image
     if hasattr(image, "getexif"):
         return _decode(image)
-    raise DataError(
-        f"{type(image).__name__} is neither a path, nor an image of Pillow, nor an array"
-    )
+    raise DataError(f"{type(image).__name__} is not a path, a Pillow image or a NumPy array")
 
 
 def is_grey_mode(mode: str) -> bool:
@@ -94,7 +92,7 @@ def _read_file(path: Path) -> Images:
     pillow = _pillow()
     try:
         if not path.is_file():  # a folder, or a pipe that would be waited for
-            absent = "is a link to nothing" if path.is_symlink() else "does not exist"
+            absent = "is a broken link" if path.is_symlink() else "does not exist"
             raise DataError("is not a file" if path.exists() else absent)
         if path.stat().st_size == 0:
             raise DataError("is empty")
@@ -105,7 +103,7 @@ def _read_file(path: Path) -> Images:
     except Exception as error:  # Pillow's decoders raise errors of many kinds
         if isinstance(error, OSError) and error.errno is not None:  # of the system
             raise DataError(f"cannot be read: {error.strerror}") from error
-        unknown = "it is of no format that Pillow reads"  # its own words repeat the path
+        unknown = "Pillow does not know its format"  # Pillow's own text repeats the path
         reason = unknown if type(error).__name__ == "UnidentifiedImageError" else one_line(error)
         raise DataError(f"cannot be read as an image: {reason}") from error
 
@@ -134,7 +132,7 @@ def _upper_bits(image: "Image.Image", file_format: str | None) -> Images:
     if not image.mode.startswith("I;16") and not (
         image.mode == "I" and file_format in ("PNG", "PPM")
     ):
-        raise DataError("has 32 bits a channel; images of 8 and 16 bits are read")
+        raise DataError("has 32 bits per channel; 8 and 16 are supported")
     values = np.asarray(image)
     if (transparent := image.info.get("transparency")) is not None:
         values = np.where(values == transparent, 2**16 - 1, values)

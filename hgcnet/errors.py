@@ -39,7 +39,7 @@ class MissingPackageError(UserError):
     """Something was asked for that needs a package which is not installed."""
 
     def __init__(self, purpose: str, package: str, extra: str | None = None) -> None:
-        install = f'".[{extra}]" in the folder of the source' if extra else package
+        install = f'".[{extra}]" in the source folder' if extra else package
         super().__init__(f"{purpose} needs the package {package}: pip install {install}")
 
 
@@ -70,5 +70,5 @@ def join_errors(source: object, errors: Sequence[str]) -> str:
     """One line for each error of a file; of very many, the first ones."""
     lines = [f"{source}: {error}" for error in errors[:_MOST]]
     if (more := len(errors) - _MOST) > 0:
-        lines.append(f"{source}: {more:,} more errors follow")
+        lines.append(f"{source}: {more:,} more errors")
     return "\n".join(lines)

@@ -131,8 +131,7 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
     needed = count(record.file.architecture, record.file.task).num_params_total
     if total < needed:  # before a network is allocated for which there are no weights
         raise ArchitectureError(
-            f"{path / _WEIGHTS}: holds {total:,} numbers, fewer than the {needed:,} parameters of "
-            f"the network of {_ARCHITECTURE}"
+            f"{path / _WEIGHTS}: has {total:,} numbers; the network of {_ARCHITECTURE} needs {needed:,}"
         )
     network = HGCNet(record.file.architecture, record.file.task, form=form)
     expected, found = (
@@ -143,8 +142,8 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
         wanted, given = expected.get(name, "nothing"), found.get(name, "nothing")
         if wanted != given:
             raise ArchitectureError(
-                f"{path / _WEIGHTS}: {one_line(name)}: holds {given} where the network of {_ARCHITECTURE} "
-                f"has {wanted}"
+                f"{path / _WEIGHTS}: {one_line(name)}: has {given}; the network of {_ARCHITECTURE} "
+                f"needs {wanted}"
             )
     network.load_state_dict(tensors)
     network.record = record
@@ -170,16 +169,16 @@ def read_record(folder: str | Path) -> ModelRecord:
     for name in (_ARCHITECTURE, _WEIGHTS, _METRICS):
         if not (folder / name).is_file():
             raise ArchitectureError(
-                f"{folder}: is not a whole model folder: it has no {name}; a model folder holds "
-                f"{_ARCHITECTURE}, {_WEIGHTS} and {_METRICS}, which is written last"
+                f"{folder}: is not a complete model folder: {name} is missing; it needs "
+                f"{_ARCHITECTURE}, {_WEIGHTS} and {_METRICS}"
             )
     path = folder / _METRICS
     document = _read_json(path)
     for name in (_ARCHITECTURE, _WEIGHTS):
         if _sha256(folder / name) != document["sha256"].get(name):
             raise ArchitectureError(
-                f"{folder / name}: is not the file that {_METRICS} was written for: it is cut short, "
-                "was changed, or comes from another folder; copy the whole folder again"
+                f"{folder / name}: does not match its checksum in {_METRICS}: it is truncated, "
+                "changed, or from another folder; copy the whole folder again"
             )
     file = read_architecture(folder / _ARCHITECTURE)
     mean, std = document["mean"], document["std"]
@@ -238,7 +237,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             raise ArchitectureError(f"{path}: {key}: {shown(value)} is not a {kind.__name__}")
     if document["format"] != FORMAT:
         raise ArchitectureError(
-            f"{path}: format: {shown(document['format'])} is not {FORMAT}, the format read here"
+            f"{path}: format: {shown(document['format'])} is not {FORMAT}, the supported format"
         )
     return dict(document)
 

@@ -45,7 +45,7 @@ def predict(network: "HGCNet", images: Iterable[Any]) -> list[Prediction]:
         or hasattr(images, "getexif")
         or (isinstance(images, np.ndarray) and images.ndim != 4)
     ):
-        raise DataError("predict takes a list of images, also of one: predict([image])")
+        raise DataError("predict takes a list of images; for one image: predict([image])")
     predictions = []
     for found in predict_each(network, images):
         if isinstance(found, DataError):
@@ -63,8 +63,8 @@ def predict_each(network: "HGCNet", images: Iterable[Any]) -> Iterator[Predictio
     record = network.record
     if record is None:
         raise ArchitectureError(
-            "predict: the network is of no model folder, so its weights are fresh or its preparation of "
-            "images is unknown; hgcnet.load(FOLDER) gives one that predicts"
+            "predict: load the network from a model folder, with hgcnet.load(FOLDER); this one is "
+            "untrained, or has no record of how its images are prepared"
         )
     names = output_names(record)
     prepared = prepare_each(images, record.preparation)

@@ -81,8 +81,8 @@ def read_preparation(document: Mapping[str, Any], task: Task) -> Preparation | s
         return f"fit: {shown(preparation.fit)} is not one of {', '.join(FITS)}"
     for key, value in document.items():
         if key not in known or value != known[key]:
-            right = f"is not {known[key]!r}" if key in known else "is not known"
-            return f"{one_line(key)}: {shown(value)} {right} here"
+            right = f"is not {known[key]!r}" if key in known else "is not a known setting"
+            return f"{one_line(key)}: {shown(value)} {right}"
     return preparation
 
 
@@ -141,7 +141,7 @@ def to_channels(images: Images, channels: int) -> Images:
         grey: Images = ((red + green + blue + 2**15) >> 16).astype(np.uint8)
         return grey[..., None, :, :]
     if given != channels:
-        raise DataError(f"has {given} channels, which do not become the {channels} that are wanted")
+        raise DataError(f"has {given} channels, which cannot be converted to {channels}")
     return images
 
 

@@ -141,7 +141,9 @@ def _read(path: str, declared: Any, check: Check, errors: list[str]) -> Any:
     for_network = path not in _PER_STAGE
     if isinstance(declared, list):
         if for_network:
-            errors.append(f"{path}: {shown(declared)} is a list, but holds for the whole network")
+            errors.append(
+                f"{path}: {shown(declared)} is a list, but the whole network has one value"
+            )
         _check_each(path, declared, check, errors)
         return tuple(declared)
     if not isinstance(declared, dict):
@@ -152,10 +154,10 @@ def _read(path: str, declared: Any, check: Check, errors: list[str]) -> Any:
     if not isinstance(per_stage, bool):
         errors.append(f"{path}.per_stage: {shown(per_stage)} is not true or false")
     elif per_stage and for_network:
-        errors.append(f"{path}.per_stage: true given, but it holds for the whole network")
+        errors.append(f"{path}.per_stage: true given, but the whole network has one value")
     is_range = "low" in declared or "high" in declared
     if is_range and "choice" in declared:
-        errors.append(f"{path}: choice is given, and low or high; one of the two is needed")
+        errors.append(f"{path}: both choice and low or high given; give one of the two")
         return None
     known = ("low", "high", "step", "per_stage") if is_range else ("choice", "per_stage")
     _check_keys(f"{path}.", declared, known, errors)
@@ -177,7 +179,7 @@ def _read_choice(
         _check_each(f"{path}.choice", values, check, errors)
         for index, value in enumerate(values):
             if value in values[:index]:
-                errors.append(f"{path}.choice[{index}]: {shown(value)} is there twice")
+                errors.append(f"{path}.choice[{index}]: {shown(value)} is given twice")
         return Choice(choice=tuple(values), per_stage=declared.get("per_stage", False))
     return None
 
@@ -187,7 +189,7 @@ def _read_range(
 ) -> Range | None:
     found = len(errors)
     if check not in _RANGED:
-        why = "1, 2, 4 are no range" if path == "stem_stride" else "low and high are for integers"
+        why = "1, 2, 4 is not a range" if path == "stem_stride" else "low and high are for integers"
         errors.append(f"{path}: {why}; give choice = [...]")
         return None
     errors += [f"{path}.{key}: is missing" for key in ("low", "high") if key not in declared]

@@ -148,7 +148,9 @@ def _encode_schedule(axes: Sequence[Axis], architecture: Architecture) -> dict[s
         if growths == tuple(_growth(params, s) for s in range(len(growths))):
             return params
     text = "-".join(map(str, growths))
-    raise SpaceError(f"growth {text} is not in the space: no base and schedule of it give that")
+    raise SpaceError(
+        f"growth {text} is not in the space: no base and schedule of the space give it"
+    )
 
 
 def _describe(architecture: Architecture, axis: Axis) -> str:

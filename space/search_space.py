@@ -63,8 +63,8 @@ class SearchSpace:
             bounds = asdict(limits).items()
             text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds if v is not None)
             raise SpaceError(
-                f"limits: no architecture of the space meets {text}: the fewest FLOPs of one are "
-                f"{flops:,}, the fewest parameters {num_params:,}"
+                f"limits: no architecture of the space meets {text}; the fewest possible are "
+                f"{flops:,} FLOPs and {num_params:,} parameters"
             )
 
     @property

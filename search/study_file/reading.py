@@ -141,7 +141,7 @@ def _check_together(tables: Tables) -> list[str]:
         )
     for index, objective in enumerate(tables.objectives):
         if objective.metric in metrics[:index]:
-            errors.append(f"objectives[{index}]: {objective.metric!r} is there twice")
+            errors.append(f"objectives[{index}]: {objective.metric!r} is given twice")
         if objective.reference is not None and objective.metric not in QUALITY_METRICS:
             errors.append(
                 f"objectives[{index}].reference: {objective.reference} given for "

@@ -146,7 +146,7 @@ def test_the_function_reports_how_far_it_is(trained: Path) -> None:
         ),
         (("absent", "new"), "absent: does not exist; predict takes a model folder"),
         (("models/net-image_folder", "new"), f"name one of them: {MODEL}"),
-        (("images", "new"), "images: is not a whole model folder: it has no architecture.toml"),
+        (("images", "new"), "images: is not a complete model folder: architecture.toml is missing"),
         ((MODEL, "absent.jpg"), "absent.jpg: does not exist"),
         ((MODEL, "models"), "models: has no images"),
         ((MODEL, "new/broken.jpg"), "new/broken.jpg: cannot be read as an image"),

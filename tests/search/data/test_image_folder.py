@@ -266,7 +266,7 @@ def _thirty_two_bits(root: Path) -> None:
         (_not_an_image, "cannot be read as an image"),
         (_half_an_image, "cannot be read as an image"),
         (_empty_file, "a: has no images: 5 empty are left out"),
-        (_thirty_two_bits, "has 32 bits a channel; images of 8 and 16 bits are read"),
+        (_thirty_two_bits, "has 32 bits per channel; 8 and 16 are supported"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_refused_in_one_line(

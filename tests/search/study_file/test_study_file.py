@@ -261,7 +261,7 @@ def test_errors_that_no_key_shows_alone_are_told_with_those_of_the_space() -> No
     assert errors_in(document) == [
         "studies/x.toml: space.groups: 0 is not a positive integer",
         "studies/x.toml: objectives: val_accuracy, val_accuracy given; " + NEEDED,
-        "studies/x.toml: objectives[1]: 'val_accuracy' is there twice",
+        "studies/x.toml: objectives[1]: 'val_accuracy' is given twice",
     ]
 
 
@@ -278,7 +278,7 @@ def test_all_errors_of_the_objectives_are_told_at_once() -> None:
 def test_two_objectives_of_one_metric_are_refused(again: Any) -> None:
     document = changed()
     document["objectives"].append(again)
-    assert errors_in(document) == ["studies/x.toml: objectives[2]: 'flops' is there twice"]
+    assert errors_in(document) == ["studies/x.toml: objectives[2]: 'flops' is given twice"]
 
 
 def test_an_empty_file_is_told_everything_that_is_missing() -> None:
