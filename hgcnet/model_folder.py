@@ -1,12 +1,12 @@
-"""Model folders: a trained network with all that is needed to use it elsewhere; and `load`.
+"""Model folders: a trained network with everything needed to use it elsewhere; and `load`.
 
     architecture.toml    the architecture, its task, where it came from
     model.safetensors    the weights: numbers and names, nothing that could be executed
     metrics.json         what was measured, the names of the classes, the preparation and the
                          normalisation of images, SHA-256 of the two others
 
-metrics.json is written last. A folder whose writing was cut short has none, or one whose sums are
-not those of the files beside it, so it is never taken for a whole one.
+metrics.json is written last. A folder whose writing was interrupted has none, or one whose
+checksums do not match, so it is never taken for a complete one.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _ARCHITECTURE, _WEIGHTS, _METRICS = "architecture.toml", "model.safetensors", "m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecord:
-    """What a model folder says of its network, the weights left out."""
+    """The contents of a model folder, without the weights."""
 
     file: ArchitectureFile
     metrics: Mapping[str, Any]
@@ -44,7 +44,7 @@ class ModelRecord:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """In the order of the outputs; none in a folder that was written before there were any."""
+        """In the order of the outputs; empty in folders from before they were stored."""
         return self.file.task.class_names
 
     def normalise(self, pixels: Tensor) -> Tensor:
@@ -64,18 +64,18 @@ def save_model(
     fit: Fit = "crop",
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a model folder, in place of an older one; other files in it are left alone.
+    """Writes a model folder. It replaces an older one; other files in the folder are kept.
 
     The names of the classes and the resolution of the images are those of the model's task.
 
     Args:
-        folder: Is made where there is none.
+        folder: Made if it is missing.
         model: Its weights are stored in float32.
-        metrics: What was measured; whatever JSON can hold.
+        metrics: What was measured; anything that JSON can hold.
         mean: Of each channel's pixels, which are in [0, 1]; with `std`, the normalisation that the
             weights were trained with.
         std: As `mean`.
-        fit: How images were made squares for the training.
+        fit: How images were made square for the training.
         provenance: Where the network came from; counts and fingerprint are added.
 
     Raises:
@@ -111,14 +111,14 @@ def save_model(
 
 
 def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> HGCNet:
-    """The network of a model folder or of an architecture file, for the task that is named there.
+    """Loads the network of a model folder or an architecture file, for the task given there.
 
-    Of a model folder: with its weights, in evaluation mode; it can `predict`. Of a file: with fresh
-    weights, drawn from `seed`, in training mode.
+    From a model folder: with its weights, in evaluation mode; it can `predict`. From a file: with
+    fresh weights, drawn from `seed`, in training mode.
 
     Raises:
-        ArchitectureError: it cannot be read, is wrong, or its parts do not belong together: the
-            folder is not whole, or a file no longer describes the network whose fingerprint it holds.
+        ArchitectureError: it cannot be read, is wrong or incomplete, or no longer describes the
+            network whose fingerprint it holds.
     """
     path = Path(folder_or_file)
     if not path.is_dir():
@@ -129,7 +129,7 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
     tensors = _read_weights(path / _WEIGHTS)
     total = sum(tensor.numel() for tensor in tensors.values())
     needed = count(record.file.architecture, record.file.task).num_params_total
-    if total < needed:  # before a network is allocated for which there are no weights
+    if total < needed:  # before a network without weights is allocated
         raise ArchitectureError(
             f"{path / _WEIGHTS}: has {total:,} numbers; the network of {_ARCHITECTURE} needs {needed:,}"
         )
@@ -151,7 +151,7 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
 
 
 def weights_sha256(folder: Path) -> str:
-    """The digest of a model folder's weights, by which they can be told from others.
+    """The SHA-256 of a model folder's weights.
 
     Raises:
         ArchitectureError: they cannot be read.
@@ -160,10 +160,10 @@ def weights_sha256(folder: Path) -> str:
 
 
 def read_record(folder: str | Path) -> ModelRecord:
-    """What a model folder says of its network, after a check that the folder is whole.
+    """Reads a model folder without its weights, and checks that it is complete.
 
     Raises:
-        ArchitectureError: it is not, or a file in it is wrong.
+        ArchitectureError: it is incomplete, or a file in it is wrong.
     """
     folder = Path(folder)
     for name in (_ARCHITECTURE, _WEIGHTS, _METRICS):
