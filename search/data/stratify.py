@@ -44,8 +44,8 @@ def _shares(class_sizes: Ints, size: int) -> Ints:
 def sample_by_name(labels: Ints, names: Sequence[str], shares: Sequence[float]) -> tuple[Ints, ...]:
     """Sorted indices of one part for each share, and of what is left.
 
-    A name is hashed to a number in [0, 1), and each part is a piece of that interval: which part an image
-    is in depends on its name alone, so that another image more or less moves it nowhere. The parts
+    A name is hashed to a number in [0, 1), and each part is a piece of that interval. So an image's
+    part depends on its name alone, and adding or removing another image does not move it. The parts
     have their shares only approximately. Where a class has no image in a piece, the part is given
     the class's next one in order of that number; classes have at least one image for every part and
     what is left.

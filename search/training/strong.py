@@ -1,19 +1,20 @@
 """The recipe "strong": what is known to help small networks on little data, on top of the paper's recipe.
 
 Five well-known parts, with fixed settings. All draws of an epoch are made beforehand by the
-training's own generator, on the CPU, so that a resumed training gives the same result as a whole
-one, and all steps of a CUDA graph have the same shapes.
+training's own generator, on the CPU. So a resumed training gives the same result as a whole one,
+and all steps of a CUDA graph have the same shapes.
 
 - Label smoothing 0.1 (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7; kept in the
   reference recipe of torchvision): torch's.
 - Averaged weights: an exponential moving average over the last twentieth of the steps (Polyak and Juditsky
   1992; in torchvision's reference recipe as "model-ema"), with the statistics of batch normalisation: torch's
   `get_ema_multi_avg_fn`. They are what is evaluated and saved.
-- One change for each image, of a random strength (TrivialAugment: Mueller and Hutter 2021), from RandAugment's
-  set (Cubuk et al. 2020) without what turns an image into another one: rotation, shears, brightness,
-  contrast and, of colour images, saturation; at half of RandAugment's strength, as small networks want
-  less of it (its section 4.1). torchvision's transforms change all images of a batch alike, or one image
-  at a time, and draw from the global random state; so this is one `grid_sample` and a few products.
+- One change for each image, of random kind and strength (TrivialAugment: Mueller and Hutter 2021).
+  The kinds are those of RandAugment (Cubuk et al. 2020) that keep an image's meaning: rotation,
+  shears, brightness, contrast and, for colour images, saturation. The strength is half of
+  RandAugment's, as small networks want less of it (its section 4.1). torchvision's transforms
+  change all images of a batch alike, or one image at a time, and draw from the global random state;
+  so this is one `grid_sample` and a few products.
 - Random erasing of a rectangle in a quarter of the images (Zhong et al. 2020), by the mean of the training
   images. Not mixup or cutmix: they want longer trainings, and networks that overfit.
 - A linear warm-up over the first twentieth of the steps, then one cosine to 0 (Goyal et al. 2017; Loshchilov
