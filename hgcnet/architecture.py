@@ -1,4 +1,4 @@
-"""Architecture and Stage: what one HGCNet is, as frozen values, and the TOML file that holds it."""
+"""Architecture and Stage: one HGCNet as frozen values, and its TOML file."""
 
 import hashlib
 import json
@@ -14,15 +14,15 @@ from hgcnet.atomic_write import reading, replace_file, writing
 from hgcnet.errors import ArchitectureError, join_errors, one_line, shown, shown_key
 from hgcnet.structure import STEM_STRIDES, build_structure
 
-FORMAT = 2  # of files with a `stem_stride`; all others are as they were in format 1
+FORMAT = 2  # for files with a `stem_stride`; all others are written in format 1
 
-# Far beyond any use. They bound what a file of a few lines can make a reader allocate.
+# Far beyond any use: they bound what a short file can make a reader allocate.
 MAX_VALUE = 4096  # of every integer but the number of classes
 MAX_CLASSES = 100_000
 MAX_MODULES = 1024
 MAX_WEIGHTS = 10**9  # 4 GB in float32
 MAX_BYTES = 2**20  # of a TOML file; a name for each of very many classes
-MAX_DOTS = 1000  # of a line of it: the time for a dotted key grows as the square of its length
+MAX_DOTS = 1000  # of one of its lines: a dotted key takes quadratic time to parse
 MAX_NESTING = 20
 
 Operator = Literal["hgc", "sgc"]
@@ -54,7 +54,7 @@ class Architecture:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over the built structure: two spellings of one network share it."""
+        """16 hex digits of a hash of the built structure: the same for every spelling of a network."""
         shapes = [
             (  # (spelt out: dataclasses.astuple takes three times as long)
                 [
@@ -65,13 +65,13 @@ class Architecture:
             )
             for stage in build_structure(self)
         ]
-        # What has no stride keeps the fingerprint that it had before there were any.
+        # Without a stride the fingerprint is the one from before there were strides.
         stem = (
             (self.stem_channels,)
             if self.stem_stride == 1
             else (self.stem_channels, self.stem_stride)
         )
-        # default=int: widths that come as numpy integers are the same widths.
+        # default=int: widths may be NumPy integers.
         text = json.dumps((_format_of(self), *stem, shapes), default=int)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -87,16 +87,16 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a network is measured for: channels and side of its images, and the classes.
+    """What a network is for: channels and side of its images, and its classes.
 
     Raises:
-        ValueError: there are names, but not one for each class.
+        ValueError: the names do not fit the number of classes, or one is given twice.
     """
 
     in_channels: int = 3
     num_classes: int = 10
     resolution: int = 32
-    class_names: tuple[str, ...] = ()  # in the order of the outputs; none where nobody gave them
+    class_names: tuple[str, ...] = ()  # in the order of the outputs; may be empty
 
     def __post_init__(self) -> None:
         if self.class_names and (error := _names_error(self.class_names, self.num_classes)):
@@ -104,12 +104,12 @@ class Task:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Without the names: what networks and their counts depend on."""
+        """All but the names: what networks and their counts depend on."""
         numbers = ("in_channels", "num_classes", "resolution")
         return {key: getattr(self, key) for key in numbers}
 
     def changed(self, **sizes: int | None) -> "Task":
-        """With the sizes that are given and not None. Other classes have no names."""
+        """A copy with the sizes that are not None. Another number of classes drops the names."""
         given = self.sizes | {key: size for key, size in sizes.items() if size is not None}
         names = self.class_names if given["num_classes"] == self.num_classes else ()
         return Task(**given, class_names=names)
@@ -142,8 +142,8 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
     """Checks a TOML document and turns it into values; `source` names it in messages.
 
     Raises:
-        ArchitectureError: one line for each error. A fingerprint under provenance that is not the
-            architecture's is one: the file was edited after it was written.
+        ArchitectureError: one line for each error. It is an error if the fingerprint under
+            provenance is not the architecture's: the file was edited after it was written.
     """
     if "architecture" not in document:
         raise ArchitectureError(
@@ -182,17 +182,16 @@ def parse_architecture(document: Mapping[str, Any], source: str) -> Architecture
     written = provenance.get("fingerprint", architecture.fingerprint)
     if written != architecture.fingerprint:
         raise ArchitectureError(
-            f"{source}: provenance.fingerprint: {shown(written)} is not the architecture's, which is "
-            f"{architecture.fingerprint!r}: the file was edited after it was written, and its provenance "
-            "speaks of another network; undo the edit or remove [provenance]"
+            f"{source}: provenance.fingerprint: {shown(written)} is not the architecture's, "
+            f"{architecture.fingerprint!r}; the file was edited: undo the edit or remove [provenance]"
         )
     return ArchitectureFile(architecture=architecture, task=Task(**task), provenance=provenance)
 
 
 def size_error(architecture: Architecture, task: Task) -> str | None:
-    """What makes a network larger than anybody can mean; None for every other one.
+    """Why a network is too large to be meant; None if it is not.
 
-    Counted are the weights that it has when its grouped convolutions are composed.
+    Its weights are counted with composed grouped convolutions.
     """
     modules = sum(stage.depth for stage in architecture.stages)
     if modules > MAX_MODULES:
@@ -226,7 +225,7 @@ def write_architecture(path: str | Path, file: ArchitectureFile) -> None:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """What a TOML file holds, of a very large one no more than `parse_toml` needs to refuse it.
+    """The bytes of a TOML file; of a very large one, only as many as `parse_toml` needs to refuse it.
 
     Raises:
         OSError: it cannot be read.
@@ -236,16 +235,16 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def parse_toml(content: bytes) -> dict[str, Any]:
-    """The document of a TOML file. A byte order mark is left out.
+    """The document of a TOML file, with or without a byte order mark.
 
     Raises:
-        ValueError: it is none, or it exceeds MAX_BYTES, MAX_DOTS or MAX_NESTING.
+        ValueError: it is not TOML, or exceeds MAX_BYTES, MAX_DOTS or MAX_NESTING.
     """
     if len(content) > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
     if max(line.count(b".") for line in content.split(b"\n")) > MAX_DOTS:
-        raise ValueError(f"a line of it has more than {MAX_DOTS:,} dots")
-    deep = f"it is nested more than {MAX_NESTING} deep"
+        raise ValueError(f"one of its lines has more than {MAX_DOTS:,} dots")
+    deep = f"it is nested more than {MAX_NESTING} levels deep"
     try:
         document = tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError as error:
@@ -273,7 +272,7 @@ def architecture_document(file: ArchitectureFile) -> dict[str, Any]:
 
 
 def task_document(task: Task) -> dict[str, Any]:
-    """A task as TOML and JSON have it: without names where there are none."""
+    """A task as TOML and JSON; `class_names` is left out if empty."""
     return task.sizes | ({"class_names": list(task.class_names)} if task.class_names else {})
 
 
@@ -305,14 +304,14 @@ def integer_of(known: tuple[int, ...]) -> Check:
 
 
 def _format_of(architecture: Architecture) -> int:
-    """The first format that can say what it is: an older program refuses what it would ignore."""
+    """The first format that can hold it, so that an older program refuses a key that it would ignore."""
     return 1 if architecture.stem_stride == 1 else FORMAT
 
 
 def _format(value: Any) -> str | None:
     if type(value) is int and 1 <= value <= FORMAT:
         return None
-    return f"{shown(value)} is not 1 or {FORMAT}, the formats read here"
+    return f"{shown(value)} is not 1 or {FORMAT}, the supported formats"
 
 
 def _table(value: Any) -> str | None:
@@ -330,11 +329,11 @@ def _class_names(value: Any) -> str | None:
 
 
 def _names_error(names: Sequence[str], num_classes: int) -> str | None:
-    """What is wrong with the names of so many classes; None if nothing is."""
+    """What is wrong with the names of `num_classes` classes; None if nothing is."""
     if len(names) != num_classes:
         return f"{len(names)} names are given for num_classes = {num_classes}"
     if twice := [name for name, number in Counter(names).items() if number > 1]:
-        return f"{shown(twice[0])} is there twice"
+        return f"{shown(twice[0])} is given twice"
     return None
 
 

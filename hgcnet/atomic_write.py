@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, even if the power fails; and what to say if they cannot be."""
+"""Atomic file writes, which survive a power failure, and errors that name the file."""
 
 import os
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from hgcnet.errors import RunError, UserError
 
 
 def replace_file(path: str | Path, content: bytes) -> None:
-    """Writes a file in one step: a reader sees the old one or the new one, never a part. It is then on the disk.
+    """Writes a file in one step: a reader sees the old one or the new one. On return it is on the disk.
 
     Raises:
-        OSError: it cannot be written there; an older file is as it was.
+        OSError: it cannot be written there; an older file is unchanged.
     """
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
@@ -20,7 +20,7 @@ def replace_file(path: str | Path, content: bytes) -> None:
         with unfinished.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())  # before the name: else it may stand for an empty file
+            os.fsync(file.fileno())  # before the rename: else the name may refer to an empty file
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -28,7 +28,7 @@ def replace_file(path: str | Path, content: bytes) -> None:
 
 
 def make_folder(path: str | Path) -> None:
-    """Makes a folder, and those above it, where there are none. They are then on the disk.
+    """Makes a folder and its parents where they are missing. On return they are on the disk.
 
     Raises:
         OSError: it cannot be made.
@@ -41,10 +41,10 @@ def make_folder(path: str | Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Returns once a file, or the names in a folder, are on the disk: they outlive a loss of power.
+    """Flushes a file, or the names in a folder, to the disk, so that they survive a power failure.
 
     Raises:
-        OSError: they are not.
+        OSError: they cannot be flushed.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -64,7 +64,7 @@ def writing(place: str | Path, error: type[UserError] = RunError) -> Iterator[No
 
 @contextmanager
 def reading(place: str | Path, error: type[UserError] = RunError) -> Iterator[None]:
-    """As `writing`, of what cannot be read."""
+    """As `writing`, for what cannot be read."""
     try:
         yield
     except OSError as reason:

@@ -1,4 +1,4 @@
-"""What an HGCNet is stacked from: the stem, the HGC module, the transition between two stages."""
+"""The blocks of an HGCNet: the stem, the HGC module and the transition between two stages."""
 
 import torch
 import torch.nn.functional as F
@@ -11,16 +11,15 @@ from hgcnet.structure import STEM_STRIDES, ModuleShape
 class Stem(nn.Conv2d):
     """3x3 convolution of an image: (N, in, H, W) -> (N, out, H / stride, W / stride), rounded up.
 
-    A stride of 2 is the convolution's, as in CondenseNet, MobileNet and RegNet for ImageNet. For a
-    stride of 4 a 2x2 average pool follows: DenseNet and ResNet pool there too, by a maximum, whose
-    gradient torch does not promise to be the same twice on a GPU; the average is the halving of the
-    transitions. It has no weights, so that stems of every stride have the same, and executes no
-    multiply-adds that are counted. No BN and ReLU stand between the two: the first module begins
-    with them. So both together are one linear map, a 5x5 convolution of stride 4 (ConvNeXt's stem
-    is linear as well, 4x4 of stride 4).
+    A stride of 2 is the convolution's, as in CondenseNet, MobileNet and RegNet for ImageNet. A
+    stride of 4 adds a 2x2 average pool. DenseNet and ResNet have a max pool there, whose gradient
+    torch does not guarantee to be deterministic on a GPU; the transitions average as well. The pool
+    has no weights and no counted multiply-adds. There is no BN or ReLU between the two, as the
+    first module begins with them: both are one linear map, a 5x5 convolution of stride 4
+    (ConvNeXt's stem is linear too, 4x4 of stride 4).
 
     Raises:
-        ValueError: another stride than 1, 2 or 4.
+        ValueError: the stride is not 1, 2 or 4.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
@@ -39,7 +38,7 @@ class HGCModule(nn.Module):
     """The HGC module of Xie, Zhou, Kung 2019, fig. 3b, with its dense connection.
 
     BN, ReLU, grouped 1x1 with its channel shuffle (I -> O), BN, depthwise 3x3, BN, squeeze-and-excitation
-    where the shape has it, 1x1 (O -> growth); the result is appended to the input. No ReLU stands
+    where the shape has it, 1x1 (O -> growth); the result is appended to the input. There is no ReLU
     before the depthwise convolution. Input (N, I, H, W), output (N, I + growth, H, W).
 
     With one group the grouped 1x1 is a plain `nn.Conv2d`.
@@ -71,8 +70,8 @@ class HGCModule(nn.Module):
 class Transition(nn.Module):
     """BN, ReLU, 1x1, 2x2 average pool: (N, in, H, W) -> (N, out, H // 2, W // 2).
 
-    A side of one pixel stays one pixel, so that a network may have more stages than its images
-    have halves.
+    A side of one pixel stays one pixel, so that a network may have more stages than its images can
+    be halved.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

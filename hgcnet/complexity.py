@@ -65,8 +65,8 @@ def count(architecture: Architecture, task: Task) -> Complexity:
 def grouped_params(in_channels: int, out_channels: int, groups: int, operator: str) -> int:
     """Weights of the grouped 1x1 convolution.
 
-    For hgc this is eq. 2 of the paper, O/G * I/G + (G-1) * O/G * (O/G + I/G); since the groups share
-    out the inputs among themselves, it also holds where I does not divide by G.
+    For hgc this is eq. 2 of the paper, O/G * I/G + (G-1) * O/G * (O/G + I/G); since the groups
+    partition the inputs, it also holds where I is not a multiple of G.
     """
     per_group = out_channels // groups
     return per_group * in_channels + (operator == "hgc") * (groups - 1) * per_group**2
@@ -76,7 +76,7 @@ def count_many(arrays: ArchitectureArrays, task: Task) -> tuple[Ints, Ints]:
     """FLOPs and num_params of N architectures at once, each of shape (N,).
 
     The input widths of a stage's modules form an arithmetic series, so a stage needs no loop over
-    its modules. Equal to `count` to the last digit.
+    its modules. Exactly equal to `count`.
     """
     built = build_structures(arrays)
     sides = np.array([stem_sides(task.resolution, stride) for stride in STEM_STRIDES])

@@ -1,4 +1,4 @@
-"""Images as files, Pillow and arrays have them -> pixels: upright, on white, of 8 bits, grey or RGB."""
+"""Files, Pillow images and arrays -> pixels: upright, on white, 8 bits, grey or RGB."""
 
 import ctypes
 import logging
@@ -23,9 +23,9 @@ GREY, RGB = 1, 3  # channels
 WHITE = 255
 
 _GREY_MODES = ("1", "L", "LA", "La", "I")
-# What an image takes on its way: as Pillow has it and turns it, as an array, and as float32.
+# Memory of an image while it is decoded: in Pillow, rotated, as an array, and as float32.
 _BYTES_OF_A_PIXEL = 24
-_SMALL = 2**19  # pixels of an image of which many fit anywhere
+_SMALL = 2**19  # pixels of images that need no waiting
 
 
 def decode_file(path: Path) -> Images:
@@ -51,25 +51,20 @@ def pixels_of(image: Any) -> Images:
         return image[..., None] if image.ndim == 2 else image
     if hasattr(image, "getexif"):
         return _decode(image)
-    raise DataError(
-        f"{type(image).__name__} is neither a path, nor an image of Pillow, nor an array"
-    )
+    raise DataError(f"{type(image).__name__} is not a path, a Pillow image or a NumPy array")
 
 
 def is_grey_mode(mode: str) -> bool:
-    """Whether images of a mode of Pillow's, as headers of files have it, are grey."""
+    """Whether images of a mode of Pillow's are grey."""
     return mode in _GREY_MODES or mode.startswith("I;16")
 
 
 def count_channels(files: Iterable[Path]) -> int:
-    """GREY where the headers of all files say that they are grey, else RGB.
-
-    Those that cannot be read do not decide.
-    """
+    """GREY if the headers of all readable files say that they are grey, else RGB."""
     channels = RGB
     with without_warnings():
         for path in files:
-            if not path.is_file():  # a pipe would be waited for
+            if not path.is_file():  # a pipe would block
                 continue
             try:
                 with _pillow().open(path) as image:
@@ -93,8 +88,8 @@ def on_white(colours: Images, alpha: Images) -> Images:
 def _read_file(path: Path) -> Images:
     pillow = _pillow()
     try:
-        if not path.is_file():  # a folder, or a pipe that would be waited for
-            absent = "is a link to nothing" if path.is_symlink() else "does not exist"
+        if not path.is_file():  # a folder, or a pipe, which would block
+            absent = "is a broken link" if path.is_symlink() else "does not exist"
             raise DataError("is not a file" if path.exists() else absent)
         if path.stat().st_size == 0:
             raise DataError("is empty")
@@ -105,7 +100,7 @@ def _read_file(path: Path) -> Images:
     except Exception as error:  # Pillow's decoders raise errors of many kinds
         if isinstance(error, OSError) and error.errno is not None:  # of the system
             raise DataError(f"cannot be read: {error.strerror}") from error
-        unknown = "it is of no format that Pillow reads"  # its own words repeat the path
+        unknown = "Pillow does not know its format"  # Pillow's own text repeats the path
         reason = unknown if type(error).__name__ == "UnidentifiedImageError" else one_line(error)
         raise DataError(f"cannot be read as an image: {reason}") from error
 
@@ -127,14 +122,14 @@ def _decode(image: "Image.Image") -> Images:
 
 
 def _upper_bits(image: "Image.Image", file_format: str | None) -> Images:
-    """(H, W) of an image of 16 bits. Pillow itself takes the same of RGB.
+    """(H, W), the upper 8 bits of an image of 16 bits, as Pillow itself takes them of RGB.
 
-    Of 32 bits nobody knows which of them are used, but older Pillows open PNG and PPM of 16 bits so.
+    Of 32 bits it is unknown which are used, except that older Pillows open 16-bit PNG and PPM so.
     """
     if not image.mode.startswith("I;16") and not (
         image.mode == "I" and file_format in ("PNG", "PPM")
     ):
-        raise DataError("has 32 bits a channel; images of 8 and 16 bits are read")
+        raise DataError("has 32 bits per channel; 8 and 16 are supported")
     values = np.asarray(image)
     if (transparent := image.info.get("transparency")) is not None:
         values = np.where(values == transparent, 2**16 - 1, values)
@@ -148,11 +143,11 @@ def _is_transparent(image: "Image.Image") -> bool:
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Of Pillow and its libtiff, which name no file; what they cannot read is an error.
+    """Silences Pillow and its libtiff, which name no file; what they cannot read is an error.
 
-    Begin it outside of threads.
+    Enter it outside of threads.
     """
-    # A handler that takes nothing, or Python would print what nobody listens to.
+    # A handler that drops everything, or Python would print records without a handler.
     logger, silent = logging.getLogger("PIL"), logging.NullHandler()
     with warnings.catch_warnings(), _silent_libtiff():
         warnings.filterwarnings("ignore", module=r"PIL\b")
@@ -165,7 +160,7 @@ def without_warnings() -> Iterator[None]:
 
 @contextmanager
 def _silent_libtiff() -> Iterator[None]:
-    """While images are read, libtiff prints no lines by itself: Pillow raises what it says, too."""
+    """Keeps libtiff from printing lines: Pillow raises the same."""
     setters = _libtiff_setters()
     before = [setter(None) for setter in setters]
     try:
@@ -177,9 +172,9 @@ def _silent_libtiff() -> Iterator[None]:
 
 @cache
 def _libtiff_setters() -> tuple[Any, ...]:
-    """libtiff's functions that say who prints its lines; none where it is absent, or hidden in Pillow."""
+    """libtiff's setters of message handlers; none if it is absent, or hidden in Pillow."""
     try:
-        libtiff = ctypes.CDLL(_pillow().core.__file__)  # finds what it was linked with, too
+        libtiff = ctypes.CDLL(_pillow().core.__file__)  # also finds what it is linked with
         setters = [getattr(libtiff, f"TIFFSet{kind}Handler") for kind in ("Error", "Warning")]
     except (MissingPackageError, OSError, AttributeError):
         return ()
@@ -197,8 +192,8 @@ def _pillow() -> Any:
 
 
 class Room:
-    """The memory that images take on their way, shared by the threads that decode: many photographs at
-    once, one for each CPU of a large machine, would be more than a container has."""
+    """Bounds the memory of images that threads decode at once: a large photograph for each CPU of a
+    large machine may exceed a container's memory."""
 
     def __init__(self) -> None:
         self._taken = 0  # bytes
@@ -206,7 +201,7 @@ class Room:
 
     @contextmanager
     def held(self, image: Any) -> Iterator[None]:
-        """Waits until there is room for a large image; one is always let in."""
+        """Waits until there is room for a large image; one is always admitted."""
         pixels = _num_pixels(image)
         if pixels <= _SMALL:
             yield
@@ -228,12 +223,12 @@ ROOM = Room()  # of this process
 
 @cache
 def _most_bytes() -> int:
-    """A quarter of the memory that there was when the first large image came."""
+    """A quarter of the memory that was free at the first large image."""
     return (usable_memory() or 2**33) // 4
 
 
 def _num_pixels(image: Any) -> int:
-    """Of a file by its header; 0 where it cannot be read, which is told when it is."""
+    """Of a file by its header; 0 if that cannot be read: decoding it raises the error."""
     if isinstance(image, np.ndarray):
         return image.size
     try:

@@ -1,7 +1,7 @@
-"""Errors that a person can mend. The command line prints them in one line and exits with 2.
+"""User-facing errors. The command line prints them in one line and exits with 2.
 
-Files that people are given may hold anything, and their messages are read in a terminal: what comes
-from a file enters a message by way of `shown`, `shown_key` or `one_line`.
+A file may hold anything, and messages are read in a terminal: text from a file goes into a message
+through `shown`, `shown_key` or `one_line`.
 """
 
 import re
@@ -28,7 +28,7 @@ class SpaceError(UserError):
 
 
 class DataError(UserError):
-    """A data set that is absent, unreadable or too small."""
+    """A data set that is missing, unreadable or too small."""
 
 
 class RunError(UserError):
@@ -36,10 +36,10 @@ class RunError(UserError):
 
 
 class MissingPackageError(UserError):
-    """Something was asked for that needs a package which is not installed."""
+    """A package that is needed is not installed."""
 
     def __init__(self, purpose: str, package: str, extra: str | None = None) -> None:
-        install = f'".[{extra}]" in the folder of the source' if extra else package
+        install = f'".[{extra}]" in the source folder' if extra else package
         super().__init__(f"{purpose} needs the package {package}: pip install {install}")
 
 
@@ -60,7 +60,7 @@ def shown_key(key: str) -> str:
 
 
 def one_line(text: object) -> str:
-    """A text that others wrote, in one line; the middle of a long one is left out."""
+    """A foreign text in one line; the middle of a long one is left out."""
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
     cut = len(line) - _LONGEST
     return line if cut <= 0 else f"{line[:120]} ... ({cut} characters) ... {line[120 + cut :]}"
@@ -70,5 +70,5 @@ def join_errors(source: object, errors: Sequence[str]) -> str:
     """One line for each error of a file; of very many, the first ones."""
     lines = [f"{source}: {error}" for error in errors[:_MOST]]
     if (more := len(errors) - _MOST) > 0:
-        lines.append(f"{source}: {more:,} more errors follow")
+        lines.append(f"{source}: {more:,} more errors")
     return "\n".join(lines)

@@ -26,11 +26,11 @@ def fused(model: "HGCNet") -> "FusedHGCNet":
 
 
 class FusedHGCNet(nn.Module):
-    """What `fused` makes of an HGCNet: images (N, in_channels, H, W) -> logits (N, num_classes).
+    """The evaluation form of an HGCNet: images (N, in_channels, H, W) -> logits (N, num_classes).
 
     Its submodules are named as the network's, without those that were merged. It executes more
-    multiply-adds than the structure has in the composed 1x1 convolutions, and fewer in the
-    transitions. It computes in channels_last, whatever the layout of its images.
+    multiply-adds than are counted in the composed 1x1 convolutions, and fewer in the transitions.
+    It computes in channels_last, whatever the layout of its images.
 
     Raises:
         RuntimeError: it is put into training mode.
@@ -70,9 +70,9 @@ class FusedHGCNet(nn.Module):
 class FusedModule(nn.Module):
     """An HGC module in which two of three batch normalisations are merged into the weights before them.
 
-    The BN after the grouped 1x1 goes into its composed weight (the zeros that pad the depthwise 3x3
-    come after that BN, so they stay right), the BN after the depthwise 3x3 into that one. The first
-    BN stays: a ReLU follows it, and what comes before it is the input of all later modules too.
+    The BN after the grouped 1x1 goes into its composed weight (the depthwise 3x3 pads after that
+    BN, so its zeros stay right), the BN after the depthwise 3x3 into that convolution. The first BN
+    stays: a ReLU follows it, and its input is also that of all later modules.
     """
 
     def __init__(self, module: HGCModule) -> None:
@@ -89,7 +89,8 @@ class FusedModule(nn.Module):
 
 
 class FusedTransition(nn.Module):
-    """A transition that averages before its 1x1 convolution: both are linear, and a quarter is left."""
+    """A transition that averages before its 1x1 convolution: both are linear, and a quarter of the
+    pixels is left."""
 
     def __init__(self, transition: Transition) -> None:
         super().__init__()
@@ -111,7 +112,7 @@ def _dense_weight(layer: nn.Module) -> Tensor:
 
 
 def _merge(weight: Tensor, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """The convolution of a weight (1x1, or depthwise 3x3) and the BN behind it, as one with bias."""
+    """A weight (1x1, or depthwise 3x3) and the BN after it, as one convolution with bias."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)

@@ -1,6 +1,6 @@
 """How long one image takes: the structured and the fused form of a network, measured side by side.
 
-A column for people, not an objective: it speaks of this machine, this torch and this hour.
+It is not an objective, as it holds for this machine, this torch and this hour only.
 """
 
 import platform
@@ -37,15 +37,15 @@ def measure_latency(
 ) -> tuple[Latency, ...]:
     """Times both forms in turns, so that whatever else the machine does slows both.
 
-    The number of torch's threads is fixed meanwhile. A tenth of the time, and at least two passes,
-    warm up and are not counted.
+    The number of torch's threads is fixed meanwhile. The warm-up, a tenth of the time and at least
+    two passes, is not counted.
 
     Args:
-        architecture: Of the network. Its weights make no difference and are fresh.
+        architecture: Of the network. Its weights are fresh, as they do not change the time.
         task: Gives the resolution.
         device: The CPU if not given.
         threads: On a CPU.
-        seconds: About as long as it takes; at least eight passes of each form are timed.
+        seconds: Approximate duration; at least eight passes of each form are timed.
     """
     device = device or torch.device("cpu")
     network = HGCNet(architecture, task, form="reference").eval().to(device)

@@ -19,8 +19,9 @@ class HierarchicalGroupConv2d(nn.Module):
         Y_1 = W_1^x X_1,    Y_i = W_i^x X_i + W_i^y Y_{i-1},    Y = concat(Y_1 .. Y_G)
 
     The shuffle belongs to the layer: the input is unshuffled, and group g = 0 .. G-1 takes the
-    channels g, g + G, g + 2G, ... So I need not divide by G, and where I < G some groups have no
-    channels of their own. The operator "sgc" leaves out Y_{i-1}: the standard group convolution.
+    channels g, g + G, g + 2G, ... So I need not be a multiple of G, and where I < G some groups
+    have no channels of their own. The operator "sgc" leaves out Y_{i-1}: the standard group
+    convolution.
 
     Input (N, I, H, W), output (N, O, H, W). Weights:
 
@@ -29,13 +30,14 @@ class HierarchicalGroupConv2d(nn.Module):
 
     Together they are exactly the weights of eq. 2. Two forms compute the same function:
 
-    - "reference": eq. 1 as written, group after group. It executes what the structure needs.
+    - "reference": eq. 1 as written, group after group. It executes the counted multiply-adds.
     - "composed": the layer is linear, so it is one O x I matrix (`composed_weight`) and a single
       convolution with it. It executes two to five times as many multiply-adds, and moves less memory.
     - "auto": for each input the faster of the two by `prefers_composed`.
 
     Raises:
-        ValueError: `out_channels` does not divide by `groups`, or an unknown operator or form.
+        ValueError: `out_channels` is not a multiple of `groups`, or the operator or form is
+            unknown.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class HierarchicalGroupConv2d(nn.Module):
     ) -> None:
         super().__init__()
         if out_channels % groups:
-            raise ValueError(f"out_channels={out_channels} does not divide by groups={groups}")
+            raise ValueError(f"out_channels={out_channels} is not a multiple of groups={groups}")
         if operator not in ("hgc", "sgc"):
             raise ValueError(f"operator={operator!r} is not one of hgc, sgc")
         if form not in get_args(Form):
@@ -72,14 +74,14 @@ class HierarchicalGroupConv2d(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws the weights so that each output varies as that of a standard 1x1 convolution.
+        """Draws the weights so that each output has the variance of a standard 1x1 convolution's.
 
         The standard is kaiming normal with fan_in and the gain of ReLU: where the I inputs have the
         second moment q, each output has the variance I * 2/I * q = 2q. Here group i has the
         fan_in F = I_i + O/G (F = I_1 for the first, which has no Y_{i-1}). W^x has the variance 2/F,
-        and W^y half of that: no ReLU stands between Y_{i-1} and Y_i, so the second moment of its
-        inputs is not q but their variance, 2q. The variance of Y_i is then again
-        I_i * 2/F * q + O/G * 1/F * 2q = 2q, however long the chain of groups is.
+        and W^y half of that: there is no ReLU between Y_{i-1} and Y_i, so the second moment of its
+        inputs is not q but their variance, 2q. The variance of Y_i is then again I_i * 2/F * q +
+        O/G * 1/F * 2q = 2q, however long the chain of groups is.
 
         (A group of "sgc" with no input channels is zero whatever its weights.)
         """
@@ -94,7 +96,7 @@ class HierarchicalGroupConv2d(nn.Module):
                     self.weight_y[g - 1].normal_(0.0, math.sqrt(1 / fan_in), generator=generator)
 
     def composed_weight(self) -> Tensor:
-        """The one dense matrix (O, I) that the layer is, in the order of the unshuffled inputs.
+        """The dense matrix (O, I) that equals the layer, in the order of the unshuffled inputs.
 
         Its row blocks follow E_i = W_i^y E_{i-1} + [0 .. W_i^x .. 0].
         """
@@ -159,20 +161,19 @@ class SqueezeExcite(nn.Module):
 
 
 def prefers_composed(layer: HierarchicalGroupConv2d, pixels: int, device_type: str) -> bool:
-    """Whether the composed form is the faster one for `pixels` = N * H * W of an input.
+    """Whether the composed form is faster for `pixels` = N * H * W of an input.
 
-    It has more to multiply: the dense matrix instead of the groups, and the composing itself, which
-    does not shrink with the input. It has less to move: the reference gathers its I inputs and writes
-    each of its O outputs up to three times. On a CPU it is taken while it has no more than `_WORTH`
-    further multiply-adds for each element that it does not move, in float32 and bfloat16 alike
-    (benchmarks/hgc_forms.py measures both sides of this border). Nearly all layers of the paper's
-    networks lie below it; wide layers of many groups, and large ones on few pixels, above. On a GPU
-    (an H100, where the same benchmark took its steps as CUDA graphs) composed was the faster one in
-    every layer tried, 1.2 to 3.7 times as fast as the reference in NCHW and float32. Of other devices
-    nothing is known.
+    It multiplies more: the dense matrix instead of the groups, and the composing itself, which does
+    not shrink with the input. It moves less memory: the reference gathers its I inputs and writes
+    each of its O outputs up to three times. On a CPU it is used up to `_WORTH` more multiply-adds
+    for each element that it does not move, in float32 and bfloat16 alike (benchmarks/hgc_forms.py
+    measures both sides of this border). Nearly all layers of the paper's networks are below it;
+    wide layers of many groups, and large ones on few pixels, are above. On a GPU (an H100, in CUDA
+    graphs of the same benchmark) composed was faster in every layer tried, 1.2 to 3.7 times as fast
+    as the reference in NCHW and float32. Other devices were not measured.
 
-    While `torch.export` or `torch.compile` leaves the number of images open, composed is taken unless it
-    is the slower one for every number.
+    While `torch.export` or `torch.compile` leaves the number of images open, composed is used
+    unless it is slower for every number.
     """
     if device_type != "cpu":
         return True

@@ -1,4 +1,4 @@
-"""What this process may use of its machine: CPUs and memory, within the limits of cgroups and of SLURM."""
+"""The CPUs and memory that this process may use, within the limits of cgroups and SLURM."""
 
 import os
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ _MEMINFO = Path("/proc/meminfo")
 
 
 def usable_cpus() -> int:
-    """How many CPUs this process may keep busy; at least 1, also where a quota leaves a part of one.
+    """How many CPUs this process may use; at least 1, even if its quota is less.
 
-    An affinity (taskset, cpusets), a container's quota and a batch system's share know nothing of each
-    other: the least of them holds.
+    Affinity (taskset, cpusets), a container's quota and a batch system's share are independent of
+    each other: the smallest counts.
     """
     has_affinity = hasattr(os, "sched_getaffinity")
     limits = [len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1]
@@ -23,7 +23,7 @@ def usable_cpus() -> int:
 
 
 def usable_memory() -> int | None:
-    """The bytes that this process and all that it starts may still take; None where nobody says."""
+    """The bytes that this process and its children may still allocate; None if unknown."""
     try:
         facts = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
         free = 1024 * int(facts["MemAvailable"].split()[0])
@@ -33,7 +33,7 @@ def usable_memory() -> int | None:
 
 
 def _cpu_quotas() -> Iterator[float]:
-    """In CPUs: of this process's cgroups, and of those around them."""
+    """The CPU quotas of this process's cgroups and their parents, in CPUs."""
     for folder in _own_folders("cpu"):
         both = _numbers(folder / "cpu.max") or (
             _numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us")
@@ -43,12 +43,12 @@ def _cpu_quotas() -> Iterator[float]:
 
 
 def _memory_left() -> Iterator[int]:
-    """In bytes: what the limits of this process's cgroups, and of those around them, leave."""
+    """The bytes that the limits of this process's cgroups and their parents leave."""
     for folder in _own_folders("memory"):
         most = _numbers(folder / "memory.max") or _numbers(folder / "memory.limit_in_bytes")
         used = _numbers(folder / "memory.current") or _numbers(folder / "memory.usage_in_bytes")
         if most and used:
-            # What was read of files counts as used, but goes as soon as the room is wanted.
+            # The page cache counts as used, but is freed when memory is needed.
             yield most[0] - used[0] + _of_files(folder / "memory.stat")
 
 
@@ -61,9 +61,9 @@ def _of_files(statistics: Path) -> int:
 
 
 def _own_folders(controller: str) -> Iterator[Path]:
-    """Where limits may be, of version 2 and of version 1, from this process's cgroup outwards.
+    """The folders of cgroup limits, of versions 2 and 1, from this process's cgroup outwards.
 
-    Within a container its cgroup may be called as on the host, and lie at the root all the same.
+    In a container the cgroup may be named as on the host, although its folder is the root.
     """
     try:
         lines = _OWN_CGROUPS.read_text().splitlines()
@@ -80,7 +80,7 @@ def _own_folders(controller: str) -> Iterator[Path]:
 
 
 def _numbers(path: Path) -> list[int]:
-    """The numbers of a file; none where it has a word instead, or is not there."""
+    """The numbers of a file; none if it has a word instead, or is missing."""
     try:
         return [int(word) for word in path.read_text().split()]
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""HGCNet: the network of an architecture and a task, and how to ask for one by name."""
+"""HGCNet: the network of an architecture and a task; `create_model` makes one by name."""
 
 import math
 from collections.abc import Iterable
@@ -79,13 +79,13 @@ class HGCNet(nn.Module):
         return logits
 
     def predict(self, images: Iterable[Any]) -> list[Prediction]:
-        """What the network of a model folder makes of images: classes by name, with probabilities.
+        """Classifies images by the network of a model folder: classes by name, with probabilities.
 
-        They are prepared as those of the training were; `hgcnet.preparation` says how.
+        Images are prepared as for the training; see `hgcnet.preparation`.
 
         Args:
-            images: Paths, images of Pillow, or uint8 arrays (H, W) or (H, W, C), of any size. What is a
-                file is read by Pillow (`pip install pillow`).
+            images: Paths, Pillow images, or uint8 arrays (H, W) or (H, W, C), of any size. Files
+                are read by Pillow (`pip install pillow`).
 
         Raises:
             ArchitectureError: The network is not from a model folder.
@@ -107,11 +107,11 @@ def create_model(
     seed: int = 0,
     form: Form = "auto",
 ) -> HGCNet:
-    """A fresh network, by a preset's name ("hgcnet_42_g4") or the path of an architecture file (.toml).
+    """An untrained network, by a preset's name ("hgcnet_42_g4") or the path of an architecture file.
 
-    What is not given of the task comes from the file; a preset has 10 classes, 3 channels and
-    32 pixels. The path of a model folder gives its architecture without its weights; `hgcnet.load`
-    gives both.
+    Task sizes that are not given come from the file; a preset has 10 classes, 3 channels and 32
+    pixels. The path of a model folder gives its architecture without its weights; use `hgcnet.load`
+    for both.
 
     Raises:
         ArchitectureError: no such preset, or a file that cannot be used.

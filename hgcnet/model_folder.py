@@ -1,12 +1,12 @@
-"""Model folders: a trained network with all that is needed to use it elsewhere; and `load`.
+"""Model folders: a trained network with everything needed to use it elsewhere; and `load`.
 
     architecture.toml    the architecture, its task, where it came from
     model.safetensors    the weights: numbers and names, nothing that could be executed
     metrics.json         what was measured, the names of the classes, the preparation and the
                          normalisation of images, SHA-256 of the two others
 
-metrics.json is written last. A folder whose writing was cut short has none, or one whose sums are
-not those of the files beside it, so it is never taken for a whole one.
+metrics.json is written last. A folder whose writing was interrupted has none, or one whose
+checksums do not match, so it is never taken for a complete one.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _ARCHITECTURE, _WEIGHTS, _METRICS = "architecture.toml", "model.safetensors", "m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecord:
-    """What a model folder says of its network, the weights left out."""
+    """The contents of a model folder, without the weights."""
 
     file: ArchitectureFile
     metrics: Mapping[str, Any]
@@ -44,7 +44,7 @@ class ModelRecord:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """In the order of the outputs; none in a folder that was written before there were any."""
+        """In the order of the outputs; empty in folders from before they were stored."""
         return self.file.task.class_names
 
     def normalise(self, pixels: Tensor) -> Tensor:
@@ -64,18 +64,18 @@ def save_model(
     fit: Fit = "crop",
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a model folder, in place of an older one; other files in it are left alone.
+    """Writes a model folder. It replaces an older one; other files in the folder are kept.
 
     The names of the classes and the resolution of the images are those of the model's task.
 
     Args:
-        folder: Is made where there is none.
+        folder: Made if it is missing.
         model: Its weights are stored in float32.
-        metrics: What was measured; whatever JSON can hold.
+        metrics: What was measured; anything that JSON can hold.
         mean: Of each channel's pixels, which are in [0, 1]; with `std`, the normalisation that the
             weights were trained with.
         std: As `mean`.
-        fit: How images were made squares for the training.
+        fit: How images were made square for the training.
         provenance: Where the network came from; counts and fingerprint are added.
 
     Raises:
@@ -111,14 +111,14 @@ def save_model(
 
 
 def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> HGCNet:
-    """The network of a model folder or of an architecture file, for the task that is named there.
+    """Loads the network of a model folder or an architecture file, for the task given there.
 
-    Of a model folder: with its weights, in evaluation mode; it can `predict`. Of a file: with fresh
-    weights, drawn from `seed`, in training mode.
+    From a model folder: with its weights, in evaluation mode; it can `predict`. From a file: with
+    fresh weights, drawn from `seed`, in training mode.
 
     Raises:
-        ArchitectureError: it cannot be read, is wrong, or its parts do not belong together: the
-            folder is not whole, or a file no longer describes the network whose fingerprint it holds.
+        ArchitectureError: it cannot be read, is wrong or incomplete, or no longer describes the
+            network whose fingerprint it holds.
     """
     path = Path(folder_or_file)
     if not path.is_dir():
@@ -129,10 +129,9 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
     tensors = _read_weights(path / _WEIGHTS)
     total = sum(tensor.numel() for tensor in tensors.values())
     needed = count(record.file.architecture, record.file.task).num_params_total
-    if total < needed:  # before a network is allocated for which there are no weights
+    if total < needed:  # before a network without weights is allocated
         raise ArchitectureError(
-            f"{path / _WEIGHTS}: holds {total:,} numbers, fewer than the {needed:,} parameters of "
-            f"the network of {_ARCHITECTURE}"
+            f"{path / _WEIGHTS}: has {total:,} numbers; the network of {_ARCHITECTURE} needs {needed:,}"
         )
     network = HGCNet(record.file.architecture, record.file.task, form=form)
     expected, found = (
@@ -143,8 +142,8 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
         wanted, given = expected.get(name, "nothing"), found.get(name, "nothing")
         if wanted != given:
             raise ArchitectureError(
-                f"{path / _WEIGHTS}: {one_line(name)}: holds {given} where the network of {_ARCHITECTURE} "
-                f"has {wanted}"
+                f"{path / _WEIGHTS}: {one_line(name)}: has {given}; the network of {_ARCHITECTURE} "
+                f"needs {wanted}"
             )
     network.load_state_dict(tensors)
     network.record = record
@@ -152,7 +151,7 @@ def load(folder_or_file: str | Path, *, seed: int = 0, form: Form = "auto") -> H
 
 
 def weights_sha256(folder: Path) -> str:
-    """The digest of a model folder's weights, by which they can be told from others.
+    """The SHA-256 of a model folder's weights.
 
     Raises:
         ArchitectureError: they cannot be read.
@@ -161,25 +160,25 @@ def weights_sha256(folder: Path) -> str:
 
 
 def read_record(folder: str | Path) -> ModelRecord:
-    """What a model folder says of its network, after a check that the folder is whole.
+    """Reads a model folder without its weights, and checks that it is complete.
 
     Raises:
-        ArchitectureError: it is not, or a file in it is wrong.
+        ArchitectureError: it is incomplete, or a file in it is wrong.
     """
     folder = Path(folder)
     for name in (_ARCHITECTURE, _WEIGHTS, _METRICS):
         if not (folder / name).is_file():
             raise ArchitectureError(
-                f"{folder}: is not a whole model folder: it has no {name}; a model folder holds "
-                f"{_ARCHITECTURE}, {_WEIGHTS} and {_METRICS}, which is written last"
+                f"{folder}: is not a complete model folder: {name} is missing; it needs "
+                f"{_ARCHITECTURE}, {_WEIGHTS} and {_METRICS}"
             )
     path = folder / _METRICS
     document = _read_json(path)
     for name in (_ARCHITECTURE, _WEIGHTS):
         if _sha256(folder / name) != document["sha256"].get(name):
             raise ArchitectureError(
-                f"{folder / name}: is not the file that {_METRICS} was written for: it is cut short, "
-                "was changed, or comes from another folder; copy the whole folder again"
+                f"{folder / name}: does not match its checksum in {_METRICS}: it is truncated, "
+                "changed, or from another folder; copy the whole folder again"
             )
     file = read_architecture(folder / _ARCHITECTURE)
     mean, std = document["mean"], document["std"]
@@ -238,7 +237,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             raise ArchitectureError(f"{path}: {key}: {shown(value)} is not a {kind.__name__}")
     if document["format"] != FORMAT:
         raise ArchitectureError(
-            f"{path}: format: {shown(document['format'])} is not {FORMAT}, the format read here"
+            f"{path}: format: {shown(document['format'])} is not {FORMAT}, the supported format"
         )
     return dict(document)
 

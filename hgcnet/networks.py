@@ -11,14 +11,14 @@ NetworkKind = Literal["preset", "file", "model folder"]
 
 
 def network_kind(name: str | Path, folder: Path | None = None) -> NetworkKind | None:
-    """What a name stands for, as `find_network` reads it; None where there is nothing of this name.
+    """What `find_network` takes a name for; None if there is nothing of this name.
 
-    Of a model folder the weights are there too.
+    Only a model folder has weights.
     """
     path = _path(name, folder)
     if str(name) in PRESETS:
         return "preset"
-    # Not pathlib's, which raise an error for a place that may not be looked at.
+    # Not pathlib's, which raise an error where permission is denied.
     if os.path.isdir(path):  # noqa: PTH112
         return "model folder"
     return "file" if os.path.isfile(path) else None  # noqa: PTH113
@@ -27,13 +27,13 @@ def network_kind(name: str | Path, folder: Path | None = None) -> NetworkKind | 
 def find_network(name: str | Path, folder: Path | None = None) -> ArchitectureFile:
     """The architecture and the task of a preset, an architecture file or a model folder.
 
-    A preset comes before a file of its name; its task is the default one.
+    A preset takes precedence over a file of its name; its task is the default one.
 
     Args:
-        folder: That a path is relative to; the current one if not given.
+        folder: Paths are relative to it; the current one if not given.
 
     Raises:
-        ArchitectureError: there is nothing of this name, or what is there cannot be used.
+        ArchitectureError: there is nothing of this name, or it cannot be used.
     """
     path = _path(name, folder)
     kind = network_kind(name, folder)

@@ -35,7 +35,7 @@ _IR_VERSION = 8  # of the time of opset 17, so that runtimes since 2022 read the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphCounts:
-    """What a graph executes for one image, and the weights and biases that it does that with."""
+    """What a graph executes for one image, and its weights and biases."""
 
     flops: int  # multiply-adds of Conv, Gemm and MatMul
     num_params: int  # of the same nodes
@@ -57,19 +57,19 @@ def export_onnx(
     output "logits" (batch, num_classes); batch is dynamic.
 
     Args:
-        model: Where it is and how it computes make no difference.
+        model: Its device and its form make no difference.
         path: Of the file.
         form: "grouped" is the structure, eq. 1 of the paper: it has exactly the FLOPs and params of
             `hgcnet.complexity.count`. "dense" has composed and merged weights, as `fused`: fewer and
             larger nodes that execute more.
         resolution: Side of the images; the task's if not given.
         mean: Of each channel's pixels in [0, 1]; recorded in the file's metadata with `std` and the
-            preparation of images. The names of the classes stand there in any case, if the task has them.
+            preparation of images. The class names are recorded in any case, if the task has them.
         std: As `mean`.
-        fit: How images were made squares for the training.
+        fit: How images were made square for the training.
 
     Returns:
-        The counts of the graph that was written, counted on it.
+        The counts of the graph that was written, made on its nodes.
 
     Raises:
         MissingPackageError: onnx is not installed.
@@ -143,7 +143,7 @@ def build_onnx(model: HGCNet, form: GraphForm, resolution: int) -> "onnx.ModelPr
 def count_onnx(model: "onnx.ModelProto") -> GraphCounts:
     """Counts what an ONNX graph with known shapes executes for one image.
 
-    Independent of how the graph was made: it looks at the shapes of its nodes alone.
+    It uses the shapes of the nodes alone, however the graph was made.
     """
     graph = model.graph
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
@@ -162,7 +162,7 @@ def count_onnx(model: "onnx.ModelProto") -> GraphCounts:
 
 
 class _Graph:
-    """Nodes and constants of a graph in the making. A value has the name of the layer it leaves."""
+    """Nodes and constants of a graph while it is built. A value is named after the layer that gives it."""
 
     def __init__(self, onnx: Any) -> None:
         self._onnx = onnx

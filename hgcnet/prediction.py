@@ -1,4 +1,4 @@
-"""What a trained network makes of images of any kind and size: their classes, and how sure it is."""
+"""Predictions of a trained network, for images of any kind and size."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ _PIXELS = 2**20  # and fewer of larger ones
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What a network makes of one image."""
+    """The prediction for one image."""
 
     class_name: str  # the most probable
     probability: float
     probabilities: Mapping[str, float]  # of every class, in the order of the outputs
 
     def most_probable(self, number: int) -> list[tuple[str, float]]:
-        """The first classes by their probability, which stands beside them."""
+        """The most probable classes, with their probabilities."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:number]
 
 
@@ -45,7 +45,7 @@ def predict(network: "HGCNet", images: Iterable[Any]) -> list[Prediction]:
         or hasattr(images, "getexif")
         or (isinstance(images, np.ndarray) and images.ndim != 4)
     ):
-        raise DataError("predict takes a list of images, also of one: predict([image])")
+        raise DataError("predict takes a list of images; for one image: predict([image])")
     predictions = []
     for found in predict_each(network, images):
         if isinstance(found, DataError):
@@ -55,16 +55,16 @@ def predict(network: "HGCNet", images: Iterable[Any]) -> list[Prediction]:
 
 
 def predict_each(network: "HGCNet", images: Iterable[Any]) -> Iterator[Prediction | DataError]:
-    """Of each image, in their order, what the network makes of it, or why it cannot be used.
+    """For each image, in order, its prediction, or why it cannot be used.
 
     Raises:
-        ArchitectureError: nobody knows how the network's images are prepared.
+        ArchitectureError: the network has no record of how its images are prepared.
     """
     record = network.record
     if record is None:
         raise ArchitectureError(
-            "predict: the network is of no model folder, so its weights are fresh or its preparation of "
-            "images is unknown; hgcnet.load(FOLDER) gives one that predicts"
+            "predict: load the network from a model folder, with hgcnet.load(FOLDER); this one is "
+            "untrained, or has no record of how its images are prepared"
         )
     names = output_names(record)
     prepared = prepare_each(images, record.preparation)
@@ -77,7 +77,7 @@ def predict_each(network: "HGCNet", images: Iterable[Any]) -> Iterator[Predictio
 
 
 def output_names(record: "ModelRecord") -> tuple[str, ...]:
-    """A name for each output: its number in folders that were written before there were names."""
+    """A name for each output: its number in folders from before there were class names."""
     return record.class_names or tuple(map(str, range(record.file.task.num_classes)))
 
 

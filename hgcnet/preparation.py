@@ -1,14 +1,14 @@
-"""The one way from images of any size to a network's pixels, in training, in predictions and elsewhere.
+"""Images of any size -> the pixels of a network, in the same way for training and prediction.
 
-1. A file is turned as its orientation tag says; of an animation the first picture counts. Of 16 bits a
-   channel the upper 8 are kept.
-2. Transparency is laid on white.
-3. Grey becomes RGB, or RGB grey (0.299 R + 0.587 G + 0.114 B), where the network wants it so.
-4. The largest centred square is cut out ("crop"), or white is added up to the smallest square ("pad"),
-   or nothing of both ("stretch").
+1. A file is rotated by its orientation tag. Of an animation the first picture is taken, of 16 bits
+   per channel the upper 8.
+2. Transparent images are blended onto white.
+3. Grey becomes RGB, or RGB grey (0.299 R + 0.587 G + 0.114 B), as the network needs it.
+4. The largest centred square is cut out ("crop"), or white is added up to the smallest square
+   ("pad"), or neither ("stretch").
 5. Each new pixel is the mean of the area that it covers.
 
-The first two are those of `hgcnet.decoding`.
+`hgcnet.decoding` does the first two.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,10 +31,10 @@ Fit = Literal["crop", "pad", "stretch"]
 FITS: tuple[str, ...] = get_args(Fit)
 
 _LUMA = (19595, 38470, 7471)  # of 2**16: as Pillow, and ITU-R 601-2
-_AT_ONCE = 256  # images on their way from files
+_AT_ONCE = 256  # images that are decoded ahead
 _CHUNK = 256  # images resized at once: they pass through float32, four times their size
 
-# What holds for every preparation: in the documents that leave, so that nobody needs to read this.
+# The rules of every preparation, written into model folders and ONNX files for other readers.
 _RULES: Mapping[str, Any] = {
     "background": WHITE,
     "sixteen_bits": "the upper 8",
@@ -45,7 +45,7 @@ _RULES: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """What becomes of an image before it is normalised."""
+    """How an image is prepared before it is normalised."""
 
     channels: int  # 1 is grey, 3 is RGB; arrays may have others
     resolution: int
@@ -55,25 +55,25 @@ class Preparation:
         """(N, C, H, W) -> (N, channels, resolution, resolution).
 
         Raises:
-            DataError: images of C channels do not become such of `channels`.
+            DataError: C channels cannot be converted to `channels`.
         """
         return resize_area(to_channels(images, self.channels), self.resolution, self.fit)
 
     def document(self) -> dict[str, Any]:
-        """As JSON can hold it, with the rules that hold always; `read_preparation` reads it back."""
+        """As JSON, with the fixed rules; `read_preparation` reads it back."""
         sizes = {"channels": self.channels, "resolution": self.resolution, "fit": self.fit}
         return sizes | dict(_RULES)
 
 
 def preparation_for(task: Task, fit: Fit) -> Preparation:
-    """Of the images of a task."""
+    """The preparation of a task's images."""
     return Preparation(channels=task.in_channels, resolution=task.resolution, fit=fit)
 
 
 def read_preparation(document: Mapping[str, Any], task: Task) -> Preparation | str:
-    """The preparation of a model folder's document; or what is wrong with it, in words.
+    """The preparation in a model folder's document, or what is wrong with it, as text.
 
-    What is not there is as it was before there was such a document.
+    Missing keys have the values of folders from before there was such a document.
     """
     preparation = preparation_for(task, document.get("fit", "crop"))
     known = preparation.document()
@@ -81,20 +81,20 @@ def read_preparation(document: Mapping[str, Any], task: Task) -> Preparation | s
         return f"fit: {shown(preparation.fit)} is not one of {', '.join(FITS)}"
     for key, value in document.items():
         if key not in known or value != known[key]:
-            right = f"is not {known[key]!r}" if key in known else "is not known"
-            return f"{one_line(key)}: {shown(value)} {right} here"
+            right = f"is not {known[key]!r}" if key in known else "is not a known setting"
+            return f"{one_line(key)}: {shown(value)} {right}"
     return preparation
 
 
 def prepare_image(image: Any, preparation: Preparation, name: str = "image") -> Images:
-    """(channels, resolution, resolution) of a path, an image of Pillow or a uint8 array (H, W) or (H, W, C).
+    """(channels, resolution, resolution) of a path, a Pillow image or a uint8 array, (H, W) or (H, W, C).
 
     Raises:
         DataError: it cannot be used; the message begins with the path, or with `name`.
     """
     name = one_line(image) if isinstance(image, str | Path) else name
     try:
-        # A view: in memory colours stay side by side, as sums go by how their terms lie there.
+        # A view: channels stay last in memory, as float sums depend on the layout.
         with ROOM.held(image):
             pixels: Images = pixels_of(image).transpose(2, 0, 1)
             prepared: Images = preparation.apply(pixels[None])[0]
@@ -104,7 +104,7 @@ def prepare_image(image: Any, preparation: Preparation, name: str = "image") -> 
 
 
 def prepare_each(images: Iterable[Any], preparation: Preparation) -> Iterator[Images | DataError]:
-    """Of each image, in their order, what `prepare_image` makes of it, or why it cannot be used."""
+    """For each image, in order, the result of `prepare_image`, or why it cannot be used."""
 
     def prepare(numbered: tuple[int, Any]) -> Images | DataError:
         number, image = numbered
@@ -125,7 +125,7 @@ def to_channels(images: Images, channels: int) -> Images:
     """(N, C, H, W) -> (N, channels, H, W): 2 and 4 channels are grey and RGB with transparency.
 
     Raises:
-        DataError: there is no rule for it.
+        DataError: there is no such conversion.
     """
     given = images.shape[-3]
     if given == channels:
@@ -134,14 +134,14 @@ def to_channels(images: Images, channels: int) -> Images:
         images = on_white(images[..., :-1, :, :], images[..., -1:, :, :])
         given -= 1
     if (given, channels) == (GREY, RGB):
-        # Pixel by pixel, as files are read: sums go by how their terms lie in memory.
+        # Channels last, as files are read: float sums depend on the layout in memory.
         return np.moveaxis(np.repeat(np.moveaxis(images, -3, -1), RGB, axis=-1), -1, -3)
     if (given, channels) == (RGB, GREY):
         red, green, blue = (images[..., c, :, :].astype(np.uint32) * _LUMA[c] for c in range(RGB))
         grey: Images = ((red + green + blue + 2**15) >> 16).astype(np.uint8)
         return grey[..., None, :, :]
     if given != channels:
-        raise DataError(f"has {given} channels, which do not become the {channels} that are wanted")
+        raise DataError(f"has {given} channels, which cannot be converted to {channels}")
     return images
 
 
@@ -161,7 +161,7 @@ def resize_area(images: Images, resolution: int, fit: Fit = "crop") -> Images:
         return np.ascontiguousarray(images)
     square = max(height, width) if fit == "pad" else None
     rows, columns = (_area_weights(old, resolution, square) for old in (height, width))
-    # The white of "pad" is the zero of its sums: what is added to an image need not be there.
+    # For "pad" white is subtracted before the sums: then padding is 0 and need not be stored.
     zero = WHITE if fit == "pad" else 0
     resized = np.empty((*images.shape[:2], resolution, resolution), dtype=np.uint8)
     for start in range(0, len(images), _CHUNK):
@@ -173,9 +173,9 @@ def resize_area(images: Images, resolution: int, fit: Fit = "crop") -> Images:
 
 
 def _area_weights(old: int, new: int, padded: int | None) -> npt.NDArray[np.float32]:
-    """(new, old): the part that each old pixel has in the mean which makes a new one.
+    """(new, old): the weight of each old pixel in the mean that gives a new one.
 
-    The old ones lie in the middle of `padded`, if it is given.
+    The old ones are centred in `padded`, if it is given.
     """
     total = padded or old
     edges = np.arange(new + 1) * (total / new)

@@ -15,7 +15,7 @@ def preset(name: str) -> Architecture:
     """The architecture of a preset.
 
     Raises:
-        ArchitectureError: there is none of this name; says which is meant or which there are.
+        ArchitectureError: there is no such preset; lists all, and the one of a similar name.
     """
     if name in PRESETS:
         return PRESETS[name]
@@ -59,8 +59,8 @@ PRESETS: Mapping[str, Architecture] = MappingProxyType(
 )
 
 # Error on the test images in percent, by data set and preset: Xie, Zhou, Kung 2019, as printed there.
-# By its recipe alone: 300 epochs of SGD with Nesterov momentum 0.9, batch 128, a cosine from 0.1 to 0,
-# weight decay 1e-4, all training images, padded by 4, cropped and mirrored.
+# With its own recipe: 300 epochs of SGD with Nesterov momentum 0.9, batch 128, a cosine from 0.1 to
+# 0, weight decay 1e-4, all training images, padded by 4, cropped and mirrored.
 PAPER_TEST_ERROR: Mapping[str, Mapping[str, float]] = {
     "cifar10": {
         "sgcnet_42_g1": 5.94,

@@ -1,4 +1,4 @@
-"""The widths that an architecture stands for: the one place where they are rounded.
+"""The widths of an architecture's layers: the one place where they are rounded.
 
 The network is built from these values, the layer table and the fingerprint are computed from them,
 and the vectorised counts call the same two rounding functions on arrays.
@@ -50,8 +50,8 @@ class StageShape:
 class ArchitectureArrays:
     """N architectures of at most S stages, one a row. `se` holds 0 (none), 1 (last) or 2 (all).
 
-    A stage that an architecture does not have, behind those that it has, is of depth 0, growth 0,
-    one group and no squeeze-and-excitation.
+    Stages after an architecture's last one have depth 0, growth 0, one group and no
+    squeeze-and-excitation.
     """
 
     is_hgc: Ints  # (N,) 1 for hgc, 0 for sgc
@@ -68,8 +68,7 @@ class ArchitectureArrays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructureArrays:
-    """The built structure of N architectures of at most S stages, one a row; an array of what every
-    stage has is (N, S)."""
+    """The built structure of N architectures of at most S stages, one a row; arrays of stages are (N, S)."""
 
     stem_stride: Ints  # (N, 1)
     is_hgc: Ints
@@ -83,7 +82,7 @@ class StructureArrays:
     transition: Ints  # width of the transition after it; 0 after the last stage
 
     def as_rows(self) -> Ints:
-        """(N, 1 + 9 S): two architectures are one network exactly where their rows are equal."""
+        """(N, 1 + 9 S): two architectures are the same network if and only if their rows are equal."""
         return np.concatenate([getattr(self, f.name) for f in fields(self)], axis=1)
 
 
@@ -121,7 +120,7 @@ def stem_sides(resolution: int, stride: int) -> tuple[int, int]:
 
 
 def least_resolution(stem_stride: int, num_stages: int) -> int:
-    """Side of the smallest image of which every halving leaves its half, and the last stage a pixel."""
+    """Side of the smallest image that can be halved in every stage and leaves the last one a pixel."""
     side = (2 if stem_stride == 4 else 1) << (num_stages - 1)  # after the stem's convolution
     return min(stem_stride, 2) * (side - 1) + 1
 

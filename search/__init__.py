@@ -1,4 +1,4 @@
-"""Running studies: the loop that proposes, trains, stops and records, and what is made of its results.
+"""Studies: the loop that proposes, trains, stops and records, and the use of its results.
 
     import search
 
@@ -6,8 +6,8 @@
     trials = search.load_trials("quickstart")  # later, or from another notebook meanwhile
     file = search.export_architecture("quickstart", select="knee")
 
-`help("search.api")` has the arguments that many share. The names below load at first use, so that `import search` needs neither torch nor Ray nor Optuna: a
-worker has the first alone.
+`help("search.api")` explains the arguments that many share. The names below load at first use, so
+that `import search` loads neither torch nor Ray nor Optuna: a worker loads only the first.
 """
 
 from importlib import import_module

@@ -22,11 +22,11 @@ def export_trial(stored: StoredStudy, number: int) -> ArchitectureFile:
     """
     trials = stored.frozen_trials
     if not 0 <= number < len(trials):
-        raise RunError(f"trial {number}: the study has trials 0 to {len(trials) - 1}")
+        raise RunError(f"trial {number}: does not exist; the study has 0 to {len(trials) - 1}")
     trial = trials[number]
     if trial.state != TrialState.COMPLETE:
         state = STATE_NAMES[trial.state]
-        raise RunError(f"trial {number}: it is {state}; only finished trials are exported")
+        raise RunError(f"trial {number}: is {state}; only finished trials can be exported")
     file = architecture_file(trial, stored.file, stored.space)
     estimated = stored.trials()["estimated_accuracy"].iloc[number]
     if np.isnan(estimated):
@@ -36,7 +36,7 @@ def export_trial(stored: StoredStudy, number: int) -> ArchitectureFile:
 
 
 def architecture_file(trial: FrozenTrial, file: StudyFile, space: OptunaSpace) -> ArchitectureFile:
-    """The architecture file of a finished trial, with where it comes from and what was measured."""
+    """The architecture file of a finished trial, with its provenance and what was measured."""
     attributes, metric = trial.user_attrs, file.quality_metric
     return ArchitectureFile(
         architecture=space.decode(trial.params),

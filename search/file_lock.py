@@ -1,4 +1,4 @@
-"""The lock that keeps every other process out of a folder; it ends with its holder's death."""
+"""The lock that keeps other processes out of a folder; it is released when its holder dies."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from hgcnet.errors import RunError
 
 @contextmanager
 def hold_lock(path: Path, refusal: Callable[[], str]) -> Iterator[None]:
-    """Holds the lock of a file, which is made where there is none.
+    """Holds the lock of a file, which is made if it is missing.
 
     Args:
-        refusal: What to say where another process holds it.
+        refusal: The message if another process holds it.
 
     Raises:
         RunError: another process holds it, or it cannot be locked; both name the folder.

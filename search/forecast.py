@@ -1,4 +1,4 @@
-"""What a study would be: the size of its space, its data, its expected time, the memory that it takes."""
+"""The forecast of a study: the size of its space, its data, its expected time and its memory."""
 
 import warnings
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +17,7 @@ from search.training.proxy_training import ProxyTraining
 from search.workers.resources import MachineWarning, Node, Resources, why_not
 
 _NUM_DRAWN = 31
-# Bytes of memory without images and maps; "driver" has Ray's own processes in it.
+# Bytes of memory without images and maps; "driver" includes Ray's own processes.
 _DRIVER, _CPU_WORKER, _GPU_WORKER = 1_100_000_000, 650_000_000, 2_000_000_000
 _KEPT_MAPS = 0.75
 _MOST_WORK = 1e11  # multiply-adds of an epoch that a CPU is timed on: about five seconds
@@ -67,32 +67,33 @@ def forecast(prepared: PreparedStudy) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryNeed:
-    """The bytes that a study takes of this machine, roughly, and those that there are."""
+    """The memory that a study needs on this machine, roughly, and what is available, in bytes."""
 
     driver: int  # with the processes of Ray
     object_store: int  # the images, which all workers read there
     workers: int  # all of them
-    there: int | None  # of this process's cgroup, too; None where nobody says
+    there: int | None  # within the limits of this process's cgroup, too; None if unknown
 
     @property
     def total(self) -> int:
-        """Of all."""
+        """The sum."""
         return self.driver + self.object_store + self.workers
 
     @property
     def text(self) -> str:
-        """For people."""
+        """As text."""
         parts = (self.total, self.driver, self.object_store, self.workers)
         total, driver, images, workers = (f"{part / 1e9:.1f}" for part in parts)
-        there = "" if self.there is None else f"; {self.there / 1e9:.1f} GB are there"
+        there = "" if self.there is None else f"; {self.there / 1e9:.1f} GB are available"
         return f"about {total} GB: driver {driver}, images for all workers {images}, workers {workers}{there}"
 
 
 def memory_need(prepared: PreparedStudy, at_once: int) -> MemoryNeed:
-    """What so many trainings at once take, of the network with the largest maps among those drawn.
+    """The memory of so many trainings at once, of the network with the largest maps among some draws.
 
-    What a process takes without images and maps was measured with torch 2.14 and Ray 2.60. Of the maps of all
-    layers a training on a CPU keeps 0.62 to 0.66 (`benchmarks/memory.py`); a little more is said here.
+    The memory without images and maps was measured with torch 2.14 and Ray 2.60. A training on a
+    CPU keeps 0.62 to 0.66 of the maps of all layers (`benchmarks/memory.py`); a little more is
+    assumed here.
     """
     file, data = prepared.file, prepared.data
     side = file.proxy.resolution or file.data.resolution
@@ -114,12 +115,12 @@ def memory_need(prepared: PreparedStudy, at_once: int) -> MemoryNeed:
 
 
 def warn_of_memory(prepared: PreparedStudy) -> None:
-    """Says so where this machine has less memory than the study is thought to take."""
+    """Warns if this machine has less memory than the study is expected to need."""
     workers = prepared.file.workers
     need = memory_need(prepared, min(_resources_here().slots(workers), prepared.file.budget.trials))
     if need.there is not None and need.total > need.there:
         warnings.warn(
-            f"the study takes more memory than there is: {need.text}; less does --workers N (trainings at "
+            f"the study needs more memory than there is: {need.text}; reduce --workers (trainings at "
             "once), proxy.batch_size, proxy.train_images or proxy.resolution",
             MachineWarning,
             stacklevel=2,
@@ -127,12 +128,12 @@ def warn_of_memory(prepared: PreparedStudy) -> None:
 
 
 def _resources_here() -> Resources:
-    """What a Ray on this machine would have."""
+    """The resources that a Ray on this machine would have."""
     return Resources(nodes=(Node(cpus=usable_cpus(), gpus=torch.cuda.device_count()),))
 
 
 def _size_of_maps(architecture: Architecture, task: Task) -> int:
-    """How many numbers the layers of a network make of one image."""
+    """The number of values in all maps of a network for one image."""
     table = layer_table(architecture, task)
     return sum(layer.out_channels * layer.resolution**2 for layer in table)
 
@@ -145,9 +146,9 @@ def _drawn(prepared: PreparedStudy) -> list[Architecture]:
 
 
 def seconds_to_read(prepared: PreparedStudy) -> float:
-    """What reading the images of a folder takes on this machine, at the start; 0 for others.
+    """How long the images of a folder take to read at the start, on this machine; 0 for others.
 
-    Decoding, as the last look has measured it; making them smaller takes a part of that again.
+    Decoding as the last inspection measured it, and a share of that for resizing.
     """
     folder, counts = prepared.inspection.folder, prepared.inspection.counts
     if folder is None or not folder.files:
@@ -158,7 +159,7 @@ def seconds_to_read(prepared: PreparedStudy) -> float:
 
 
 def seconds_per_trial(prepared: PreparedStudy) -> float:
-    """What a whole training of a middling architecture would take on this machine, one thread.
+    """How long a whole training of an average architecture takes on this machine, in one thread.
 
     Times a few steps of the architecture of median FLOPs among some draws.
     """
@@ -171,8 +172,8 @@ def seconds_per_trial(prepared: PreparedStudy) -> float:
     resolution = file.proxy.resolution or file.data.resolution
     # Four steps and about as many images to validate; the first step of two epochs is warm-up.
     few, batch_size = 4 * file.proxy.batch_size, file.proxy.batch_size
-    # Of large images fewer, and fewer at once, as a CPU's time for one is always the same: a whole step of
-    # 224 pixels may take more memory than there is, and nobody has agreed to that yet.
+    # Fewer large images, and fewer at once: a whole step of 224 pixels may need more memory than
+    # there is, and a CPU's time for one image does not depend on their number.
     if not file.workers.gpus:
         timed_task = replace(task, resolution=resolution)
         few = min(few, max(1, round(_MOST_WORK / (3 * count(median, timed_task).flops))))

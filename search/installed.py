@@ -13,10 +13,10 @@ NEEDED = (
 
 
 def check_installed(purpose: str) -> None:
-    """Before anything of them is imported: what is missing is then told in one line.
+    """Checks all packages before any is imported, so that a missing one is named in one line.
 
     Raises:
-        MissingPackageError: one of them is not there.
+        MissingPackageError: one of them is missing.
     """
     for package in NEEDED:
         if find_spec(package) is None:

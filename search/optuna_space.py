@@ -1,8 +1,7 @@
 """The space as Optuna sees it: one distribution for each free axis, and values to and from them.
 
-Numbers that are evenly spaced are integers as they are. Other numbers (1, 2, 4, 8) keep their order,
-which samplers can use, as the position on their axis under the name `<axis>_index`. Texts are
-categories.
+Evenly spaced numbers are integers. Other numbers (1, 2, 4, 8) become the position on their axis,
+named `<axis>_index`: it keeps their order, which samplers can use. Texts are categories.
 """
 
 from collections.abc import Mapping
@@ -47,7 +46,8 @@ class OptunaSpace:
         )
 
     def planned_params(self, trial: FrozenTrial) -> dict[str, Any]:
-        """The parameters of a trial in any state, or those that it waits or was killed with."""
+        """The parameters of a trial in any state: its own or, if some are missing, those it was
+        enqueued with."""
         if self.is_complete(trial.params):
             return trial.params
         return dict(trial.system_attrs.get("fixed_params", trial.params))
@@ -58,7 +58,7 @@ class OptunaSpace:
         return self.decode(params) if self.is_complete(params) else None
 
     def is_complete(self, params: Mapping[str, Any]) -> bool:
-        """Whether no parameter is missing, as in a trial whose writer was killed."""
+        """Whether no parameter is missing, as may be if the trial's writer was killed."""
         return self.distributions.keys() <= params.keys()
 
 

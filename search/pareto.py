@@ -14,14 +14,14 @@ import numpy.typing as npt
 from hgcnet.arrays import Bools, Floats, Ints
 from hgcnet.errors import RunError
 
-COST_NAMES = {"flops": "FLOPs", "num_params": "params"}  # what people read for a metric
+COST_NAMES = {"flops": "FLOPs", "num_params": "params"}  # what messages call a metric
 # Rules that bound a cost: its metric, and an example of a bound.
 _BUDGETS = {"max-flops": ("flops", "60e6"), "max-params": ("num_params", "1e6")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRange:
-    """From where to where one cost counts for the hypervolume, on a log axis."""
+    """The range of one cost that counts for the hypervolume, on a log axis."""
 
     metric: str  # "flops" or "num_params"
     low: float  # the smallest of a feasible architecture of the space: the ideal
@@ -30,7 +30,7 @@ class CostRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HypervolumeBounds:
-    """What the hypervolume of a study is measured against. Stored once known, never moved."""
+    """What the hypervolume of a study is measured against. Stored once known, never changed."""
 
     costs: tuple[CostRange, ...]  # one or two, in the order of the study's objectives
     reference_accuracy: float | None  # None until the cheapest architecture has been trained
@@ -143,7 +143,7 @@ def running_hypervolume(
 ) -> Floats:
     """The normalised hypervolume of the first 1, 2, ..., n of the points (n,), (n, k): (n,).
 
-    A point with NaN leaves it as it was. It is computed anew where the front has changed.
+    A point with NaN leaves it as it was. It is computed again only where the front changes.
     """
     rows = np.column_stack([-np.asarray(accuracy, dtype=np.float64), costs])
     front = rows[:0]
@@ -197,7 +197,7 @@ def choose(
     of_objectives = np.column_stack([known[metric] for metric in objectives])
     front = np.flatnonzero(non_dominated(np.column_stack([-accuracy, of_objectives])))
     if not front.size:
-        raise RunError(f"{rule}: there is nothing to choose from: no trial has finished yet")
+        raise RunError(f"{rule}: no trial has finished yet")
     if rule == "knee":
         return int(front[knee(accuracy[front], of_objectives[front])])
     if budget is not None:
@@ -214,14 +214,14 @@ def choose(
 
 
 def _budget(rule: str) -> tuple[str, float] | None:
-    """The cost that a rule bounds, and the most that it allows; None of a rule without a bound."""
+    """The cost that a rule bounds, and the most that it allows; None for a rule without a bound."""
     if rule in ("knee", "best"):
         return None
     name, _, number = rule.partition("=")
     if name not in _BUDGETS or "=" not in rule:
         raise RunError(
-            f"{rule!r} does not say which network to select: give best, knee, max-flops=NUMBER or "
-            "max-params=NUMBER, as in max-flops=60e6"
+            f"{rule!r} is not a rule to select a network: give best, knee, max-flops=NUMBER or "
+            "max-params=NUMBER (example: max-flops=60e6)"
         )
     try:
         most = float(number)

@@ -1,4 +1,4 @@
-"""Predictions of a model folder for files: what is asked for is checked first, what is unreadable is named."""
+"""Predicts files by a model folder: checks the arguments first, and names unreadable files."""
 
 import csv
 from collections.abc import Callable, Iterable
@@ -14,17 +14,17 @@ from hgcnet.prediction import Prediction, predict_each
 from search.data.image_files import find_images
 from search.process_settings import threads_of_usable_cpus
 
-_MOST = 10  # of unreadable files where all are
+_MOST = 10  # unreadable files to name, if all are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictedFiles:
-    """What a network makes of files, in the order of the paths that were asked for."""
+    """The predictions for files, in the order of the given paths."""
 
     class_names: tuple[str, ...]  # in the order of the outputs; none in a model folder without them
     predictions: tuple[tuple[Path, Prediction], ...]
     unreadable: tuple[str, ...]  # a line each
-    left_out: int  # files of folders that are no images
+    left_out: int  # files of folders that are not images
 
 
 def predict_files(
@@ -70,19 +70,19 @@ def predict_files(
 
 
 def _check_model(model: str | Path) -> None:
-    """Raises an ArchitectureError for what is no model folder."""
+    """Raises an ArchitectureError for anything but a model folder."""
     kind = network_kind(model)
     if kind in ("preset", "file"):
         raise ArchitectureError(
-            f"{model}: is no model folder: an architecture has no weights; `hgcnas train {model} "
-            "--dataset ...` trains it and writes the folders that can predict"
+            f"{model}: is an architecture, which has no weights; train it with `hgcnas train {model} "
+            "--dataset ...` and give the model folder that this writes"
         )
     if kind is None:
-        raise ArchitectureError(f"{model}: does not exist; predict takes a model folder of `train`")
+        raise ArchitectureError(f"{model}: does not exist; give a model folder that `train` wrote")
     inner = sorted(path.parent for path in Path(model).glob("*/metrics.json"))
     if inner and not (Path(model) / "metrics.json").exists():
         raise ArchitectureError(
-            f"{model}: holds model folders; name one of them: {', '.join(map(str, inner[:5]))}"
+            f"{model}: contains model folders; give one of them: {', '.join(map(str, inner[:5]))}"
         )
 
 

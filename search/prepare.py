@@ -1,4 +1,4 @@
-"""Everything that can be known of a study before anything starts: checks, sizes, expected time."""
+"""Checks a study before anything starts, and reads what it needs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from space.search_space import SearchSpace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedStudy:
-    """A study file with its data set looked at, its space built and its first architectures read."""
+    """A study file with its data set inspected, its space built and its first architectures read."""
 
     file: StudyFile
     data: DataSummary
@@ -40,7 +40,7 @@ def prepare(file: StudyFile) -> PreparedStudy:
         if asked is not None and not data.num_classes <= asked <= size:
             raise StudyFileError(
                 f"{file.source}: proxy.{key}: {asked} is not between {data.num_classes}, the number "
-                f"of classes, and {size}, all such images of {file.data.dataset}"
+                f"of classes, and {size}, the number of such images in {file.data.dataset}"
             )
     task = Task(
         in_channels=data.in_channels,
@@ -76,6 +76,6 @@ def find_architecture(name: str, folder: Path, where: str) -> Architecture:
     """
     if network_kind(name, folder) is None:
         raise StudyFileError(
-            f"{where} is neither a file nor a preset ({', '.join(PRESETS)}) nor a model folder"
+            f"{where} is not a file, a model folder or a preset ({', '.join(PRESETS)})"
         )
     return find_network(name, folder).architecture

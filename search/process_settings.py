@@ -29,7 +29,7 @@ def _set(values: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def log_levels(levels: Mapping[str, int]) -> Iterator[None]:
-    """Sets the levels of loggers by name. They are put back also where a library changed them inside."""
+    """Sets the levels of loggers by name. They are restored even if a library changed them inside."""
     before = {name: logging.getLogger(name).level for name in levels}
     try:
         for name, level in levels.items():
@@ -42,9 +42,10 @@ def log_levels(levels: Mapping[str, int]) -> Iterator[None]:
 
 @contextmanager
 def threads_of_usable_cpus() -> Iterator[None]:
-    """Holds torch to the CPUs that this process may use: it knows affinities, but neither the quota of a
-    container nor SLURM's share, beyond which its threads wait for each other. OMP_NUM_THREADS is obeyed."""
-    import torch  # it takes seconds, and who reads a study needs none of it
+    """Limits torch to the CPUs that this process may use: by itself it respects affinities, but
+    neither a container's quota nor SLURM's share, beyond which its threads wait for each other.
+    OMP_NUM_THREADS has precedence."""
+    import torch  # it takes seconds to load, and reading a study does not need it
 
     before = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:

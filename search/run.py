@@ -1,4 +1,4 @@
-"""Running a study from its file to its end, or from where it was left: the whole way in one place."""
+"""Runs a study from its file to its end, or resumes it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -33,9 +33,7 @@ from search.workers.ray_tune import run_trials
 
 Observe = Callable[[Progress], None]
 
-_NOTHING_TO_JOIN = (
-    "--join: is for a study in a database elsewhere, named by --storage or HGCNAS_STORAGE"
-)
+_NOTHING_TO_JOIN = "--join: needs a database, given by --storage or HGCNAS_STORAGE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +58,10 @@ def run(
 ) -> RunOutcome:
     """Starts a study, or continues it; returns when its budget is used or it was stopped.
 
-    Nothing is written before everything that can be checked was checked.
+    Nothing is written before all checks have passed.
 
     Args:
-        join: go on with a study that another run folder began in the storage.
+        join: continue a study that another run folder started in the storage.
 
     Raises:
         UserError: the study cannot be run as asked.
@@ -83,7 +81,7 @@ def run(
             splits = stack.enter_context(_workers_and_images(prepared, ray_address))
         else:  # the folder is made once workers and images are there
             identity = None
-            if storage_url is not None:  # a database elsewhere may have a driver already
+            if storage_url is not None:  # a shared database may have a driver already
                 database = stack.enter_context(_opened(folder, storage_url))
                 identity = _claimed(prepared, folder, database, join)
             elif join:
@@ -117,11 +115,11 @@ def _opened(folder: RunFolder, storage_url: str | None) -> closing[RetryingStora
 def _claimed(
     prepared: PreparedStudy, folder: RunFolder, database: RetryingStorage, join: bool
 ) -> str | None:
-    """The identity of this folder's study in a database of many; None in the folder's own.
+    """The identity of this folder's study in a shared database; None in the folder's own.
 
     Raises:
-        RunError: the database has a study of that name that this folder did not begin, and `join` is not
-            asked for; or it is, and cannot be.
+        RunError: without `join`, another folder started the database's study of that name; with it,
+            there is no study to join.
     """
     if folder.exists and folder.kept_in is None:
         if join:
@@ -136,19 +134,19 @@ def _claimed(
         return folder.identity
     if not join:
         raise RunError(
-            f"{folder.path}: the storage has a study {folder.name!r} that was not begun from this folder "
-            f"({last_driver(database, folder.name)} wrote to it last); give yours another name, or go on "
-            "with that one by --join"
+            f"{folder.path}: the storage already has a study {folder.name!r}, started from another "
+            f"folder (last written by {last_driver(database, folder.name)}); give yours another name, "
+            "or continue that one with --join"
         )
-    # If it is a study of another file it is refused here: before a folder is made.
+    # A study of another file is refused here, before a folder is made.
     StudyWriter(database, prepared.file, prepared.space, prepared.inspection.record)
     return stored
 
 
 @contextmanager
 def _workers_and_images(prepared: PreparedStudy, ray_address: str | None) -> Iterator[Splits]:
-    """Ray with what the trials ask for, and the images that they train on."""
-    if ray_address is None:  # of a cluster's machines nobody knows here what they have
+    """Ray with the resources that the trials ask for, and the images that they train on."""
+    if ray_address is None:  # the memory of a cluster's machines is unknown here
         warn_of_memory(prepared)
     with joined_ray(ray_address) as resources:
         check_workers(resources, prepared.file.workers, prepared.file.source)
@@ -158,7 +156,7 @@ def _workers_and_images(prepared: PreparedStudy, ray_address: str | None) -> Ite
 def _open_loop(
     prepared: PreparedStudy, folder: RunFolder, database: RetryingStorage, observe: Observe
 ) -> tuple[SearchLoop, DashboardContent]:
-    """The study's loop, and what its dashboard shows, up to date with what is stored."""
+    """The study's loop, and what its dashboard shows, up to date with the storage."""
     file, space = prepared.file, prepared.space
     record, kept = prepared.inspection.record, folder.data_file
     writer = StudyWriter(database, file, space, record, read_files(kept), folder.identity)
@@ -172,7 +170,7 @@ def _open_loop(
         writer, file, space, folder.artifacts, say=lambda text: observe(loop.progress(text))
     )
     loop.after_each_event = content.update
-    # What a driver that was killed left half written, or never came to.
+    # What a killed driver left half written, or did not begin.
     content.write(is_last=not loop.has_work)
     return loop, content
 

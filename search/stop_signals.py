@@ -1,4 +1,4 @@
-"""The signals that ask this process to stop: who is told, and with which exit code it then ends."""
+"""The signals that ask this process to stop: who handles them, and the exit code."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from contextvars import ContextVar
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 SIGNALS = tuple(signal.Signals[name] for name in _NAMES if hasattr(signal, name))
 
-# Seconds from such a signal to the end of the process; as Kubernetes and SLURM have it.
+# Seconds from such a signal to the end of the process, as in Kubernetes and SLURM.
 GRACE = 30.0
 
 Tell = Callable[["StopSignal"], None]
@@ -28,12 +28,12 @@ class StopSignal(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """As a shell has it of what a signal ended: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1."""
+        """As a shell reports it: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1."""
         return 128 + self.number
 
 
 class StoppableCommand:
-    """A command while it runs: whether it was asked to stop, and what it has time for."""
+    """A command while it runs: whether it was asked to stop, and the time that it then has."""
 
     def __init__(self) -> None:
         self.stop: StopSignal | None = None
@@ -41,8 +41,8 @@ class StoppableCommand:
         self._over = threading.Event()
 
     def allow(self, seconds: float, at_the_end: str) -> None:
-        """From the first signal on, the process has so many seconds; then it says a line and is ended."""
-        # The thread is there before the signal: a handler must not wait for locks of `threading`.
+        """The process has so many seconds from the first signal; then it prints a line and is ended."""
+        # The thread starts before the signal: a handler must not wait for locks of `threading`.
         watch = threading.Thread(target=self._watch, args=(seconds, at_the_end), daemon=True)
         watch.start()
 
@@ -64,13 +64,13 @@ class StoppableCommand:
             os._exit(self.stop.exit_code)
 
 
-# Signals belong to the process, and the one command that it runs hears of all of them, whoever is told.
+# Signals belong to the process: the one command that it runs records all, whoever handles them.
 _command: ContextVar[StoppableCommand | None] = ContextVar("command", default=None)
 
 
 @contextmanager
 def stoppable_command() -> Iterator[StoppableCommand]:
-    """Within, a signal raises StopSignal, but for blocks in which somebody is told."""
+    """Inside, a signal raises StopSignal, except in blocks of `stops_told`."""
     command = StoppableCommand()
     token = _command.set(command)
     try:
@@ -82,16 +82,17 @@ def stoppable_command() -> Iterator[StoppableCommand]:
 
 
 def allow_seconds(seconds: float, at_the_end: str) -> None:
-    """`StoppableCommand.allow` of the command that runs, if one does: a notebook is never ended."""
+    """`StoppableCommand.allow` of the running command, if there is one: a notebook is never ended."""
     if (command := _command.get()) is not None:
         command.allow(seconds, at_the_end)
 
 
 @contextmanager
 def stops_told(tell: Tell) -> Iterator[None]:
-    """Within, the first signal calls `tell`, in the main thread; a second Ctrl-C ends the process at once.
+    """Inside, the first signal calls `tell`, in the main thread; a second Ctrl-C ends the process at once.
 
-    In another thread, which no signal reaches, nothing changes. What is ignored (SIGHUP by `nohup`) stays so.
+    In another thread, which no signal reaches, nothing changes. An ignored signal (SIGHUP by
+    `nohup`) stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -103,7 +104,7 @@ def stops_told(tell: Tell) -> Iterator[None]:
             tell(command.take(number))
         elif number == signal.SIGINT:
             os._exit(command.stop.exit_code)
-        # (Of the others a sender may send several: `timeout` two, SLURM one after another.)
+        # (Of the others there may be several: `timeout` sends two, SLURM one after another.)
 
     ignored = {s for s in SIGNALS if s != signal.SIGINT and signal.getsignal(s) is signal.SIG_IGN}
     before = {s: signal.signal(s, take) for s in SIGNALS if s not in ignored}
@@ -116,7 +117,7 @@ def stops_told(tell: Tell) -> Iterator[None]:
 
 @contextmanager
 def stops_deferred() -> Iterator[None]:
-    """Raises the StopSignal of the block at its end: for what may not be left half done."""
+    """Defers a StopSignal to the end of the block, which must not be left half done."""
     came: list[StopSignal] = []
     with stops_told(came.append):
         yield
@@ -126,8 +127,8 @@ def stops_deferred() -> Iterator[None]:
 
 @contextmanager
 def not_for_children() -> Iterator[None]:
-    """What is started within never gets SIGHUP, SIGUSR1 and SIGUSR2, which would end it: they are blocked,
-    as Ray blocks SIGINT."""
+    """Blocks SIGHUP, SIGUSR1 and SIGUSR2 for processes that are started inside, which they would
+    end. Ray blocks SIGINT itself."""
     others = set(SIGNALS) - {signal.SIGINT, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, others)
     try:

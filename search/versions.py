@@ -1,4 +1,4 @@
-"""Versions: what a result was made with, whether this program can read it, whether a library has moved."""
+"""Versions: of the programs behind a result, of stored formats, and of changed libraries."""
 
 import hashlib
 import platform
@@ -15,7 +15,7 @@ from hgcnet.errors import RunError, shown
 
 
 def versions() -> dict[str, str]:
-    """What a result was made with."""
+    """The versions behind a result."""
     others = {name: version(name) for name in ("torch", "optuna", "ray")}
     return {
         "python": platform.python_version(),
@@ -25,18 +25,18 @@ def versions() -> dict[str, str]:
 
 
 def own_packages() -> tuple[ModuleType, ...]:
-    """The packages that are hgcnas, as this process has them."""
+    """The packages of hgcnas, as this process has imported them."""
     return tuple(map(import_module, ("hgcnet", "space", "search")))
 
 
 @cache
 def code_digest() -> str:
-    """Of the sources of hgcnas when this process first asked: where two agree, the same code runs."""
+    """The digest of hgcnas's sources at the first call: processes with equal digests run the same code."""
     return digest_of_sources()
 
 
 def digest_of_sources() -> str:
-    """Of the sources of hgcnas as they lie now."""
+    """The digest of hgcnas's sources now."""
     digest = hashlib.sha256()
     for package in own_packages():
         [folder] = map(Path, package.__path__)
@@ -47,15 +47,15 @@ def digest_of_sources() -> str:
 
 
 class VersionWarning(UserWarning):
-    """A library, or what a program stored, is of a version that is only known in part."""
+    """A library, or stored data, has a version that is only known in part."""
 
 
 def warn_moved(library: str, name: str, seen: str, instead: str) -> None:
     """Says in one line that a library has changed inside.
 
     Args:
-        name: what is used beyond its public interface, and is not there any more.
-        seen: the versions in which it was.
+        name: what is used beyond its public interface, and is now missing.
+        seen: the versions that had it.
         instead: what happens without it.
     """
     warnings.warn(
@@ -66,7 +66,7 @@ def warn_moved(library: str, name: str, seen: str, instead: str) -> None:
 
 
 def check_format(found: object, known: int, place: object) -> None:
-    """Refuses what a newer program stored in a way that is not known here.
+    """Refuses what a newer program stored in a newer format.
 
     Args:
         found: the number stored with it. The first format has none.
@@ -78,29 +78,28 @@ def check_format(found: object, known: int, place: object) -> None:
     if found is None or (isinstance(found, int) and 1 <= found <= known):
         return
     raise RunError(
-        f"{place}: format {shown(found)}, but this hgcnas reads {known} and below: a newer one wrote it"
+        f"{place}: format {shown(found)} is from a newer hgcnas; this one reads formats up to {known}"
     )
 
 
 def warn_unknown(unknown: Sequence[str], what: str) -> None:
-    """Says in one line that what is only read has settings that are not known here."""
+    """Warns in one line of settings of a newer program, which are ignored in reading."""
     if unknown:
         names = ", ".join(unknown)
         warnings.warn(
-            f"{what} has {names}, which this hgcnas does not know: a newer one wrote it; they are left out",
+            f"{what} has settings of a newer hgcnas, which are ignored: {names}",
             VersionWarning,
             stacklevel=3,
         )
 
 
 def check_known(unknown: Sequence[str], what: str) -> None:
-    """Refuses to go on with what a newer program began with settings that are not known here.
+    """Refuses to continue what has settings of a newer program.
 
     Raises:
         RunError: there are any; it names them.
     """
     if unknown:
         raise RunError(
-            f"{what} has {', '.join(unknown)}, which this hgcnas does not know: a newer one wrote it and "
-            "can go on with it"
+            f"{what} has settings of a newer hgcnas: {', '.join(unknown)}; continue it with that version"
         )

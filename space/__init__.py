@@ -1,1 +1,1 @@
-"""What may vary: parameters, their values, and the architectures that they stand for."""
+"""The search space: parameters, their values, and the architectures that they describe."""

@@ -35,7 +35,7 @@ from space.parameters import (
 )
 
 MAX_VALUES = 256  # of one parameter
-MAX_COMBINATIONS = 200_000  # of groups and growth, which a space has to try out one by one
+MAX_COMBINATIONS = 200_000  # of groups and growth, which a space has to try one by one
 
 
 def read_parameters(table: Mapping[str, Any], errors: list[str]) -> Parameters | None:
@@ -61,7 +61,7 @@ def read_parameters(table: Mapping[str, Any], errors: list[str]) -> Parameters |
 
 
 def parameters_schema() -> dict[str, Any]:
-    """What `read_parameters` takes, as a JSON Schema; what no key shows alone is not in it."""
+    """What `read_parameters` takes, as a JSON Schema; checks across keys are not in it."""
     properties = {key: _schema_of(key, check) for key, check in _CHECKS.items()}
     base = _schema_of("growth.base", positive_integer)
     schedule = _schema_of("growth.schedule", one_of(tuple(SCHEDULES)), tuple(SCHEDULES))
@@ -94,13 +94,13 @@ _CHECKS: Mapping[str, Check] = {
     "se": one_of(get_args(SEPlacement)),
     "se_reduction": positive_integer,
 }
-_VALUES: Mapping[str, tuple[Value, ...]] = {  # of the parameters that have but a few
+_VALUES: Mapping[str, tuple[Value, ...]] = {  # of the parameters that have only a few
     "operator": get_args(Operator),
     "stem_stride": STEM_STRIDES,
     "stages": NUM_STAGES,
     "se": get_args(SEPlacement),
 }
-_RANGED = (positive_integer, _CHECKS["stages"])  # checks of what may have low and high
+_RANGED = (positive_integer, _CHECKS["stages"])  # checks of values that may have low and high
 _GROWTH_KEYS = ("base", "schedule")
 _PER_STAGE = ("depth", "groups", "growth", "se")  # the others hold for the whole network
 
@@ -117,7 +117,7 @@ def _read_growth(declared: dict[str, Any], errors: list[str]) -> Growth:
 
 
 def _read_num_stages(table: Mapping[str, Any]) -> tuple[int, ...]:
-    """How many stages there may be; empty where that cannot be told."""
+    """The possible numbers of stages; empty if the table is wrong."""
     errors: list[str] = []
     declared = table.get("stages", DEFAULT_STAGES)
     declared = _read("stages", declared, _CHECKS["stages"], errors)
@@ -133,7 +133,7 @@ def _check_length(path: str, values: int, num_stages: tuple[int, ...], errors: l
         )
 
 
-# The readers below give a value of no use where they append an error.
+# The readers below return a meaningless value when they append an error.
 
 
 def _read(path: str, declared: Any, check: Check, errors: list[str]) -> Any:
@@ -141,7 +141,9 @@ def _read(path: str, declared: Any, check: Check, errors: list[str]) -> Any:
     for_network = path not in _PER_STAGE
     if isinstance(declared, list):
         if for_network:
-            errors.append(f"{path}: {shown(declared)} is a list, but holds for the whole network")
+            errors.append(
+                f"{path}: {shown(declared)} is a list, but the whole network has one value"
+            )
         _check_each(path, declared, check, errors)
         return tuple(declared)
     if not isinstance(declared, dict):
@@ -152,10 +154,10 @@ def _read(path: str, declared: Any, check: Check, errors: list[str]) -> Any:
     if not isinstance(per_stage, bool):
         errors.append(f"{path}.per_stage: {shown(per_stage)} is not true or false")
     elif per_stage and for_network:
-        errors.append(f"{path}.per_stage: true given, but it holds for the whole network")
+        errors.append(f"{path}.per_stage: true given, but the whole network has one value")
     is_range = "low" in declared or "high" in declared
     if is_range and "choice" in declared:
-        errors.append(f"{path}: choice is given, and low or high; one of the two is needed")
+        errors.append(f"{path}: both choice and low or high given; give one of the two")
         return None
     known = ("low", "high", "step", "per_stage") if is_range else ("choice", "per_stage")
     _check_keys(f"{path}.", declared, known, errors)
@@ -177,7 +179,7 @@ def _read_choice(
         _check_each(f"{path}.choice", values, check, errors)
         for index, value in enumerate(values):
             if value in values[:index]:
-                errors.append(f"{path}.choice[{index}]: {shown(value)} is there twice")
+                errors.append(f"{path}.choice[{index}]: {shown(value)} is given twice")
         return Choice(choice=tuple(values), per_stage=declared.get("per_stage", False))
     return None
 
@@ -187,7 +189,7 @@ def _read_range(
 ) -> Range | None:
     found = len(errors)
     if check not in _RANGED:
-        why = "1, 2, 4 are no range" if path == "stem_stride" else "low and high are for integers"
+        why = "1, 2, 4 is not a range" if path == "stem_stride" else "low and high are for integers"
         errors.append(f"{path}: {why}; give choice = [...]")
         return None
     errors += [f"{path}.{key}: is missing" for key in ("low", "high") if key not in declared]
@@ -222,7 +224,7 @@ def _check_each(path: str, values: list[Any], check: Check, errors: list[str]) -
 
 
 def _check_sizes(axes: tuple[Axis, ...], errors: list[str]) -> None:
-    """What no key shows alone: how large the space's networks are, and what looking at it takes."""
+    """Checks across keys: the largest network, and the combinations that the space has to try."""
     dearest = {axis.name: max(axis.values, key=partial(cost_order, axis)) for axis in axes}
     largest = decode(axes, dearest)
     if (growth := max(stage.growth for stage in largest.stages)) > MAX_VALUE:
@@ -238,7 +240,7 @@ def _check_sizes(axes: tuple[Axis, ...], errors: list[str]) -> None:
 
 
 def _schema_of(path: str, check: Check, known: tuple[Value, ...] = ()) -> dict[str, Any]:
-    """Of a bare value, a list with one value a stage, a choice or a range."""
+    """The schema of a bare value, a list with one value a stage, a choice or a range."""
     if known := known or _VALUES.get(path, ()):
         value: dict[str, Any] = {"enum": list(known)}
     elif check is positive_integer:

@@ -18,7 +18,7 @@ from hgcnet.errors import SpaceError
 from hgcnet.structure import ArchitectureArrays, StageShape, build_structure
 from space.parameters import NETWORK_WIDE, SCHEDULES, Axis, Value
 
-# The numbers of texts in arrays. They grow with what a text costs.
+# The numbers of texts in arrays. A text that costs more has a larger one.
 _CODES = {"sgc": 0, "hgc": 1, "none": 0, "last": 1, "all": 2}
 _CODES |= {name: code for code, name in enumerate(SCHEDULES)}
 _MULTIPLIERS = np.array(list(SCHEDULES.values()))
@@ -43,8 +43,8 @@ def decode(axes: Sequence[Axis], params: Mapping[str, Value]) -> Architecture:
 def encode(axes: Sequence[Axis], architecture: Architecture) -> dict[str, Value]:
     """The canonical values of the axes (fixed ones included) whose network is this one.
 
-    Each axis decides about a part of the structure of its own, so the first value that leaves the
-    structure as it is can be found for one axis after the other.
+    Each axis decides a part of the structure of its own, so the first value that keeps the
+    structure can be found for one axis after the other.
 
     Raises:
         SpaceError: the architecture lies outside the space; the message names the axis.
@@ -104,7 +104,7 @@ def to_arrays(axes: Sequence[Axis], points: Ints) -> ArchitectureArrays:
 
 
 def cost_order(axis: Axis, value: Value) -> float:
-    """A number that grows with what a value of an axis costs."""
+    """A number that grows with the cost of an axis's value."""
     return -_number(value) if axis.name in ("se_reduction", "stem_stride") else _number(value)
 
 
@@ -123,7 +123,7 @@ def _growth(values: Mapping[str, Any], stage: int) -> int:
 
 
 def _network(architecture: Architecture) -> tuple[int, tuple[StageShape, ...]]:
-    """What two architectures have in common exactly where they are one network."""
+    """Equal for two architectures if and only if they are the same network."""
     return architecture.stem_stride, build_structure(architecture)
 
 
@@ -148,7 +148,9 @@ def _encode_schedule(axes: Sequence[Axis], architecture: Architecture) -> dict[s
         if growths == tuple(_growth(params, s) for s in range(len(growths))):
             return params
     text = "-".join(map(str, growths))
-    raise SpaceError(f"growth {text} is not in the space: no base and schedule of it give that")
+    raise SpaceError(
+        f"growth {text} is not in the space: no base and schedule of the space give it"
+    )
 
 
 def _describe(architecture: Architecture, axis: Axis) -> str:

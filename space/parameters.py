@@ -1,9 +1,9 @@
-"""The kinds of parameter that a study file declares, and the axes of values they stand for.
+"""The kinds of parameter that a study file declares, and the axes of values that they make.
 
 A parameter is fixed (a bare value, or a list with one value for each stage), a choice, or a range;
-the last two hold for the whole network or, `per_stage`, for each stage on its own. Where the number of
-stages is a choice too, there is a value for each of the largest number; those of the stages that a
-network does not have say nothing of it.
+the last two hold for the whole network or, `per_stage`, for each stage on its own. If the number of
+stages varies, there is a value for each of the largest number; a network ignores those of stages
+that it does not have.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 NUM_STAGES = (3, 4, 5)
 DEFAULT_STAGES = 3
 
-# These belong to the whole network: they have no value for each stage.
+# These hold for the whole network, not for each stage.
 NETWORK_WIDE = (
     *("operator", "stem_channels", "stem_stride"),
     *("bottleneck", "compression", "se_reduction"),
@@ -122,12 +122,12 @@ class Axis:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether there is nothing to choose."""
+        """Whether it has a single value."""
         return len(self.values) == 1
 
     @property
     def stage(self) -> int | None:
-        """The stage that it is of; None where it holds for the whole network."""
+        """Its stage; None if it holds for the whole network."""
         last = self.name.rpartition("_")[2]
         return int(last) if last.isdigit() else None
 
@@ -154,7 +154,7 @@ def build_axes(parameters: Parameters) -> tuple[Axis, ...]:
 
 
 def values_of(declared: int | Choice[int] | Range) -> tuple[int, ...]:
-    """What a whole number of the network may be."""
+    """The possible values of an integer of the network."""
     return declared.values if isinstance(declared, Choice | Range) else (declared,)
 
 

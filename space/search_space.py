@@ -38,7 +38,7 @@ class Limits:
     @overload
     def admit(self, flops: Ints, num_params: Ints) -> Bools: ...
     def admit(self, flops: int | Ints, num_params: int | Ints) -> bool | Bools:
-        """Whether networks of these counts may be trained; of one, or for arrays of shape (N,)."""
+        """Whether a network of these counts may be trained; or networks, for arrays of shape (N,)."""
         most = [math.inf if most is None else most for most in (self.flops, self.num_params)]
         return (flops <= most[0]) & (num_params <= most[1])
 
@@ -46,8 +46,8 @@ class Limits:
 class SearchSpace:
     """A product of axes, the limits, and the task for which the counts are made.
 
-    Where the number of stages is an axis, the space is one product for each number: of the axes of
-    the stages that there are. The axes of the others stay at their first value.
+    If the number of stages is an axis, the space is one product for each number, of the axes of its
+    stages. The axes of other stages stay at their first value.
 
     Raises:
         SpaceError: no architecture meets the limits.
@@ -63,13 +63,13 @@ class SearchSpace:
             bounds = asdict(limits).items()
             text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds if v is not None)
             raise SpaceError(
-                f"limits: no architecture of the space meets {text}: the fewest FLOPs of one are "
-                f"{flops:,}, the fewest parameters {num_params:,}"
+                f"limits: no architecture of the space meets {text}; the fewest possible are "
+                f"{flops:,} FLOPs and {num_params:,} parameters"
             )
 
     @property
     def free_axes(self) -> tuple[Axis, ...]:
-        """The axes on which there is something to choose."""
+        """The axes with more than one value."""
         return tuple(axis for axis in self.axes if not axis.is_fixed)
 
     @property
@@ -103,10 +103,10 @@ class SearchSpace:
     def sample(self, rng: np.random.Generator, seen: Collection[str] = ()) -> Architecture | None:
         """One architecture, uniformly among the feasible ones whose fingerprint is not in `seen`.
 
-        Each network counts once, however many points spell it. Where the number of stages is to be
-        chosen, each number that is feasible comes equally often: there are so many more networks of
-        five stages that there would be no others. None where all are seen; in a space of more than
-        ENUMERABLE points also where 2,000,000 draws met no unseen feasible one.
+        Each network counts once, however many points spell it. If the number of stages varies, each
+        feasible number is drawn equally often; otherwise nearly all draws would have the most
+        stages. None if all were seen, or if, in a space of more than ENUMERABLE points, 2,000,000
+        draws found no unseen feasible one.
         """
         for architecture in self._candidates(rng):
             if architecture.fingerprint not in seen:
@@ -114,7 +114,7 @@ class SearchSpace:
         return None
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """The feasible networks that one other value of one parameter makes of this one.
+        """The feasible networks that differ from this one in the value of one parameter.
 
         Raises:
             SpaceError: it lies outside the space or over a limit.
@@ -130,7 +130,7 @@ class SearchSpace:
         return list(found.values())
 
     def cheapest(self) -> Architecture:
-        """The feasible architecture of the fewest FLOPs."""
+        """The feasible architecture with the fewest FLOPs."""
         corners = self._feasible_corners()
         return self.architecture_at(corners[np.argmin(self.costs_of(corners, ("flops",)))])
 
@@ -139,10 +139,10 @@ class SearchSpace:
         return self._extremes("flops")
 
     def cost_range(self, metric: str) -> tuple[int, float]:
-        """From where to where "flops" or "num_params" count for the hypervolume.
+        """The range of "flops" or "num_params" that counts for the hypervolume.
 
-        That is from the fewest of a feasible architecture to the limit, or, where there is none, to the
-        most of all architectures.
+        It begins at the fewest of a feasible architecture and ends at the limit, or without one at
+        the most of all architectures.
         """
         least, most = self._extremes(metric)
         limit: float | None = getattr(self.limits, metric)
@@ -158,7 +158,7 @@ class SearchSpace:
         return share
 
     def num_networks(self) -> int | None:
-        """Number of feasible distinct networks; None where they are too many to list."""
+        """Number of feasible distinct networks; None if there are too many to list."""
         total = 0
         for box in range(len(self._boxes)):
             if (listed := self._listed(box)) is None:
@@ -169,8 +169,8 @@ class SearchSpace:
     # -- points: positions of values, (N, number of axes) --------------------------------------
 
     def draw_points(self, rng: np.random.Generator, number: int) -> Ints:
-        """Feasible points, (at most `number`, axes): all there are, or independent uniform draws, as
-        many of each number of stages."""
+        """Feasible points, (at most `number`, axes): all of them, or independent uniform draws,
+        equally many for each number of stages."""
         boxes = len(self._boxes)
         shares = [(number + k) // boxes for k in range(boxes)]
         drawn = [self._draw_in(rng, box, share) for box, share in enumerate(shares)]
@@ -179,7 +179,7 @@ class SearchSpace:
     def neighbour_points(self, points: Ints) -> Ints:
         """The feasible points that differ from one of these (N, axes) in one position, each once.
 
-        The stages that one has beyond the other differ as well.
+        Where they differ in the number of stages, the additional stages differ as well.
         """
         found = []
         for a, axis in enumerate(self.axes):
@@ -213,7 +213,7 @@ class SearchSpace:
         return to_arrays(self.axes, points)
 
     def costs_of(self, points: Ints, metrics: Sequence[str]) -> Ints:
-        """What the architectures of points (N, axes) cost by "flops" or "num_params", (N, metrics)."""
+        """The costs of points (N, axes), by "flops" or "num_params", (N, metrics)."""
         flops, num_params = count_many(self.arrays_of(points), self.task)
         counts = {"flops": flops, "num_params": num_params}
         return np.column_stack([counts[metric] for metric in metrics])
@@ -241,7 +241,7 @@ class SearchSpace:
         return index, np.array(self.axes[index].values)
 
     def _is_there(self, axis: Axis, points: Ints) -> Bools:
-        """Whether an axis says something of points (N, axes): those without its stage have no value."""
+        """Whether an axis applies to points (N, axes): not to those without its stage."""
         index, numbers = self._stages
         return numbers[points[:, index]] > (-1 if axis.stage is None else axis.stage)
 
@@ -281,7 +281,7 @@ class SearchSpace:
             yield points[self._admitted(points)]
 
     def _candidates(self, rng: np.random.Generator) -> Iterator[Architecture]:
-        """Feasible networks: of a number of stages that is drawn for each, while there are any of it."""
+        """Feasible networks: for each the number of stages is drawn from those that still have one."""
         found = [self._candidates_in(rng, box) for box in range(len(self._boxes))]
         while found:
             drawn = found[int(rng.integers(len(found))) if len(found) > 1 else 0]
@@ -299,12 +299,12 @@ class SearchSpace:
         for points in self._draws(rng, box):
             for point in points:
                 architecture = self.architecture_at(point)
-                # A second spelling is drawn again, or networks with many spellings come more often.
+                # Second spellings are skipped, or networks with many would be drawn more often.
                 if self.decode(encode(self.axes, architecture)) == architecture:
                     yield architecture
 
     def _listed(self, box: int) -> Ints | None:
-        """All feasible points of a box, one for each network; None where they are too many to list."""
+        """All feasible points of a box, one for each network; None if there are too many to list."""
         if box not in self._lists:
             if _size(self._boxes[box]) > ENUMERABLE:
                 return None
@@ -317,18 +317,18 @@ class SearchSpace:
 
     @cached_property
     def _lists(self) -> dict[int, Ints]:
-        """What `_listed` has listed."""
+        """The results of `_listed`."""
         return {}
 
     @cached_property
     def _boxes(self) -> list[list[Ints]]:
-        """The parts in which something is feasible, as small as the limits make them."""
+        """The parts with a feasible point, as small as the limits make them."""
         return [self._shrunk(part) for part in self._parts if self._has_feasible(part)]
 
     def _shrunk(self, part: list[Ints]) -> list[Ints]:
-        """Positions less those that are over a limit with everything else at its cheapest.
+        """Positions without those that exceed a limit even with everything else at its cheapest.
 
-        Tight limits leave a small box, from which uniform draws are as good and seldom rejected.
+        Tight limits leave a small box, in which uniform draws are rarely rejected.
         """
         num_values = sum(len(positions) for positions in part)
         if _size(self._corner(part)) * num_values > _MAX_CORNERS:
@@ -339,7 +339,7 @@ class SearchSpace:
         return box
 
     def _feasible_positions(self, box: list[Ints], a: int) -> Ints:
-        """The positions on an axis with which something in a box is feasible."""
+        """The positions on an axis that have a feasible point in a box."""
         axis, positions = self.axes[a], box[a]
 
         def is_over(position: int) -> bool:
@@ -354,8 +354,8 @@ class SearchSpace:
         return bool(self._admitted(_product(self._corner(positions))).any())
 
     def _corner(self, positions: list[Ints], *, dear: bool = False) -> list[Ints]:
-        """A box that holds the cheapest point (or the dearest): an axis of which every count grows with
-        its values, whatever the others are, stays at one of them."""
+        """A box that contains the cheapest point (or the dearest): an axis whose larger values
+        never cost less is reduced to one of them."""
         box = []
         for axis, choices in zip(self.axes, positions, strict=True):
             if axis.may_cost_less:

@@ -275,15 +275,15 @@ def test_a_study_file_is_read_or_refused_clearly(tmp_path: Path, num_mutations: 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a." * 100_000 + b"a = 1", "it has more than"),
-        (b"a." * 2000 + b"a = 1", "a line of it has more than 1,000 dots"),
+        (b"a." * 100_000 + b"a = 1", "one of its lines has more than 1,000 dots"),
+        (b"a." * 2000 + b"a = 1", "one of its lines has more than 1,000 dots"),
         (b"a." * 500 + b"a = 1", "it is nested more than"),
-        (b"seed = 0x" + b"f" * 9000, "seed: the integer has more than the 64 bits of TOML's"),
+        (b"seed = 0x" + b"f" * 9000, "seed: the integer does not fit into the 64 bits of TOML"),
         (b"'a\\n\x1b' = 1", "is not TOML"),
         (b'"a\\n\\u001b[2J" = 1', r"'a\n\x1b[2J': unknown key"),
         (b'name = "' + b"x" * 100_000 + b'"', "xxx' is not 1 to 100 letters"),
         (b"x = [" + b"1," * 60_000 + b"]", "x: unknown key"),
-        (b"[[sampler.start_with]]\n" * 500, "476 more errors follow"),
+        (b"[[sampler.start_with]]\n" * 500, "476 more errors"),
     ],
     ids=lambda value: value[:20] if isinstance(value, bytes) else value,
 )
@@ -371,8 +371,12 @@ def test_an_architecture_file_is_read_or_refused_clearly(
         ("num_classes = 5", "num_classes = 1000000", "num_classes: 1000000 is more than 100000"),
         ("num_classes = 5", f"num_classes = 0x{'f' * 9000}", "num_classes: <int> is more than"),
         ("resolution = 8", "resolution = 10000", "task.resolution: 10000 is more than 4096"),
-        ('study = "s"', f"study = {'[' * 30}{']' * 30}", "it is nested more than 20 deep"),
-        ('study = "s"', f"study = {'[' * 3000}{']' * 3000}", "it is nested more than 20 deep"),
+        ('study = "s"', f"study = {'[' * 30}{']' * 30}", "it is nested more than 20 levels deep"),
+        (
+            'study = "s"',
+            f"study = {'[' * 3000}{']' * 3000}",
+            "it is nested more than 20 levels deep",
+        ),
         ('study = "s"', f"study = {'1' * 5000}", "is not TOML: Exceeds the limit"),
     ],
     ids=str,
@@ -449,7 +453,7 @@ def test_a_network_without_weights_is_refused_before_it_is_built(model_folder: P
     document = architecture_file(large, SMALL_TASK)
     (model_folder / "architecture.toml").write_text(tomli_w.dumps(document))
     seal(model_folder)
-    with pytest.raises(ArchitectureError, match=r"numbers, fewer than the [\d,]+ parameters of"):
+    with pytest.raises(ArchitectureError, match=r"numbers; the network of architecture.toml needs"):
         load(model_folder)
 
 
@@ -562,7 +566,7 @@ def test_arrays_of_objects_are_never_unpickled(tmp_path: Path) -> None:
             "labels: timedelta64[s] of shape (24,) are not",
         ),
         ({"labels": member(LABELS * np.nan)}, "labels: float64 of shape (24,) are not integers"),
-        ({"labels": member(LABELS.astype("u8") - 1)}, "labels: 18446744073709551615 is no number"),
+        ({"labels": member(LABELS.astype("u8") - 1)}, "labels: 18446744073709551615 is too large"),
         ({"labels": member(LABELS * 10**12)}, "classes 0 to 2000000000000 have no image"),
         ({"labels": member(LABELS * 0)}, "has 1 class, '0'; two or more are needed"),
         ({"labels": member(np.arange(24))}, "class '0' has 1 images; each class needs 2 or more"),

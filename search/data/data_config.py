@@ -28,7 +28,7 @@ DatasetName = Literal[
 
 DOWNLOADS = "~/.cache/hgcnas"  # where data sets by name are kept
 
-# What people bring themselves; all others are always the same images.
+# Data that people bring themselves; the images of all others never change.
 OWN_DATA: frozenset[str] = frozenset({"image_folder", "npz"})
 
 
@@ -58,6 +58,7 @@ class DataConfig:
 
     @property
     def image_settings(self) -> dict[str, str]:
-        """What is set of the preparation of images: a network takes it along, so that `train` does the same."""
+        """The given settings of the preparation of images. An exported network keeps them, so that
+        `train` does the same."""
         given = {"channels": self.channels, "fit": None if self.fit == "crop" else self.fit}
         return {key: value for key, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Which data a study or a training began with: a digest, and in words how other data differ from it."""
+"""The data that a study or a training began with: a digest, and how other data differ, as text."""
 
 import hashlib
 import json
@@ -17,9 +17,9 @@ _NAMED_CLASSES, _NAMED_FILES = 4, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRecord:
-    """What tells data from other data: of folders names and sizes, of an archive its content.
+    """Identifies data: a folder by names and sizes of its files, an archive by its content.
 
-    Data sets by name are always the same.
+    Named data sets never change.
     """
 
     digest: str
@@ -32,12 +32,12 @@ class DataRecord:
         return {"digest": self.digest, "counts": dict(self.counts), "skipped": self.skipped}
 
     def document(self) -> dict[str, Any]:
-        """All of it, as JSON can hold it."""
+        """All of it, as JSON."""
         return self.summary() | {"files": dict(self.files)}
 
 
 def record_data(config: DataConfig) -> DataRecord:
-    """The record of what a config names now; no image is decoded.
+    """The record of a config's data as they are now; decodes no image.
 
     Raises:
         DataError: as `open_parts`.
@@ -83,14 +83,14 @@ def _digest(content: object) -> str:
 
 
 def absolute_root(config: DataConfig) -> str:
-    """Where the data lie, from whichever folder one looks."""
+    """The absolute path of the data."""
     return str(root_of(config).absolute())
 
 
 def data_difference(
     before: Mapping[str, Any], now: DataRecord, files_before: Mapping[str, int]
 ) -> str | None:
-    """In words what has changed since `before`, a summary as it is stored; None if nothing has.
+    """What has changed since `before`, a stored summary, as text; None if nothing has.
 
     Args:
         files_before: the record's files; without any, only classes and numbers are named.
@@ -118,10 +118,10 @@ def data_difference(
             if parts:
                 words.append(f"class {shown(name)}: {', '.join(parts)}")
         elif old != new:
-            words.append(f"class {shown(name)}: {old} images then, {new} now")
+            words.append(f"class {shown(name)}: {old} images before, {new} now")
     if len(words) > _NAMED_CLASSES:
         words = [*words[:_NAMED_CLASSES], f"{len(words) - _NAMED_CLASSES} more classes differ"]
-    return "; ".join(words) or "as many images of each class, but others"
+    return "; ".join(words) or "as many images of each class, but different ones"
 
 
 def _by_class(files: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -132,7 +132,7 @@ def _by_class(files: Mapping[str, int]) -> dict[str, dict[str, int]]:
 
 
 def read_files(path: Path) -> dict[str, int]:
-    """The files of a record that was kept as JSON; none if it cannot be read, as they only name things."""
+    """The files of a record that was kept as JSON; none if it cannot be read, as only messages need them."""
     try:
         files = json.loads(path.read_bytes())["files"]
         return {str(name): int(size) for name, size in files.items() if name.count("/") > 1}

@@ -26,7 +26,7 @@ def open_digits(root: Path, part: Part) -> Source:
 def _open_cifar(name: str, root: Path, part: Part) -> Source:
     """CIFAR-10 or -100 (Krizhevsky 2009) from ROOT/cifar-10-batches-py or ROOT/cifar-100-python.
 
-    It is downloaded if it is not there.
+    It is downloaded if it is missing.
     """
     import torchvision.datasets
 
@@ -38,7 +38,7 @@ def _open_cifar(name: str, root: Path, part: Part) -> Source:
             data = kind(root, train=is_train, download=True)
         except (OSError, RuntimeError) as error:
             raise DataError(
-                f"{root / kind.base_folder}: is absent or incomplete, and the download from "
+                f"{root / kind.base_folder}: is missing or incomplete, and the download from "
                 f"{kind.url} failed ({' '.join(str(error).split())}); "
                 f"data.root must be the folder that holds {kind.base_folder}"
             ) from error

@@ -1,4 +1,4 @@
-"""What is known of image files from opening each: kept from look to look, as long as a file is the same."""
+"""Facts of image files that only opening them shows: kept as long as a file is unchanged."""
 
 import hashlib
 import json
@@ -11,13 +11,13 @@ from hgcnet.atomic_write import replace_file
 from search.data.folder_listing import ListedFile
 from search.data.reading_progress import map_files
 
-# Raise it when images are read in another way: what was seen before is then looked at again.
+# Raise it when images are read in another way: all files are then looked at again.
 _LOOK = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """What one file is. Where it has an `error`, a line that names the file, the rest says nothing."""
+    """The facts of one file. With an `error`, a line that names the file, the others mean nothing."""
 
     mode: str = ""  # as Pillow calls it: "RGB", "L", "RGBA", ...
     width: int = 0
@@ -35,10 +35,10 @@ _seen: dict[_Key, FileFacts] = {}
 def look_at_files(
     root: Path, files: Sequence[ListedFile], read: Callable[[ListedFile], FileFacts]
 ) -> tuple[FileFacts, ...]:
-    """The facts of each file; only those are opened that are new or changed since the last look.
+    """The facts of each file; only new and changed ones are opened.
 
-    They are kept in the user's cache folder, if it can be written. What cannot be read is tried again
-    each time: it may be for its rights, which leave no trace in a file's time.
+    They are kept in the user's cache folder, if it can be written. An unreadable file is tried each
+    time, as new permissions do not change a file's time.
     """
     keys = [(str(file.path.absolute()), file.size, file.modified) for file in files]
     if any(key not in _seen for key in keys):
@@ -66,7 +66,7 @@ def _made_by() -> str:
 
 
 def _read_kept(root: Path) -> dict[_Key, FileFacts]:
-    """What an earlier look has left; nothing if it cannot be used."""
+    """The kept facts of an earlier look; nothing if they cannot be used."""
     try:
         document = json.loads(_kept_at(root).read_bytes())
         if document["made_by"] != _made_by():

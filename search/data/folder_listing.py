@@ -1,8 +1,7 @@
-"""What an image folder holds, by names alone: its parts, its classes, their files, and what is left out.
+"""Lists an image folder by names alone: its parts, its classes, their files, and what is left out.
 
-Read are ROOT/train/<class>/... with ROOT/val and ROOT/test beside it where they are there, or
-ROOT/<class>/...; `_PART_NAMES` has the other names of parts. Whatever may be another data set than it
-looks like is refused.
+The layout is ROOT/train/<class>/..., optionally with ROOT/val and ROOT/test beside it, or
+ROOT/<class>/...; `_PART_NAMES` has the other names of parts. Ambiguous folders are refused.
 """
 
 import os
@@ -29,7 +28,7 @@ _PART_NAMES: Mapping[str, FolderPart] = {
     "test": "test",
     "testing": "test",
 }
-# A name with one of these words in it (`seg_train`, `test2017`) stands for a part rather than a class.
+# A name with one of these words in it (`seg_train`, `test2017`) means a part rather than a class.
 _PART_WORDS = {
     *_PART_NAMES,
     "trainset",
@@ -44,7 +43,7 @@ _SYSTEM_NAMES = {
     *("__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found"),
     *("system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini"),
 }
-# Pillow opens these, but has no pixels of them, or starts another program for them.
+# Pillow opens these, but reads no pixels of them, or starts another program for them.
 _WITHOUT_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 
 WANTED = (
@@ -65,11 +64,11 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderListing:
-    """The files of an image folder, by part; `validation` or `test` are not there if it has no such folder."""
+    """The files of an image folder, by part; `validation` or `test` is missing if it has no such folder."""
 
     class_names: tuple[str, ...]  # the folders of the training part, in order of name
     parts: Mapping[FolderPart, tuple[ListedFile, ...]]
-    left_out: Mapping[str, int]  # what is no image, by kind: "hidden", "empty", ".heic" ...
+    left_out: Mapping[str, int]  # what is not an image, by kind: "hidden", "empty", ".heic" ...
 
 
 @cache
@@ -147,8 +146,8 @@ def _part_folders(root: Path) -> dict[FolderPart, Path]:
         part = _PART_NAMES[folder.name.casefold()]
         if part in found:
             raise DataError(
-                f"{one_line(root)}: has {shown(found[part].name)} and {shown(folder.name)}, which are one part, "
-                f"the {part} images; join them, or move one away"
+                f"{one_line(root)}: {shown(found[part].name)} and {shown(folder.name)} both hold the "
+                f"{part} images; merge them, or move one away"
             )
         found[part] = folder
     if "train" not in found:
@@ -158,17 +157,17 @@ def _part_folders(root: Path) -> dict[FolderPart, Path]:
 
 
 def _check_are_classes(root: Path, folders: list[Path]) -> None:
-    """Refuses a root whose folders are something else than classes."""
+    """Refuses a root whose folders are not classes."""
     names = [folder.name for folder in folders]
     if all(_is_like_a_part(name) for name in names):
         raise DataError(
-            f"{one_line(root)}: {_some(names)} look like parts of a data set, not like classes; parts are named "
-            "train, val and test (or training, valid, validation, testing), and hold a folder for each class"
+            f"{one_line(root)}: {_some(names)} look like parts of a data set, not classes; name parts "
+            "train, val and test (or training, valid, validation, testing), with a folder for each class in them"
         )
     if len(folders) == 1 and (inner := _folders(folders[0])):
         raise DataError(
             f"{one_line(root)}: has 1 class folder, {shown(names[0])}, with the folders "
-            f"{_some([folder.name for folder in inner])} in it; is {one_line(folders[0])} the root?"
+            f"{_some([folder.name for folder in inner])} in it; did you mean {one_line(folders[0])}?"
         )
 
 
@@ -177,9 +176,9 @@ def _check_hold_no_images(training: Path, beside: list[Path]) -> None:
     for folder in beside:
         if any(True for _ in _files(folder, "", 0, Counter())):
             raise DataError(
-                f"{one_line(training.parent)}: has {training.name}/ with folders in it, and images in "
-                f"{one_line(folder.name)}/ beside it; if {training.name} is a class, put all classes into "
-                f"one folder and name that as the root; if it is not, move {one_line(folder.name)}/ away"
+                f"{one_line(training.parent)}: {training.name}/ holds folders, and {one_line(folder.name)}/ "
+                f"beside it holds images; if {training.name} is a class, put all classes into one folder "
+                f"and give that as the root; if not, move {one_line(folder.name)}/ away"
             )
 
 
@@ -189,8 +188,8 @@ def _check_spellings(parent: Path, names: tuple[str, ...]) -> None:
         other = seen.setdefault(_looks(name), name)
         if other != name:
             raise DataError(
-                f"{one_line(parent)}: the classes {shown(other)} and {shown(name)} look the same but for spelling; "
-                "join or rename them"
+                f"{one_line(parent)}: the classes {shown(other)} and {shown(name)} differ only in spelling; "
+                "merge or rename them"
             )
 
 
@@ -201,8 +200,8 @@ def _check_parts_are_above(class_folders: list[Path]) -> None:
         if len(inner - {None}) < 2:
             return
     raise DataError(
-        f"{one_line(class_folders[0].parent)}: every class holds folders of parts, as "
-        f"{one_line(class_folders[0].name)}/train; parts stand above classes: {WANTED}"
+        f"{one_line(class_folders[0].parent)}: every class holds folders of parts, such as "
+        f"{one_line(class_folders[0].name)}/train; put classes into parts instead: {WANTED}"
     )
 
 
@@ -212,7 +211,7 @@ def _check_is_known(folder: Path, names: tuple[str, ...], training: Path) -> Non
     alike = [name for name in names if _looks(name) == _looks(folder.name)]
     also = f", which has {shown(alike[0])}" if alike else ""
     raise DataError(
-        f"{one_line(folder.parent)}: {shown(folder.name)} is no class of {one_line(training)}{also}"
+        f"{one_line(folder.parent)}: {shown(folder.name)} is not a class of {one_line(training)}{also}"
     )
 
 
@@ -226,8 +225,8 @@ def _list_classes(
         if not found:
             instead = f": {left_out_text(here)} {'is' if here.total() == 1 else 'are'} left out"
             raise DataError(
-                f"{one_line(folder)}: has no images{instead if here else ''}; read is what Pillow opens "
-                "(.jpg, .png, ...)"
+                f"{one_line(folder)}: has no images{instead if here else ''}; the formats of Pillow are "
+                "read (.jpg, .png, ...)"
             )
         # In an order that does not depend on the file system.
         files += sorted(found, key=lambda file: file.name)
@@ -252,7 +251,7 @@ def _files(folder: Path, name: str, label: int, left_out: Counter[str]) -> Itera
         elif suffix not in image_suffixes():
             left_out[one_line(suffix) if suffix else "without a suffix"] += 1
         else:
-            is_file = entry.is_file()  # rather than a pipe, or a link to nothing
+            is_file = entry.is_file()  # rather than a pipe, or a broken link
             size, modified = (
                 (entry.stat().st_size, entry.stat().st_mtime_ns) if is_file else (-1, 0)
             )
@@ -277,7 +276,7 @@ def _class_folders(parent: Path, left_out: Counter[str]) -> list[Path]:
 
 
 def _folders(parent: Path, left_out: Counter[str] | None = None) -> list[Path]:
-    """The folders in a folder, in order of name, without those of systems."""
+    """The folders in a folder, in order of name, without system folders."""
     with reading(one_line(parent), DataError):
         found = sorted(path for path in parent.iterdir() if path.is_dir())
     kinds = [_kind_left_out(path.name) for path in found]
@@ -287,14 +286,14 @@ def _folders(parent: Path, left_out: Counter[str] | None = None) -> list[Path]:
 
 
 def _kind_left_out(name: str) -> str | None:
-    """Why something is not looked at, by its name; None if it is."""
+    """Why a file or folder of this name is left out; None if it is not."""
     if name.startswith("."):
         return "hidden"
     return "system" if name.casefold() in _SYSTEM_NAMES else None
 
 
 def _as_utf8(name: str) -> str:
-    """A name that is no UTF-8 goes into files that must be."""
+    """A name that can go into UTF-8 files, whatever its bytes are."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Files of images by their paths: as they are, and those of whole folders."""
+"""Image files by path: single ones, and those in folders."""
 
 import os
 from collections.abc import Iterable
@@ -13,10 +13,10 @@ _LITTER = ("__MACOSX", "@eaDir")  # what systems leave in folders
 
 
 def find_images(paths: Iterable[str | Path]) -> tuple[list[Path], int]:
-    """The files of some paths, those of a folder in order of name; and how many of folders are left out.
+    """The files at some paths, those of a folder in order of name; and how many files of folders are left out.
 
-    A file is taken whatever it is called. Of a folder and what lies in it those that Pillow has a name
-    for are taken, without hidden ones.
+    A file is taken whatever its name. In folders, at any depth, files with a suffix that Pillow
+    knows are taken, except hidden ones.
 
     Raises:
         DataError: a path does not exist, or a folder cannot be read or has no images.

@@ -1,6 +1,6 @@
 """The image_folder data set: a folder for each class; images are decoded only when they are asked for.
 
-`folder_listing` says which files those are, and `hgcnet.preparation` what becomes of an image.
+`folder_listing` finds the files, and `hgcnet.preparation` prepares an image.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from search.data.folder_listing import FolderListing, ListedFile, list_image_fol
 from search.data.reading_progress import map_files
 from search.data.source import Part, Source
 
-_NAMED = 10  # unreadable files in one line
+_NAMED = 10  # unreadable files to name in one line
 
 
 def open_image_folder(root: Path, part: Part) -> Source:
@@ -84,7 +84,7 @@ def look_at_images(root: Path, files: Sequence[ListedFile]) -> dict[Path, FileFa
 
 
 def unreadable_files(root: Path, files: Sequence[ListedFile]) -> dict[Path, str]:
-    """Those of the files that cannot be read, each with a line that says why."""
+    """The files that cannot be read, each with a line that says why."""
     facts = look_at_images(root, files)
     return {path: fact.error for path, fact in facts.items() if fact.error is not None}
 
@@ -121,5 +121,5 @@ def raise_unreadable(wrong: Sequence[str]) -> NoReturn:
     more = f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
     raise DataError(
         f"{len(wrong)} files cannot be used: {'; '.join(wrong[:_NAMED])}{more}; `hgcnas check-data` lists "
-        'all; mend or delete them, or leave them out by unreadable = "skip"'
+        'all; repair or delete them, or skip them with unreadable = "skip"'
     )

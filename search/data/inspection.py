@@ -1,4 +1,4 @@
-"""A look at all of a data set before anything runs: what cannot be read, what is there, what is odd."""
+"""Inspects a whole data set before anything runs: unreadable files, counts, and what is odd."""
 
 import hashlib
 import warnings
@@ -33,20 +33,20 @@ _NAMED = 5  # in a warning
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderFacts:
-    """What only an image folder has."""
+    """The facts that only an image folder has."""
 
     files: int
     unreadable: tuple[str, ...]  # a line for each file: which, and why
-    left_out: Mapping[str, int]  # what is no image, by kind
+    left_out: Mapping[str, int]  # what is not an image, by kind
     # (width, height) of the smallest, the median and the largest image, by area.
     sizes: tuple[tuple[int, int], ...]
     modes: Mapping[str, int]  # files by mode, as Pillow calls them
-    seconds: float  # that decoding all takes here
+    seconds: float  # to decode all files here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataInspection:
-    """What a data set is. Counts are those of the parts as trainings see them."""
+    """The contents of a data set. Counts are those of the parts as trainings use them."""
 
     data_set: str
     class_names: tuple[str, ...]
@@ -61,9 +61,9 @@ class DataInspection:
 
     @property
     def largest_class(self) -> tuple[str, float]:
-        """The class of most images, and its share: about the accuracy of always saying that.
+        """The class with the most images, and its share: about the accuracy of always predicting it.
 
-        Of training and validation images together: a few alone are of one class by chance.
+        Of training and validation images together, as few images may be of one class by chance.
         """
         train, validation = self.counts["train"], self.counts["validation"]
         counts = {key: train[key] + validation[key] for key in train}
@@ -71,26 +71,26 @@ class DataInspection:
         return name, counts[name] / max(1, sum(counts.values()))
 
     def warnings(self) -> list[str]:
-        """What is odd and goes on all the same, a line each."""
+        """What is odd but no error, a line each."""
         lines = []
         name, share = self.largest_class
         if share >= MISLEADING:
             lines.append(
-                f"{share:.1%} of the images are of one class, {shown(name)}: a network that always says so "
-                f"has an accuracy of about {share:.4f}, so accuracy alone misleads here; the objective "
-                'val_balanced_accuracy (or val_macro_f1) and class_weights = "balanced" have all classes count'
+                f"{share:.1%} of the images are of one class, {shown(name)}: always predicting it gives an "
+                f"accuracy of about {share:.4f}; to make all classes count, use the objective "
+                'val_balanced_accuracy (or val_macro_f1) and class_weights = "balanced"'
             )
         for part in ("validation", "test"):
             absent = [key for key, count in self.counts[part].items() if count == 0]
             if absent:
-                lines.append(f"no {part} image is of {_some(absent)}")
+                lines.append(f"classes without {part} images: {_some(absent)}")
         if self.duplicates:
             several = sorted(self.duplicates, key=len, reverse=True)
             groups = "; ".join(" = ".join(group[:3]) for group in several[:_NAMED])
             more = "; ..." if len(several) > _NAMED or len(several[0]) > 3 else ""
             lines.append(
-                f"{sum(map(len, several)):,} images show what others of another part or class show, so that "
-                f"accuracies mislead: {groups}{more}"
+                f"{sum(map(len, several)):,} images have the same pixels as one of another part or class, "
+                f"so accuracies mislead: {groups}{more}"
             )
         if self.folder is not None and (text := left_out_text(self.folder.left_out)):
             lines.append(f"left out: {text}")
@@ -126,7 +126,7 @@ class DataInspection:
 
 
 def inspect_data(config: DataConfig) -> DataInspection:
-    """Looks at every image of every part; what is as it was is not opened again.
+    """Looks at every image of every part; unchanged files are not opened again.
 
     Raises:
         DataError: the data set is absent, or not laid out as it should be. What cannot be read is in the
@@ -176,7 +176,7 @@ def _look(config: DataConfig) -> DataInspection:
 
 
 class DataWarning(UserWarning):
-    """What is odd about images, and goes on all the same."""
+    """Something odd about images that is no error."""
 
 
 def check_inspection(config: DataConfig, inspection: DataInspection) -> None:
@@ -195,7 +195,7 @@ def check_inspection(config: DataConfig, inspection: DataInspection) -> None:
 def _duplicates(
     config: DataConfig, parts: DataParts, contents: Mapping[Path, str]
 ) -> tuple[tuple[str, ...], ...]:
-    """Of files, and of an archive's images; data sets by name are as they are."""
+    """Of files, and of an archive's images; named data sets are not checked."""
     groups: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
     for part, (source, indices) in parts.parts.items():
         if source.files:

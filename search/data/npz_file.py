@@ -1,4 +1,4 @@
-"""The npz data set: images and labels in one NumPy archive, every malformed one refused in one line."""
+"""The npz data set: images and labels in one NumPy archive; malformed ones are refused in one line."""
 
 import os
 from dataclasses import replace
@@ -14,7 +14,7 @@ from search.data.source import Part, Source, array_source
 
 _WANTED = (
     "an .npz archive with images, uint8 (N, H, W) or (N, H, W, C), and labels, integers (N,); "
-    "test_images and test_labels may be there too"
+    "optionally with test_images and test_labels"
 )
 # The names that images and labels of the training, validation and test part have; MedMNIST has the
 # second, Keras the third.
@@ -29,14 +29,14 @@ _NAMES: tuple[tuple[_Pair, _Pair, _Pair], ...] = (
     (("x_train", "y_train"), ("x_val", "y_val"), ("x_test", "y_test")),
     (("X", "y"), ("X_val", "y_val"), ("X_test", "y_test")),
 )
-_CHANNELS = (1, 3, 4)  # that images have, wherever they stand
+_CHANNELS = (1, 3, 4)  # that images have, first or last
 
 
 def open_npz(path: Path, part: Part) -> Source:
-    """Reads the training images, with the validation images behind them if there are some, or the test images.
+    """Reads the training images, followed by the validation images if there are any, or the test images.
 
     Raises:
-        DataError: the file is absent, is no such archive, or its arrays do not fit each other.
+        DataError: the file is missing, is not such an archive, or its arrays do not fit together.
     """
     with _open_file(path) as file, _open_archive(path, file) as archive:
         train, validation, test = _find_keys(path, archive)
@@ -77,20 +77,20 @@ def _read_more(
     if given.dtype.kind == "U":
         if unknown := sorted(set(given.tolist()) - set(names)):
             raise DataError(
-                f"{path}: {keys[1]}: {shown(unknown[0])} is no class of {train_keys[1]}"
+                f"{path}: {keys[1]}: {shown(unknown[0])} is not a class of {train_keys[1]}"
             )
         return images, np.searchsorted(np.array(names), given).astype(np.int64)
     labels = given.astype(np.int64)
     if labels.max() >= len(names):
         raise DataError(
-            f"{path}: {keys[1]}: {labels.max()} is no class of {train_keys[1]}, "
+            f"{path}: {keys[1]}: {labels.max()} is not a class of {train_keys[1]}, "
             f"which are 0 to {len(names) - 1}"
         )
     return images, labels
 
 
 def _name_classes(path: Path, key: str, given: Any) -> tuple[tuple[str, ...], Ints]:
-    """The classes of the training labels, and the labels as numbers: of words, in their order."""
+    """The classes of the training labels, and the labels as numbers; words are numbered in their order."""
     if given.dtype.kind == "U":
         words, labels = np.unique(given, return_inverse=True)
         return tuple(words.tolist()), labels.astype(np.int64)
@@ -130,7 +130,7 @@ def _find_keys(path: Path, archive: NpzFile[Any]) -> tuple[_Pair, _Pair | None, 
     found = [names for names in _NAMES if keys.issuperset(names[0])]
     if len(found) > 1:
         either = " or ".join(names[0][0] for names in found)
-        raise DataError(f"{path}: the training images may be {either}; it has {there}")
+        raise DataError(f"{path}: the training images may be {either}; keep one: it has {there}")
     train, validation, test = found[0] if found else _NAMES[0]
     pairs = [train, *(pair for pair in (validation, test) if not keys.isdisjoint(pair))]
     if absent := [key for pair in pairs for key in pair if key not in keys]:
@@ -143,7 +143,7 @@ def _find_keys(path: Path, archive: NpzFile[Any]) -> tuple[_Pair, _Pair | None, 
 
 
 def _check_size(path: Path, archive: NpzFile[Any]) -> None:
-    """The archive's directory says how large its arrays are once they are unpacked."""
+    """Refuses arrays larger than the memory, by their sizes in the archive's directory."""
     assert archive.zip is not None  # it is open
     size = sum(member.file_size for member in archive.zip.infolist())
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -161,7 +161,7 @@ def _read_part(
     try:
         images, labels = archive[images_key], archive[labels_key]
     except Exception as error:  # zipfile, its decompressors and NumPy raise errors of many kinds
-        words = "; words are saved by labels.astype(str)" if "Object arrays" in str(error) else ""
+        words = "; save text labels as labels.astype(str)" if "Object arrays" in str(error) else ""
         raise DataError(
             f"{path}: {images_key} or {labels_key} cannot be read: {one_line(error)}{words}"
         ) from error
@@ -208,7 +208,7 @@ def _error_of_images(images: Any, key: str) -> str | None:
         return f"{key}: shape {images.shape} is not (N, H, W) or (N, H, W, C)"
     if images.ndim == 4:
         if images.shape[1] in _CHANNELS and images.shape[3] in _CHANNELS:
-            return f"{key}: shape {images.shape} may be (N, H, W, C) or (N, C, H, W)"
+            return f"{key}: shape {images.shape} is ambiguous: (N, H, W, C) or (N, C, H, W)"
         if images.shape[3] > min(images.shape[1:3]) and not _has_channels_first(images):
             more = f"shape {images.shape} has more channels than rows or columns"
             return f"{key}: {more}; channels come last: (N, H, W, C)"
@@ -216,13 +216,13 @@ def _error_of_images(images: Any, key: str) -> str | None:
         low, high = float(images.min()), float(images.max())
         if not (low >= 0 and high <= 1):  # NaN, too
             return (
-                f"{key}: dtype {images.dtype} is not uint8 (values 0 to 255); numbers with a point are read "
-                f"from 0 to 1, and these are {low:g} to {high:g}"
+                f"{key}: dtype {images.dtype} is not uint8 (values 0 to 255); floats must be in [0, 1], "
+                f"and these are {low:g} to {high:g}"
             )
         if ((images == 0) | (images == 1)).all():
             return (
-                f"{key}: dtype {images.dtype} is not uint8 (values 0 to 255), and all values are 0 or 1: white "
-                "may be 1 or 255"
+                f"{key}: dtype {images.dtype} is not uint8 (values 0 to 255), and all values are 0 or 1, "
+                "so white may be 1 or 255; save them as uint8"
             )
     return None
 
@@ -230,8 +230,8 @@ def _error_of_images(images: Any, key: str) -> str | None:
 def _error_of_labels(labels: Any, key: str, num_images: int, images_key: str) -> str | None:
     if labels.ndim == 2 and labels.dtype.kind in "iufb" and labels.shape[1] > 1:
         return (
-            f"{key}: {labels.dtype} of shape {labels.shape} are not integers (N,), nor is one of "
-            f"{labels.shape[1]} classes marked in each row; images of several classes at once are not read"
+            f"{key}: {labels.dtype} of shape {labels.shape} are neither integers (N,) nor one-hot rows of "
+            f"{labels.shape[1]} classes; images of several classes are not supported"
         )
     if labels.dtype.kind not in "iuU" or labels.ndim != 1:
         return f"{key}: {labels.dtype} of shape {labels.shape} are not integers (N,)"
@@ -242,5 +242,5 @@ def _error_of_labels(labels: Any, key: str, num_images: int, images_key: str) ->
     if labels.min() < 0:
         return f"{key}: {labels.min()} is negative; labels start at 0"
     if labels.max() > np.iinfo(np.int64).max:
-        return f"{key}: {labels.max()} is no number of a class"
+        return f"{key}: {labels.max()} is too large for the number of a class"
     return None

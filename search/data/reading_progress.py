@@ -1,4 +1,4 @@
-"""Work on many files at once, and who is told how far it is."""
+"""Work on many files at once, and its progress."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +15,14 @@ R = TypeVar("R")
 # Is given how many files are done, and of how many.
 ObserveFiles = Callable[[int, int], None]
 
-# Images are read far below the commands that show it, in Ray's midst and in functions that have other
-# things to tell; so it does not go through all of their signatures.
+# Images are read far below the commands that show the progress; so the observer does not go through
+# all signatures in between.
 _observer: ContextVar[ObserveFiles | None] = ContextVar("observer", default=None)
 
 
 @contextmanager
 def observing_files(observe: ObserveFiles) -> Iterator[None]:
-    """Tells `observe` of all files that are read inside, in this thread."""
+    """Calls `observe` for all files that are read inside, in this thread."""
     token = _observer.set(observe)
     try:
         yield
@@ -31,9 +31,9 @@ def observing_files(observe: ObserveFiles) -> Iterator[None]:
 
 
 def map_files(function: Callable[[T], R], files: Sequence[T]) -> Iterator[R]:
-    """The function's results in order, from threads: Pillow lets them work while it decodes."""
+    """The function's results in order, from threads: Pillow releases Python's lock while it decodes."""
     observe = _observer.get()
-    # Not all at once: after an error, or Ctrl-C, nothing is to be waited for but what was begun.
+    # Not all at once: after an error or Ctrl-C, only the files that were begun are waited for.
     with ThreadPoolExecutor(usable_cpus()) as pool, without_warnings():
         try:
             for done, result in enumerate(pool.map(function, files), start=1):

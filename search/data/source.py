@@ -1,4 +1,4 @@
-"""Source: one part of a data set before anything is split off it; its images are read when asked for."""
+"""Source: one part of a data set before anything is split off; its images are read when asked for."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,19 +24,19 @@ class Source:
 
     labels: Ints  # (N,)
     class_names: tuple[str, ...]
-    in_channels: int  # of the images, or what is made of them
+    in_channels: int  # of the images, or what they are converted to
     has_test: bool  # the data set brings test images of its own
     read: Callable[[Ints, Preparation], Images]
     validation: Ints | None = None  # (V,) indices, where the data set brings validation images
     # Where images are files:
     files: tuple[ListedFile, ...] = ()  # (N,), by whose names parts are drawn
-    left_out: Mapping[str, int] = field(default_factory=dict)  # what is no image, by kind
+    left_out: Mapping[str, int] = field(default_factory=dict)  # what is not an image, by kind
     test_part: "Source | None" = None  # if it has one: files are all listed at once
-    unreadable: tuple[str, ...] = ()  # a line for each file that was left out for that
+    unreadable: tuple[str, ...] = ()  # a line for each file that was left out as unreadable
 
     @property
     def all_files(self) -> tuple[ListedFile, ...]:
-        """With those of the test part."""
+        """The files, those of the test part included."""
         return self.files + (self.test_part.files if self.test_part else ())
 
 
@@ -54,7 +54,7 @@ def array_source(
 
 
 def keep_images(source: Source, kept: Ints) -> Source:
-    """The source with these of its images alone; `kept` is sorted."""
+    """The source with only these images; `kept` is sorted."""
     validation = source.validation
     return replace(
         source,

@@ -1,4 +1,4 @@
-"""Train, validation and test images of a data set: the one place where they are told apart."""
+"""Splits a data set into training, validation and test images; nothing else does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,15 +18,15 @@ from search.data.image_folder import unreadable_files
 from search.data.source import Part, Source, check_class_sizes, keep_images
 from search.data.stratify import complement, sample_by_name, stratified_sample
 
-# Constants, not settings: every study on a data set sees the same images in the same part. Of files the
-# parts are drawn by name; of what has no names, by place.
+# Constants, not settings: every study on a data set sees the same images in the same part. Files
+# are drawn by name, other images by position.
 TEST_SHARE = 0.15  # where the data set brings no test images
 VALIDATION_SHARE = 0.1  # of what is left, in data sets of LARGE images or more
 VALIDATION_SHARE_OF_SMALL = 0.2
 LARGE = 20_000
 _TEST_SEED, _VALIDATION_SEED, _SUBSET_SEED = 1, 2, 3
 
-# A mirrored digit or sign is another one.
+# A mirrored digit or sign has another meaning.
 _NOT_MIRRORED = frozenset(
     {"digits", *(f"torchvision:{name}" for name in ("MNIST", "KMNIST", "USPS", "SVHN", "GTSRB"))}
 )
@@ -40,8 +40,8 @@ class ImageSet:
     labels: Ints  # (N,) 0 .. K - 1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled with the channels last, as trainings on a CPU want them: what Ray keeps for all workers
-        of a machine is then read by each where it lies."""
+        """Pickles the channels last, as trainings on a CPU need them: all workers of a machine can
+        then read Ray's one copy in place."""
         pixels = np.ascontiguousarray(self.images.transpose(0, 2, 3, 1))
         return _with_channels_last, (pixels, self.labels)
 
@@ -71,8 +71,8 @@ class DataParts:
     in_channels: int
     parts: Mapping[str, tuple[Source, Ints]]  # "train", "validation", "test"
     # Of an image folder:
-    unreadable: tuple[str, ...]  # a line for each file that is left out for that
-    left_out: Mapping[str, int]  # what is no image, by kind
+    unreadable: tuple[str, ...]  # a line for each file that is left out as unreadable
+    left_out: Mapping[str, int]  # what is not an image, by kind
 
     def class_counts(self, part: str) -> dict[str, int]:
         """The images of each class."""
@@ -83,7 +83,7 @@ class DataParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSummary:
-    """What can be said about a data set without decoding an image."""
+    """What is known of a data set without decoding an image."""
 
     num_classes: int
     in_channels: int
@@ -104,7 +104,7 @@ def load_splits(
 
     `train_images` and `val_images` keep a stratified sample of a part. Without `hold_out` the
     validation images are trained on, too, and the validation part is empty: for a network that is
-    chosen already.
+    already chosen.
 
     Raises:
         DataError: the data set is absent, malformed, or smaller than what is asked for.
@@ -160,7 +160,7 @@ def root_of(config: DataConfig) -> Path:
     """The folder or file that the data set is read from.
 
     Raises:
-        DataError: it is that of a user who is not there.
+        DataError: it is in the home folder of an unknown user.
     """
     try:
         return Path(config.root).expanduser()
@@ -169,7 +169,7 @@ def root_of(config: DataConfig) -> Path:
 
 
 def open_parts(config: DataConfig) -> DataParts:
-    """Every image of every part, with what tells which it is; no image is decoded.
+    """Opens every part of a data set; decodes no image.
 
     Raises:
         DataError: as `load_splits`, but for images that cannot be decoded.
@@ -194,9 +194,7 @@ def _open_part(config: DataConfig, part: Part) -> Source:
         raise DataError(f"dataset: {config.dataset!r} is not one of {', '.join(DATASETS)}")
     if config.dataset in OWN_DATA and config.root == DOWNLOADS:
         what = "the folder of the images" if config.dataset == "image_folder" else "the .npz file"
-        raise DataError(
-            f"{config.dataset}: nothing says where it is; root in [data], or --root, names {what}"
-        )
+        raise DataError(f"{config.dataset}: set root in [data], or --root, to {what}")
     root = root_of(config)
     with reading(data_name(config), DataError):
         source = DATASETS[config.dataset](root, part)
@@ -222,7 +220,7 @@ def _skips(config: DataConfig) -> bool:
 def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
     """The source of the training part; the training, validation and test images' indices in it.
 
-    There are none of the test where the data set brings its own.
+    There are no test indices if the data set has its own test images.
     """
     source = _open_part(config, "train")
     check_class_sizes(data_name(config), source)
@@ -246,9 +244,9 @@ def _open(config: DataConfig) -> tuple[Source, Ints, Ints, Ints]:
 
 
 def _parts_by_name(source: Source) -> tuple[Ints, Ints, Ints]:
-    """Training, validation and test images of files: a file more or less moves no other one.
+    """Training, validation and test images of files: adding or removing a file moves no other one.
 
-    So the share that validates is that of small data sets, however many files there are.
+    Therefore the validation share is that of small data sets, however many files there are.
     """
     given = source.validation
     own = complement(np.arange(0) if given is None else given, len(source.labels))
@@ -285,8 +283,8 @@ def _read(config: DataConfig, source: Source, indices: Ints, resolution: int) ->
     except MemoryError as error:
         gigabytes = len(indices) * source.in_channels * resolution**2 / 1e9
         raise DataError(
-            f"{len(indices):,} images of {resolution} x {resolution} take {gigabytes:,.0f} GB: more "
-            "than there is; proxy.resolution and proxy.train_images make that less"
+            f"not enough memory: {len(indices):,} images of {resolution} x {resolution} need "
+            f"{gigabytes:,.0f} GB; reduce proxy.resolution or proxy.train_images"
         ) from error
     return ImageSet(images=images, labels=source.labels[indices])
 
@@ -299,7 +297,8 @@ def _channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float,
         weights = np.bincount(images[:, channel].ravel(), minlength=256) / images[:, channel].size
         mean = float(weights @ values)
         means.append(mean)
-        # A channel of one value carries nothing; a step of one grey level keeps it finite.
+        # A constant channel deviates by 0; one grey level instead keeps the normalised values
+        # finite.
         stds.append(max(float(weights @ (values - mean) ** 2) ** 0.5, 1 / 255))
     return tuple(means), tuple(stds)
 

@@ -44,10 +44,11 @@ def _shares(class_sizes: Ints, size: int) -> Ints:
 def sample_by_name(labels: Ints, names: Sequence[str], shares: Sequence[float]) -> tuple[Ints, ...]:
     """Sorted indices of one part for each share, and of what is left.
 
-    A name is hashed to a number in [0, 1), and each part is a piece of that interval: which part an image
-    is in depends on its name alone, so that another image more or less moves it nowhere. The parts have
-    their shares only about. Where a class has no image in a piece, the part is given the class's next one
-    in order of that number; classes have at least one image for every part and what is left.
+    A name is hashed to a number in [0, 1), and each part is a piece of that interval. So an image's
+    part depends on its name alone, and adding or removing another image does not move it. The parts
+    have their shares only approximately. Where a class has no image in a piece, the part is given
+    the class's next one in order of that number; classes have at least one image for every part and
+    what is left.
     """
     numbers = np.array([_number(name) for name in names])
     bounds = np.cumsum(shares)
@@ -62,7 +63,7 @@ def sample_by_name(labels: Ints, names: Sequence[str], shares: Sequence[float]) 
 
 
 def _number(name: str) -> float:
-    """In [0, 1); the same for both ways to write an accent, as a copy from a Mac has another one."""
+    """In [0, 1); the same for both Unicode forms of an accent, as a copy from a Mac has the other one."""
     text = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest()) / 2**48
 

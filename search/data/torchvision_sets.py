@@ -21,7 +21,7 @@ _WITH_VALIDATION: tuple[_Options, _Options, _Options] = (
     {"split": "val"},
     {"split": "test"},
 )
-# With what each set's constructor gives the training, the validation and the test part; None: has none.
+# The constructor's options for each set's training, validation and test part; None: it has none.
 TORCHVISION_SETS: Mapping[str, tuple[_Options, _Options | None, _Options | None]] = {
     "MNIST": _BY_TRAIN,
     "FashionMNIST": _BY_TRAIN,
@@ -41,10 +41,10 @@ TORCHVISION_SETS: Mapping[str, tuple[_Options, _Options | None, _Options | None]
 
 
 def open_torchvision(name: str, root: Path, part: Part) -> Source:
-    """Opens a set below ROOT, where it is downloaded to if it is not there.
+    """Opens a set below ROOT, and downloads it there if it is missing.
 
     Raises:
-        DataError: it is not there, and cannot be downloaded.
+        DataError: it is missing, and cannot be downloaded.
     """
     train, validation, test = TORCHVISION_SETS[name]
     if part == "test" and test is not None:
@@ -68,9 +68,8 @@ def _open_or_download(name: str, root: Path, options: _Options) -> Any:
             return kind(root, download=True, **options)  # with a progress bar of its own
         except (OSError, RuntimeError) as error:
             raise DataError(
-                f"{one_line(root)}: torchvision's {name} is absent or incomplete there, and its download "
-                f"failed ({one_line(' '.join(str(error).split()))}); data.root must be the folder that holds "
-                "it, or is to hold it"
+                f"{one_line(root)}: torchvision's {name} is missing or incomplete here, and its download "
+                f"failed ({one_line(' '.join(str(error).split()))}); data.root must be the folder to keep it in"
             ) from error
 
 
@@ -109,6 +108,6 @@ def _source(parts: Sequence[Any], *, has_test: bool) -> Source:
 
 
 def _class_names(data: Any, at_least: int) -> tuple[str, ...]:
-    """As the set has them, else numbers; of several words for a class the first."""
+    """As the set has them, else numbers; of several names of a class the first."""
     names = getattr(data, "classes", None) or range(at_least)
     return tuple(str(name[0] if isinstance(name, tuple) else name) for name in names)

@@ -1,1 +1,1 @@
-"""Which trainings are cut short."""
+"""Early stopping: which trainings end before their last epoch."""

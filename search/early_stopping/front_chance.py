@@ -1,9 +1,9 @@
-"""Stops trainings with next to no chance of the final front: the early stopping kind "front_chance".
+"""Stops trainings with almost no chance of the final front: the early stopping kind "front_chance".
 
-A training stops at a rung where its chance of the front that the study will end with is not worth the epochs
-that it has left: the chance, by what the model makes of its curve and of all other networks, that no network
-of at most its cost is more accurate, of those that finished and of as many random ones as the budget still
-lets come. So a search that proposes at random stops half of its trainings, and one that knows what it does
+A training stops at a rung if its chance of being on the final front is not worth the epochs that it
+has left. The chance is the probability, by the accuracy model and the training's curve, that no
+network of at most its cost is more accurate: among the finished ones, and as many random ones as
+the budget still allows. A random search stops half of its trainings in this way, a model-based one
 hardly any.
 """
 
@@ -20,16 +20,16 @@ from search.estimation.features import features_of
 from search.estimation.gaussian_process import create_accuracy_model
 from search.optuna_space import OptunaSpace
 
-LEAST_FINISHED = 16  # networks before anything is stopped: fewer do not tell how curves go on
-# The chance for which a whole training would be worth its epochs; half of it for half of them.
+LEAST_FINISHED = 16  # networks before anything is stopped: fewer do not show how curves continue
+# The least chance that is worth a whole training; half of it is worth half of the epochs.
 _LEAST_CHANCE = 0.01
-_DRAWS = 2000  # of what the accuracies may be: a chance of 0.01 errs by 0.002
-_RIVALS = 50  # of what finished, and of what is to come, that a training is compared with: a bound on the cost
-_TO_COME = 1000  # random networks that stand for what is to come, however much that is
+_DRAWS = 2000  # of the accuracies: a chance of 0.01 has a standard error of 0.002
+_RIVALS = 50  # finished networks, and future ones, to compare a training with: a bound on the cost
+_TO_COME = 1000  # random networks that represent the future ones, however many
 
 
 class FrontChance:
-    """Judges trainings of one study; learns from whatever has ended by then.
+    """Judges trainings of one study; learns from those that have ended.
 
     Args:
         costs: the objectives that are known exactly, of "flops" and "num_params".
@@ -53,7 +53,7 @@ class FrontChance:
         curve: Sequence[float],
         to_come: int,
     ) -> bool:
-        """Whether to train a network on, after the epochs (one or more) of its curve.
+        """Whether a training continues, after the epochs (one or more) of its curve.
 
         Args:
             to_come: how many more networks will be trained.

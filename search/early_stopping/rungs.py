@@ -1,4 +1,4 @@
-"""The rungs of multi-objective asynchronous successive halving: which trainings go on.
+"""The rungs of multi-objective asynchronous successive halving: which trainings continue.
 
 MO-ASHA: Schmucker, Donini, Zafar, Salinas, Archambeau 2021, "Multi-objective Asynchronous Successive
 Halving" (arXiv:2106.12639), here in the form that stops and never resumes, as a training worker cannot
@@ -16,23 +16,26 @@ from search.pareto import non_dominated_rank
 
 
 class Rungs:
-    """Remembers what every trial had reached at each rung, and says at a rung which trials go on.
+    """Records what every trial reached at each rung, and decides at a rung which trials continue.
 
-    At a rung reached by n trials, the best ceil(n / reduction_factor) go on. The order is non-dominated sorting, and within
-    a front an epsilon-net (`spread_order`). While fewer than `reduction_factor` trials have reached the
-    rung there is nothing to halve, and all go on. A loss that is not finite never does.
+    At a rung reached by n trials, the best ceil(n / reduction_factor) continue. The order is
+    non-dominated sorting, and within a front an epsilon-net (`spread_order`). While fewer than
+    `reduction_factor` trials have reached the rung, all continue. A trial with a loss that is not
+    finite never does.
 
-    One rule is not the paper's: the first front goes on whole, even where it is larger than its share.
-    It is the front as far as anybody knows, and a study is after nothing else; in a search on CIFAR-10
-    the epsilon-net had stopped members between two trained presets. Known weakness: trials of unlike
-    FLOPs meet in dominance only, so the cheapest trial of a rung goes on however badly it trains.
+    One rule is not the paper's: the whole first front continues, even where it is larger than its
+    share. It is the best known front, which is all that a study looks for; in a search on CIFAR-10
+    the epsilon-net had stopped members between two trained presets. Known weakness: trials of
+    different FLOPs are compared by dominance only, so the cheapest trial of a rung continues
+    however badly it trains.
 
-    A decision depends on what the rung holds and not on the order in which it came. Replaying stored
-    curves therefore rebuilds the state: a trial heard of again at the same rung replaces its entry.
+    A decision depends on the entries of a rung, not on their order. Replaying stored curves
+    therefore rebuilds the state: a trial that is reported again at the same rung replaces its
+    entry.
 
     Args:
         rung_epochs: after which trials may stop, ascending.
-        reduction_factor: one in this many goes on.
+        reduction_factor: one in this many continues.
     """
 
     def __init__(self, rung_epochs: Sequence[int], reduction_factor: int) -> None:
@@ -41,10 +44,10 @@ class Rungs:
         self._entries: dict[int, dict[int, tuple[float, ...]]] = {e: {} for e in rung_epochs}
 
     def on_result(self, trial: int, epoch: int, losses: Sequence[float]) -> bool:
-        """Notes the losses (m,) of a trial after an epoch; whether it goes on. Always, off a rung.
+        """Records the losses (m,) of a trial after an epoch; returns whether it continues, True off a rung.
 
-        `trial` stands for one network: the repeat of an interrupted training comes under the number of
-        the first, or it would compete with itself.
+        `trial` identifies a network: a retry of an interrupted training has the number of the first
+        one, or it would compete with itself.
         """
         rung = self._entries.get(epoch)
         if rung is None:
@@ -74,7 +77,7 @@ def is_promoted(rung: Mapping[int, Sequence[float]], trial: int, reduction_facto
 
 
 def spread_order(losses: Floats, count: int) -> npt.NDArray[np.int64]:
-    """The first `count` of the points of a front (n, m), ordered so that any beginning is spread out.
+    """The first `count` of the points of a front (n, m), ordered so that every prefix is spread out.
 
     Epsilon-net: each next point is the one farthest from its nearest predecessor (Salinas, Perrone,
     Cruchant, Archambeau 2021, "A multi-objective perspective on jointly tuning hardware and

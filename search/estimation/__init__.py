@@ -1,1 +1,1 @@
-"""What the trainings of a study tell of the accuracy of any network of its space."""
+"""Estimates the accuracy of any network of a space from the trainings of a study."""

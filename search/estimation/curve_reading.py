@@ -1,4 +1,4 @@
-"""What curves tell of the accuracies that networks end at: whole ones, and those that were cut short."""
+"""Estimates the last accuracies of networks from learning curves, whole ones and cut ones."""
 
 from collections.abc import Sequence
 
@@ -7,39 +7,39 @@ from scipy.special import expit, logit
 
 from hgcnet.arrays import Floats
 
-LEAST_WHOLE = 3  # whole trainings without which curves tell nothing
-# What is expected before any curve was seen: slopes of 1 ± 0.5, and noise that counts as much as that of
-# eight curves and that two neighbouring epochs share by 0.6.
+LEAST_WHOLE = 3  # whole trainings that it takes to read curves
+# The prior: slopes of 1 ± 0.5, and noise with the weight of eight curves and a correlation of 0.6
+# between neighbouring epochs.
 _SLOPE_SPREAD = 0.5
 _NOISE_WEIGHT = 8.0
 _NOISE_SHARED = 0.6
-_LEAST_SLOPE = 0.05  # an epoch that tells less is taken to tell this much
+_LEAST_SLOPE = 0.05  # a lower bound of the slopes
 _LEAST_ERROR = 1e-3  # log odds of 0 and 1 are infinite: as for an image in a thousand
 
 
 def read_curves(
     whole: Sequence[Floats], estimated: Floats, cut: Sequence[Floats]
 ) -> tuple[Floats, Floats]:
-    """What n whole and m cut curves say of their networks' last accuracies, all epochs together.
+    """Estimates the last accuracies of n whole and m cut curves, from all of their epochs.
 
-    In log odds, after each epoch a network of the last accuracy f shows a + b f and noise, the same a and b
-    for all (one factor). The lines are fitted to what is estimated of the whole ones; the noise's covariance
-    between epochs is that of the residuals. f follows by generalised least squares (Aitken 1936) from as many
-    epochs as there are. The epochs of one training err in part independently, so that all of them together
-    tell more than its last one.
+    In log odds, a network with the last accuracy f has a + b f plus noise after each epoch, with
+    the same a and b for all (one factor). The lines are fitted to the estimates of the whole ones;
+    the noise's covariance between epochs is that of the residuals. f follows by generalised least
+    squares (Aitken 1936) from the epochs that there are. The errors of a training's epochs are
+    partly independent, so all of them together tell more than the last one.
 
-    In accuracies themselves the lines would bend where trainings converge: early epochs differ by far more
-    than the last, and what learns fast would be taken to end above all that was ever measured.
+    In plain accuracies the lines would bend where trainings converge: early epochs differ far more
+    than the last, and fast learners would be predicted to end above anything ever measured.
 
     Args:
         whole: n curves of E accuracies, n at least LEAST_WHOLE.
-        estimated: of each the last accuracy (n,) by a model, with less noise than its own.
+        estimated: their last accuracies (n,) by a model, with less noise than the measured ones.
         cut: m shorter curves, not empty.
 
     Returns:
-        the accuracies (n + m,), whole ones first, each with the noise of one training, that of a cut one
-        even beyond 0 or 1 where it tells little; and the standard deviation (n + m,) of what the cut
-        ones err beyond that noise, 0 for the whole ones.
+        the accuracies (n + m,), whole ones first, each with the noise of one training; that of a
+        cut curve that tells little may be outside [0, 1]. And the standard deviations (n + m,) of
+        the cut ones' errors beyond that noise, 0 for the whole ones.
     """
     curves, ends = _log_odds(np.array(whole)), _log_odds(estimated)  # (n, E), (n,)
     num_whole, epochs = curves.shape
@@ -57,7 +57,7 @@ def read_curves(
     covariance = (rest.T @ rest + _NOISE_WEIGHT * expected) / (num_whole - 1 + _NOISE_WEIGHT)
 
     def weigh(length: int) -> tuple[Floats, float]:
-        """Of the epochs of such a curve, (length,), and the variance of their sum's error."""
+        """The weights of such a curve's epochs, (length,), and the variance of their sum's error."""
         seen = slopes[:length]
         weights = np.linalg.solve(covariance[:length, :length], seen)
         precision = float(seen @ weights)
@@ -70,8 +70,8 @@ def read_curves(
         found.append(center + (_log_odds(curve) - start[: len(curve)]) @ weights)
         variances.append(max(variance, least + 1e-8))
     odds, variance_of = np.array(found), np.array(variances)
-    # Back to accuracies by the tangent where, given all others too, each may be expected: at its own odds
-    # a curve that tells next to nothing may lie near 0 or 1, where no accuracy seems to err.
+    # Back to accuracies by the tangent at the value that is expected given all curves: a curve that
+    # tells almost nothing may be near 0 or 1 itself, where errors of log odds seem to vanish.
     spread = square / num_whole
     expected_odds = center + (odds - center) * spread / (spread + variance_of)
     near = expit(expected_odds)

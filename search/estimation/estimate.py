@@ -1,7 +1,7 @@
-"""What a study's trials tell of its networks: a model that learns from them, and what it estimates.
+"""Estimated accuracies of a study's networks, by a model that learns from its trials.
 
-The most accurate of many noisy trainings are the luckiest ones too. The model that `known_cost` proposes
-by (whatever sampler the study has) draws every accuracy towards those of networks like it.
+The highest of many noisy accuracies is biased upwards. The model of `known_cost`, used whatever the
+study's sampler is, draws every accuracy towards those of similar networks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,8 +27,8 @@ class Observations:
     finished: Ints
     stopped: Ints  # early
     pending: Ints  # being trained
-    curves: list[Floats]  # of what finished
-    cut_curves: list[Floats]  # of what was stopped
+    curves: list[Floats]  # of the finished ones
+    cut_curves: list[Floats]  # of the stopped ones
 
     @property
     def points(self) -> Ints:
@@ -37,14 +37,14 @@ class Observations:
 
 
 class TrialReader:
-    """Reads the trials of one study again and again; what it has decoded once it keeps."""
+    """Reads the trials of one study repeatedly; decodes each only once."""
 
     def __init__(self, space: OptunaSpace) -> None:
         self._space = space
         self._points: dict[int, Ints] = {}  # of the trials, by number
 
     def observe(self, trials: Iterable[FrozenTrial]) -> Observations:
-        """What these tell; in the order given."""
+        """The observations of these trials, in the order given."""
         found: dict[TrialState, list[tuple[Ints, Floats]]] = {state: [] for state in TrialState}
         for trial in trials:
             if trial.number not in self._points:
@@ -68,8 +68,8 @@ class TrialReader:
 
 
 def learn(model: AccuracyModel, space: SearchSpace, seen: Observations) -> None:
-    """The model of what finished, at least LEAST_WHOLE trainings, and of what was stopped, as all epochs
-    of their curves tell it."""
+    """Trains the model on the finished trials, at least LEAST_WHOLE, and the stopped ones, from all
+    epochs of their curves."""
     finished, pending = features_of(space, seen.finished), features_of(space, seen.pending)
     ends = np.array([curve[-1] for curve in seen.curves])
     estimated = model.smooth(finished, ends)
@@ -79,8 +79,8 @@ def learn(model: AccuracyModel, space: SearchSpace, seen: Observations) -> None:
 
 
 def estimate_trials(trials: Sequence[FrozenTrial], space: OptunaSpace) -> Floats:
-    """Posterior means of the accuracies of trials (n,); NaN for what has not finished, and for all of
-    them where fewer than LEAST_FINISHED have. The same trials give the same values."""
+    """Posterior means of the accuracies of trials (n,); NaN for unfinished ones, and for all if
+    fewer than LEAST_FINISHED have finished. The same trials give the same values."""
     found = np.full(len(trials), np.nan)
     is_finished = np.array([trial.state == TrialState.COMPLETE for trial in trials], dtype=np.bool_)
     if is_finished.sum() < LEAST_FINISHED:
@@ -91,7 +91,7 @@ def estimate_trials(trials: Sequence[FrozenTrial], space: OptunaSpace) -> Floats
 
 
 def estimate_accuracy(space: SearchSpace, seen: Observations) -> Floats:
-    """Posterior means of the accuracies of what finished (n,), by all that was seen."""
+    """Posterior means of the accuracies of the finished trials (n,), given all observations."""
     model = create_accuracy_model(space, np.random.default_rng(0))
     learn(model, space, seen)
     mean, _ = model.predict(features_of(space, seen.finished))

@@ -1,4 +1,4 @@
-"""What is known of a network before any training, as numbers for a model of its accuracy."""
+"""The features of a network for the accuracy model: numbers that are known before any training."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def features_of(space: SearchSpace, points: Ints) -> Floats:
     arrays = space.arrays_of(points)
     flops, num_params = count_many(arrays, space.task)
     chosen = {axis.name for axis in space.free_axes}
-    # Columns of their own where these vary, so that every other space has those that it always had.
+    # Columns of their own only where these vary, so that other spaces keep their columns.
     of_larger = [np.log2(arrays.stem_stride)] if "stem_stride" in chosen else []
     of_larger += [(arrays.depth > 0).sum(axis=1)] if "stages" in chosen else []
     columns = [

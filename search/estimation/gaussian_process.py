@@ -1,4 +1,4 @@
-"""What finished trainings tell about the accuracy of other networks: a Gaussian process over features.
+"""Predicts the accuracy of networks from finished trainings: a Gaussian process over features.
 
 The features of a network are its parameters and what is known of it exactly: the logs of its FLOPs and
 params explain most of the accuracy, so they also carry a linear trend.
@@ -17,10 +17,10 @@ from search.estimation.features import TREND, features_of
 from space.search_space import SearchSpace
 
 MAX_FITTED = 300  # observations that the kernel's parameters are learnt from: each step is O(n^3)
-MAX_KNOWN = 1000  # observations that a prediction rests on
+MAX_KNOWN = 1000  # observations that a prediction uses
 _SAMPLE = 2000  # points of a space that its features are scaled by
 _JITTER = 1e-8  # keeps the matrix invertible
-_GROWTH_OF_FIT = 1.15  # the parameters are learnt again when there is this much more to learn from
+_GROWTH_OF_FIT = 1.15  # growth of the observations that has the parameters learnt again
 
 
 class _TrendKernel(DotProduct):  # type: ignore[misc]
@@ -39,8 +39,8 @@ class AccuracyModel:
     """Learns accuracies (n,) of features (n, F), and predicts others.
 
     The kernel (Matern 5/2 with a length for each feature, a linear trend, noise) is learnt by maximum
-    a posteriori when the observations have grown by 15 %, from at most MAX_FITTED of them; predictions
-    rest on at most MAX_KNOWN. So the cost of an update is bounded.
+    a posteriori when the observations have grown by 15 %, from at most MAX_FITTED of them;
+    predictions use at most MAX_KNOWN. So the cost of an update is bounded.
 
     Args:
         sample: features (N, F) whose spread scales all others; columns of one value are left out of
@@ -57,14 +57,14 @@ class AccuracyModel:
     def learn(
         self, features: Floats, accuracy: Floats, pending: Floats, uncertainty: Floats | None = None
     ) -> None:
-        """Takes what is known, and the features (m, F) of what is being trained.
+        """Takes the observations, and the features (m, F) of running trainings.
 
-        What is being trained counts as observed at its predicted mean, so that nothing like it is
+        A running training counts as observed at its predicted mean, so that nothing like it is
         proposed meanwhile.
 
         Args:
-            uncertainty: standard deviations (n,) of what accuracies err beyond the noise of a training;
-                0, as it is for some at least, where nothing is given.
+            uncertainty: standard deviations (n,) of the accuracies' errors beyond the noise of a
+                training; 0 for at least some, and by default for all.
         """
         beyond = np.zeros(len(accuracy)) if uncertainty is None else uncertainty
         self._center, self._spread = _center_and_spread(accuracy[beyond == 0])
@@ -85,7 +85,7 @@ class AccuracyModel:
             self._process.fit(np.vstack([known, waiting]), np.append(target, estimated))
 
     def smooth(self, features: Floats, accuracy: Floats) -> Floats:
-        """What the kernel, as far as it was learnt, makes of accuracies (n,) themselves, (n,)."""
+        """The accuracies (n,) smoothed by the kernel, as far as it was learnt, (n,)."""
         kernel = self._kernel or _expected_kernel(features.shape[1])
         known, (center, spread) = self._scaled(features), _center_and_spread(accuracy)
         kept = self._rng.permutation(len(known))[:MAX_KNOWN]
@@ -102,7 +102,7 @@ class AccuracyModel:
         return self._center + self._spread * mean, self._spread * clean
 
     def draw(self, features: Floats, count: int, rng: np.random.Generator) -> Floats:
-        """What the accuracies of N networks may be together, without a training's noise: (count, N)."""
+        """Joint draws of the accuracies of N networks, without a training's noise: (count, N)."""
         mean, covariance = self._process.predict(self._scaled(features), return_cov=True)
         clean = covariance - self._process.kernel_.k2.noise_level * np.eye(len(mean))
         drawn = rng.multivariate_normal(mean, clean, count, check_valid="ignore", method="eigh")
@@ -124,7 +124,7 @@ class AccuracyModel:
 
 
 def create_accuracy_model(space: SearchSpace, rng: np.random.Generator) -> AccuracyModel:
-    """A model that has learnt nothing yet, its features scaled by what the space's points spread over."""
+    """A model that has learnt nothing yet, its features scaled by their spread over the space's points."""
     return AccuracyModel(features_of(space, space.draw_points(rng, _SAMPLE)), rng)
 
 
@@ -133,7 +133,7 @@ def _center_and_spread(accuracy: Floats) -> tuple[float, float]:
 
 
 def _expected_kernel(num_features: int) -> Kernel:
-    """With the parameters that are expected before anything is known; features and target of unit scale."""
+    """The prior kernel, for features and target of unit scale."""
     lengths = np.full(num_features, 4.0)
     return (
         ConstantKernel(0.3, (1e-2, 3.0)) * Matern(lengths, (0.3, 100.0), nu=2.5)
@@ -144,7 +144,7 @@ def _expected_kernel(num_features: int) -> Kernel:
 class _PenalisedProcess(GaussianProcessRegressor):  # type: ignore[misc]
     """Learns its kernel by the likelihood times a prior: log-normal around the expected parameters.
 
-    By the likelihood alone a dozen trainings explain themselves by one feature without noise.
+    By the likelihood alone, one feature without noise would explain a dozen trainings.
     """
 
     def log_marginal_likelihood(

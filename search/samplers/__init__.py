@@ -1,1 +1,1 @@
-"""What is proposed next."""
+"""The samplers, which propose the next network."""

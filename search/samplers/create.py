@@ -31,8 +31,9 @@ def _known_cost(space: OptunaSpace, costs: Sequence[str], seen: set[str], seed: 
 
 _Create = Callable[[OptunaSpace, Sequence[str], set[str], int], BaseSampler]
 
-# The number is how often a proposal that may not be trained is asked for again. The GP, whose next
-# proposal is nearly the same, and costs half a second, is asked less often.
+# The number is how often the sampler is asked before a uniform draw replaces its rejected
+# proposals. The GP is asked less often: its next proposal is nearly the same, and costs half a
+# second.
 _SAMPLERS: Mapping[str, tuple[_Create, int]] = {
     "random": (lambda space, costs, seen, seed: RandomSampler(seed=seed), 0),
     "tpe": (_tpe, 32),

@@ -1,9 +1,10 @@
 """Expected hypervolume improvement where the costs are known and the accuracy is normally distributed.
 
-The networks of the front divide the plane of the costs (of one cost: its axis) into rectangles, over each
-of which they reach one accuracy, its level. The improvement of a network is a sum over the rectangles: the
-area of the part where it is no dearer, times how far its accuracy rises above the level. The expectation of
-each term is that of expected improvement (Jones, Schonlau, Welch 1998), so the whole is in closed form.
+The networks of the front divide the plane of the costs (with one cost: its axis) into rectangles.
+In each they reach one accuracy, its level. The improvement of a network is a sum over the
+rectangles: the area where it costs no more, times its accuracy above the level. The expectation of
+each term is that of expected improvement (Jones, Schonlau, Welch 1998), so the whole is in closed
+form.
 """
 
 from bisect import bisect_right
@@ -25,7 +26,7 @@ def expected_improvement(
     front_accuracy: Floats,
     floor: float,
 ) -> Floats:
-    """By how much each of N networks is expected to enlarge the hypervolume, (N,).
+    """The expected hypervolume improvement of each of N networks, (N,).
 
     Args:
         mean: of the accuracy, (N,).
@@ -49,11 +50,12 @@ def expected_improvement(
 def rectangles(
     front_costs: Floats, front_accuracy: Floats, floor: float
 ) -> tuple[Floats, Floats, Floats]:
-    """What lies below the costs of 1, in rectangles over which one accuracy is reached, rising levels first.
+    """The costs below 1, in rectangles in each of which one accuracy is reached, lowest levels first.
 
-    The networks come in turn, the most accurate first. Each takes what lies beyond its costs and was not
-    taken before, in as many rectangles as there are steps in the staircase of those before it, which lose
-    the steps that it dominates. So m networks make at most 2 m + 1 rectangles, the last of the floor.
+    The networks come in turn, the most accurate first. Each takes the part beyond its costs that is
+    not taken yet, in one rectangle for each step that it touches in the staircase of the earlier
+    ones; the staircase then loses the steps that it dominates. So m networks make at most 2 m + 1
+    rectangles, the last one of the floor.
 
     Returns:
         the lower corners (R, k), which may be -inf, the upper corners (R, k), and the levels (R,).
@@ -63,7 +65,7 @@ def rectangles(
     is_kept = non_dominated(np.column_stack([-accuracy, costs]))
     costs, accuracy = costs[is_kept], accuracy[is_kept]
     order = np.argsort(-accuracy, kind="stable")
-    # One cost is two of which the second is nothing.
+    # One cost is treated as two, with a constant second.
     corners = np.full((len(order) + 1, 2), -np.inf)  # the last is the floor's
     corners[:-1, : costs.shape[1]] = costs[order]
     levels = [*accuracy[order].tolist(), floor]

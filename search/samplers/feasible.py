@@ -1,4 +1,4 @@
-"""FeasibleSampler: lets any Optuna sampler propose only what may be trained and was not seen before."""
+"""FeasibleSampler: lets any Optuna sampler propose only feasible networks that were not seen before."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,9 +34,9 @@ class WholeSpaceSampler(BaseSampler):
 class FeasibleSampler(WholeSpaceSampler):
     """Asks `inner` up to `max_tries` times, then draws uniformly from the feasible unseen networks.
 
-    Rejecting inside the sampler, before a trial exists, keeps one row in the study for one training,
-    and an inner sampler that insists on what it may not have cannot stop the search. Where it is never
-    asked every proposal is a uniform draw.
+    Rejecting inside the sampler, before a trial exists, keeps one row in the study for each
+    training, and an inner sampler that repeats its rejected proposals cannot stop the search. With
+    `max_tries` 0 every proposal is a uniform draw.
 
     `seen` holds the fingerprints of everything proposed so far; accepted proposals are added.
     """
@@ -57,9 +57,9 @@ class FeasibleSampler(WholeSpaceSampler):
         self._draw: Architecture | None = None
 
     def prepare(self) -> bool:
-        """Draws what the next trial trains if `inner` has nothing; False when all networks are seen.
+        """Draws the next trial's network, for when `inner` has none; False when all networks are seen.
 
-        To be called before each ask: once a trial exists it is too late to have none.
+        Call it before each ask: once a trial exists, it needs a network.
         """
         if self._draw is None or self._draw.fingerprint in self._seen:
             self._draw = self._space.space.sample(self._rng, self._seen)

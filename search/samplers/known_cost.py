@@ -1,10 +1,10 @@
 """KnownCostSampler: learns the accuracy alone, as FLOPs and params are known before any training.
 
-It proposes the network that is expected to enlarge the hypervolume most. The accuracy comes from a
-Gaussian process; the front from its means, as single accuracies are noisy and the best of many are the
-luckiest. It learns from all epochs of a training, also of one that was stopped early. Candidates are some
-thousand feasible networks and, in a few rounds of local search, the neighbours of the front by the
-estimated accuracies and of the best candidates.
+It proposes the network with the highest expected hypervolume improvement. A Gaussian process
+predicts the accuracy. Its means also give the front, as the best of many noisy accuracies is biased
+upwards. It learns from all epochs of a training, also of one that was stopped early. Candidates are
+some thousand feasible networks and, in a few rounds of local search, the neighbours of the
+estimated front and of the best candidates.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ from search.samplers.stored_bounds import bounds_of, read_bounds
 START = LEAST_WHOLE  # finished trainings before there is a model
 _CANDIDATES = 2000
 _ROUNDS = 3  # of local search
-_KEPT = 20  # the best candidates, from which it goes on
-_FRONT = 50  # networks of the front whose neighbours are looked at
+_KEPT = 20  # the best candidates, from which the next round starts
+_FRONT = 50  # networks of the front whose neighbours are candidates
 
 
 class KnownCostSampler(WholeSpaceSampler):
@@ -70,8 +70,8 @@ class KnownCostSampler(WholeSpaceSampler):
         return {}
 
     def _spread(self, candidates: Ints, taken: Ints) -> Ints:
-        """The candidates by their distance from what was taken, in the mean of the log costs, the
-        farthest first."""
+        """The candidates by their distance from the taken networks, in the mean of the log costs,
+        the farthest first."""
         space = self._space.space
         costs, others = (
             np.log(space.costs_of(points, self._costs)).mean(axis=1)
@@ -85,7 +85,7 @@ class KnownCostSampler(WholeSpaceSampler):
     def _improve(
         self, candidates: Ints, seen: Observations, bounds: HypervolumeBounds
     ) -> tuple[Ints, Ints]:
-        """More candidates, and all of them by what they are expected to gain, the most first."""
+        """More candidates, and the order of all by expected improvement, the highest first."""
         space = self._space.space
         learn(self._model, space, seen)
         taken = np.concatenate([seen.finished, seen.pending])
@@ -111,7 +111,7 @@ class KnownCostSampler(WholeSpaceSampler):
         return candidates, np.argsort(-gains, kind="stable")
 
     def _bounds(self, study: Study) -> HypervolumeBounds:
-        """What the study's hypervolume is measured against; from chance, while that is not known."""
+        """The bounds of the study's hypervolume, from chance while the reference accuracy is unknown."""
         space = self._space.space
         bounds = read_bounds(study, space, self._costs) or bounds_of(space, self._costs, None)
         if bounds.reference_accuracy is None:

@@ -1,4 +1,4 @@
-"""What a hypervolume is measured against: of a space, and as a study stores it."""
+"""The bounds of a hypervolume: of a space, and as a study stores them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,12 +14,12 @@ _KEY = "hypervolume"
 def bounds_of(
     space: SearchSpace, costs: Sequence[str], reference_accuracy: float | None
 ) -> HypervolumeBounds:
-    """The bounds by what a space has, for these costs ("flops", "num_params") in this order."""
+    """The bounds of a space, for these costs ("flops", "num_params") in this order."""
     return _bounds({metric: space.cost_range(metric) for metric in costs}, reference_accuracy)
 
 
 def read_bounds(study: Study, space: SearchSpace, costs: Sequence[str]) -> HypervolumeBounds | None:
-    """The bounds that a study has stored; None of one that was only just created.
+    """The bounds that a study has stored; None for one that was only just created.
 
     Studies of earlier versions stored FLOPs alone, whatever their objectives were: the costs that are
     missing have the bounds of the space.

@@ -1,4 +1,4 @@
-"""What stored attributes say: a study's format; of a trial its answers, its time, why it failed."""
+"""Stored attributes: a study's format; a trial's answers, its time, and why it failed."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,20 +16,22 @@ FORMAT = 1
 # are called. The first studies have none.
 DATA, DATA_ROOT = "data_began_with", "data_root"
 CLASS_NAMES = "class_names"
-# The user attributes of a study with who opened it last, and with what tells it from others of its name that
-# are begun in the same database.
+# The user attributes of a study with who opened it last, and with what distinguishes it from others
+# of its name in the same database.
 DRIVER, IDENTITY = "driver", "identity"
-# The user attribute of a study with whose code it ran, from which trial on; the first studies have none.
+# The user attribute of a study with which code it ran, from which trial on; the first studies have
+# none.
 CODE = "code"
 # The user attribute with the Retry of a failed trial; so stored since the first format.
 RETRY = "again"
-# The user attribute of what was cut short: how many epochs its checkpoint had then. None is stored of none.
+# The user attribute of an interrupted trial: how many epochs its checkpoint had then. Not stored if
+# none.
 KEPT_EPOCHS = "kept_epochs"
 # Reasons of failures that are not the network's fault.
 INTERRUPTED = "interrupted"  # its driver died
 STOPPED = "stopped on request"
 OUT_OF_HOURS = "stopped as the study's hours were used"
-UNPLANNED = "interrupted before it was planned"  # so there is nothing to repeat
+UNPLANNED = "interrupted before it was planned"  # so there is nothing to retry
 
 # User attributes of a finished trial. Every reader of a study reads them of all trials: a matrix of a
 # hundred classes would be larger than all else.
@@ -38,7 +40,7 @@ MAX_CONFUSED, MAX_COUNTED = 20, 1000  # classes
 
 
 def answer_attributes(confusion: Confusion | None) -> dict[str, Any]:
-    """What is stored of a trial's answers: the whole matrix of a few classes, else counts of each."""
+    """What is stored of a trial's answers: the whole matrix for few classes, else the counts of each."""
     if not confusion or len(confusion) > MAX_COUNTED:
         return {}
     if len(confusion) <= MAX_CONFUSED:
@@ -48,7 +50,7 @@ def answer_attributes(confusion: Confusion | None) -> dict[str, Any]:
 
 
 def answers_of(attributes: Mapping[str, Any]) -> tuple[ClassCounts, Confusion] | None:
-    """What `answer_attributes` stored; None of trials that have none, as those of earlier versions."""
+    """What `answer_attributes` stored; None for trials without it, such as those of earlier versions."""
     if (confusion := attributes.get(_CONFUSION)) is not None:
         return class_counts(confusion), tuple(map(tuple, confusion))
     if (counts := attributes.get(_COUNTS)) is None:
@@ -58,7 +60,7 @@ def answers_of(attributes: Mapping[str, Any]) -> tuple[ClassCounts, Confusion] |
 
 
 def failed_for_good(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The trainings of a study that failed and are not repeated."""
+    """The trainings of a study that failed and are not retried."""
     repeated = {trial.user_attrs.get("retry_of") for trial in trials}
     return [
         trial
@@ -71,8 +73,8 @@ def failed_for_good(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def may_retry(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept_epochs: int) -> bool:
-    """Whether a training that was cut short is repeated: until it was cut more than MAX_RETRIES times in a
-    row without its checkpoint getting further. A stop on request is no cut.
+    """Whether an interrupted training is retried: until it was interrupted more than MAX_RETRIES
+    times in a row without progress of its checkpoint. A stop on request does not count.
 
     Args:
         kept_epochs: how many its checkpoint has now.
@@ -92,8 +94,8 @@ def may_retry(trial: FrozenTrial, trials: Sequence[FrozenTrial], kept_epochs: in
 
 
 def seconds_used(trials: Sequence[FrozenTrial]) -> float:
-    """Wall time in which at least one training ran; what was interrupted is left out, as nobody
-    knows when it ended."""
+    """Wall time in which at least one training ran; interrupted ones are left out, as it is unknown
+    when they ended."""
     spans = sorted(
         (trial.datetime_start, trial.datetime_complete)
         for trial in trials

@@ -15,7 +15,7 @@ MIN_FAILURES = 5  # fewer never stop a study, whatever their share
 
 
 class BudgetUse:
-    """Counts what ends, and says when nothing more is to be started. Its clock starts when it is made.
+    """Counts trainings that end, and says when no more are to be started. Its clock starts when it is made.
 
     Args:
         budget: of the study file.
@@ -50,12 +50,12 @@ class BudgetUse:
 
     @property
     def is_out_of_hours(self) -> bool:
-        """Whether its hours are used: what runs is to be stopped, too."""
+        """Whether its hours are used: then running trainings are to be stopped, too."""
         hours = self._budget.hours
         return hours is not None and self._seconds_before + self.seconds > 3600 * hours
 
     def reason_to_stop(self, running: int) -> str | None:
-        """Why nothing more is to be started while so many trainings run; None where something is."""
+        """Why nothing more is to be started while so many trainings run; None if something is."""
         if self.is_out_of_hours:
             return f"its {self._budget.hours:g} hours are used"
         if self.trained + running >= self._budget.trials:
@@ -63,7 +63,7 @@ class BudgetUse:
         return None
 
     def to_come(self) -> int:
-        """About how many more networks the budget lets end, those that run included; at least 1."""
+        """About how many more networks the budget allows, running ones included; at least 1."""
         to_come = self._budget.trials - self.trained
         if self._budget.hours is not None:
             used = self._seconds_before + self.seconds
@@ -71,7 +71,7 @@ class BudgetUse:
         return max(to_come, 1)
 
     def count_failure(self, reason: str) -> None:
-        """A training failed for a reason, whether it will be retried or not.
+        """Counts a failed training, whether it will be retried or not.
 
         Raises:
             RunError: too many trainings failed since the clock started.
@@ -82,5 +82,5 @@ class BudgetUse:
         if too_many and self._failures >= MIN_FAILURES:
             raise RunError(
                 f"{self._failures} of {tried} trainings failed, more than budget.max_failure_share "
-                f"allows; the last one said: {reason}"
+                f"allows; the last failure: {reason}"
             )

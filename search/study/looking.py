@@ -1,4 +1,4 @@
-"""SQLite for who only looks: also where nothing can be written beside the database."""
+"""Reads SQLite, even where nothing can be written beside the database."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ _CANNOT_WRITE = (
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_FULL,
 )
-_ATTEMPTS = 5  # a driver that begins or ends meanwhile makes or takes the two files away
+_ATTEMPTS = 5  # a driver that starts or ends meanwhile makes or removes the two files
 
 
 def connect_to_look(
@@ -24,14 +24,14 @@ def connect_to_look(
 ) -> sqlite3.Connection:
     """A connection to a database, for one session of a reader.
 
-    Who may write opens it as its writer does. Who may not makes no file, and reads what is there: by the
-    log and its index where both are; the database as it is where the log is empty; and where there is a log
-    without its index (a copy, or a backup, of a study whose driver died) a copy in memory, so that no commit
-    is left out.
+    With permission to write it is opened as by its writer. Without, no file is made. If the log and
+    its index exist, they are used; if the log is empty, the database is read as it is. If there is
+    a log without its index (a copy, or a backup, of a study whose driver died), a copy in memory is
+    read, so that no commit is left out.
 
     Args:
-        tune: is called with the connection of one who may write.
-        seconds: for which a lock is waited for.
+        tune: called with the connection if there is permission to write.
+        seconds: to wait for a lock.
 
     Raises:
         sqlite3.Error: it cannot be read.
@@ -52,7 +52,7 @@ def connect_to_look(
 
 
 def _may_write(path: Path) -> bool:
-    """By the system's answer: to open and close it would end this process's locks on it."""
+    """Asks the system: opening and closing the file would release this process's locks on it."""
     effective = os.access in os.supports_effective_ids
     return all(os.access(p, os.W_OK, effective_ids=effective) for p in (path, path.parent))
 
@@ -89,7 +89,7 @@ def _without_writing(path: Path, seconds: float) -> sqlite3.Connection:
 
 
 def _checked(uri: str, seconds: float) -> sqlite3.Connection:
-    """A connection that was seen to read."""
+    """A connection that has read successfully."""
     connection = _connect(uri, seconds)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -1,6 +1,6 @@
-"""What is used of Optuna beyond its public interface; seen in Optuna 4.7 to 5.0.
+"""All uses of Optuna beyond its public interface; seen in Optuna 4.7 to 5.0.
 
-Each has its place here and says what happens where an Optuna has changed it.
+Each says what happens if an Optuna has changed it.
 """
 
 import optuna

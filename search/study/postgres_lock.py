@@ -1,4 +1,4 @@
-"""The lock of a study on PostgreSQL: it goes with the session of its driver."""
+"""The lock of a study on PostgreSQL: it ends with the session of its driver."""
 
 import os
 import socket
@@ -42,7 +42,7 @@ class StudyLock:
         self._was_taken = True
 
     def _wait_for(self, connection: Any) -> None:
-        """A session of this very process that the server still holds for alive is ended first."""
+        """Waits for the lock. Ends an old session of this process that the server still takes for alive."""
         key = int.from_bytes(sha256(f"hgcnas {self._study}".encode()).digest()[:8], signed=True)
         halves = (key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF)
         for _attempt in range(50):
@@ -58,8 +58,8 @@ class StudyLock:
                 connection.execute("SELECT pg_terminate_backend(%s)", holder[:1])
             time.sleep(0.1)
         raise RunError(
-            f"the lock of the study {self._study!r} cannot be taken: an old session of this driver "
-            "keeps it; end that session on the server"
+            f"the study {self._study!r} cannot be locked: an old session of this driver holds the lock; "
+            "end that session on the server"
         )
 
 

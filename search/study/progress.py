@@ -21,7 +21,7 @@ class Progress:
     seconds: float  # since this driver began
     seconds_left: float  # NaN while nothing was trained since then
     message: str = ""  # what just happened, in a few words
-    quality: str = QUALITY_NAMES[ACCURACY]  # what is high in `highest_accuracy`
+    quality: str = QUALITY_NAMES[ACCURACY]  # the name of the quality in `highest_accuracy`
 
     @property
     def trained(self) -> int:
@@ -30,7 +30,7 @@ class Progress:
 
 
 def progress_lines(progress: "Progress") -> tuple[str, str]:
-    """Counts and the time left; what was found. Each in less than 80 columns."""
+    """Counts and the time left; the results so far. Each in less than 80 columns."""
     counts = f"{progress.trained}/{progress.budget} trained"
     if progress.stopped:
         counts += f" ({progress.stopped} stopped)"

@@ -1,4 +1,4 @@
-"""A storage of Optuna that waits for a server that went away, and says in one line when it gives up."""
+"""A storage of Optuna that retries while its server is away, and gives up with an error of one line."""
 
 import abc
 from collections.abc import Callable
@@ -15,15 +15,16 @@ from search.study.optuna_inside import cached, close_storage
 
 
 class RetryingStorage(BaseStorage):
-    """Hands every operation of a storage on. What fails because the server is gone is tried again.
+    """Forwards every operation to a storage. Operations that fail because the server is gone are retried.
 
-    Every operation raises RunError when the storage has failed for good. (Of a trial whose creation was
-    answered into the void, the row stays RUNNING until the study is closed.)
+    Every operation raises RunError when the storage has failed for good. (If the answer to a
+    trial's creation is lost, its row stays RUNNING until the study is closed.)
 
     Args:
         name: what people call the storage.
-        patience: seconds for which it is tried.
-        keep: brings all that was committed to the disk; called after operations that people count on.
+        patience: seconds in which operations are retried.
+        keep: flushes all commits to the disk; called after operations that must survive a power
+            failure.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class RetryingStorage(BaseStorage):
             except UpdateFinishedTrialError:
                 if attempts.statistics["attempt_number"] == 1:
                     raise
-                return True  # the last attempt reached the server, but its answer did not reach us
+                return True  # the last attempt reached the server, but its answer was lost
 
         try:
             return attempts(attempt)
@@ -71,7 +72,7 @@ class RetryingStorage(BaseStorage):
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Whether a server is gone; one that answered would answer the same again."""
+    """Whether the server is gone; if it answered, it would answer the same again."""
     cause = error.__cause__ or error
     is_answer = isinstance(cause, exc.DBAPIError) and not isinstance(cause, exc.OperationalError)
     return isinstance(error, StorageInternalError | exc.SQLAlchemyError) and not is_answer
@@ -86,7 +87,7 @@ def said_by_driver(error: BaseException) -> str:
     return lines[0] if lines else type(said).__name__
 
 
-# A study, what it is, a trial that begins or waits, and one that ends with all that was stored of it before.
+# Flushed after: a study's creation and attributes; a trial that begins or waits, and one that ends.
 _KEPT = {
     *("create_new_study", "set_study_user_attr", "create_new_trial", "set_trial_state_values"),
 }

@@ -25,7 +25,7 @@ from search.file_lock import hold_lock
 
 @dataclass(slots=True)
 class RunFolder:
-    """`runs/<name>`: delete it and the study is gone, copy it and the study moved."""
+    """`runs/<name>`, a self-contained folder: copy, move or delete it freely."""
 
     path: Path
     _taken: list[Path] = field(default_factory=list)
@@ -37,7 +37,7 @@ class RunFolder:
 
     @property
     def study_file(self) -> Path:
-        """The study file as resolved."""
+        """The study file with all defaults."""
         return self.path / "study.toml"
 
     @property
@@ -60,7 +60,7 @@ class RunFolder:
         """Whether a study was started here.
 
         Raises:
-            RunError: one may not look into the folder.
+            RunError: the folder may not be read.
         """
         with reading(self.path):
             try:
@@ -70,10 +70,10 @@ class RunFolder:
         return True
 
     def check_exists(self, otherwise: str) -> None:
-        """For what needs the files of a study, not only its storage.
+        """Checks for the files of a study, where its storage alone is not enough.
 
         Raises:
-            RunError: they are elsewhere; it says what to do.
+            RunError: they are elsewhere; `otherwise` says what to do.
         """
         if not self.exists:
             raise RunError(f"{self.path}: the study's run folder is not here; {otherwise}")
@@ -85,11 +85,11 @@ class RunFolder:
 
     @property
     def identity(self) -> str | None:
-        """Of a study that is kept elsewhere: what tells it from others of its name in that storage."""
+        """Of a study that is kept elsewhere: what distinguishes it from others of its name in that storage."""
         return self._line("identity")
 
     def _line(self, name: str) -> str | None:
-        """What a file of one line says; None where there is none."""
+        """The text of a file of one line; None if there is none."""
         with reading(self.path / name):
             try:
                 return (self.path / name).read_text(encoding="utf-8").strip()
@@ -108,7 +108,7 @@ class RunFolder:
             return sqlite_url(self.path)
         if given is None:
             raise RunError(
-                f"{self.path}: the study is kept in {self.kept_in}; give that URL with its password "
+                f"{self.path}: the study is kept in {self.kept_in}; give that URL with its password, "
                 "by HGCNAS_STORAGE or --storage"
             )
         if self.kept_in not in (None, without_password(given)):
@@ -128,7 +128,7 @@ class RunFolder:
         """Makes the folder with the study file in it. Does nothing where there is one.
 
         Args:
-            storage_url: of a database elsewhere; only what may be seen of it is written.
+            storage_url: of a database elsewhere; it is written without its password.
             identity: of the study there.
 
         Raises:
@@ -150,13 +150,13 @@ class RunFolder:
                 replace_file(self.study_file, (text + tomli_w.dumps(dict(document))).encode())
 
     def keep_identity(self, identity: str) -> None:
-        """Writes which study of a storage elsewhere is the one of this folder."""
+        """Stores which study of a storage elsewhere belongs to this folder."""
         with writing(self.path):
             replace_file(self.path / "identity", f"{identity}\n".encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps every other driver out. The lock goes with its holder's death.
+        """Keeps every other driver out. The lock is released when its holder dies.
 
         Raises:
             RunError: another driver has it; the message names that one.
@@ -177,9 +177,9 @@ class RunFolder:
 
     @property
     def driver(self) -> str | None:
-        """Who runs the study now, in words; None where nobody does, or its driver died here.
+        """Who runs the study now, as text; None if nobody does, or its driver died on this machine.
 
-        Only for people: what keeps a second driver out is the lock.
+        Only for people: the lock is what keeps a second driver out.
         """
         try:
             holder = json.loads(self._holder.read_bytes())
@@ -206,10 +206,10 @@ class RunFolder:
             )
 
     def next_enqueued(self) -> dict[str, Architecture]:
-        """What was left in the queue since the last call, by name.
+        """The architectures put in the queue since the last call, by name.
 
-        A file goes only at the call after, when the study has its architecture: a driver that is killed
-        in between reads it again, and the study knows what it has.
+        A file is deleted only at the next call, when the study has its architecture: a driver that
+        is killed in between reads it again, and the study ignores what it has.
         """
         for path in self._taken:
             path.unlink(missing_ok=True)
@@ -229,7 +229,7 @@ class RunFolder:
 def find_run(run: str, runs: Path, storage_url: str | None = None) -> RunFolder:
     """The run folder of a path or of a study's name.
 
-    Where a storage is given the folder need not be there: the storage alone is enough to read a study.
+    If a storage is given, the folder may be missing: the storage alone is enough to read a study.
 
     Raises:
         RunError: there is none; the message lists those that are there.
@@ -245,7 +245,7 @@ def find_run(run: str, runs: Path, storage_url: str | None = None) -> RunFolder:
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """All run folders in a folder, by name; also those into which one may not look.
+    """All run folders in a folder, by name; also those that may not be read.
 
     Raises:
         RunError: the folder itself cannot be read.

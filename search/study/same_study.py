@@ -1,4 +1,4 @@
-"""A study created, or gone on with: it must be the same study, on the same data, in a form that is known."""
+"""Creates or continues a study: it must be the same study, on the same data, in a known format."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ from search.study_file.reading import read_stored
 from search.study_file.schema import StudyFile, direction_of
 from search.versions import VersionWarning, check_format, check_known, code_digest
 
-# For `log_levels`: it would say what it creates, and how a sampler falls back.
+# For `log_levels`: Optuna would log what it creates, and how a sampler falls back.
 OPTUNA_SILENT = {"optuna": logging.ERROR}
 
 
@@ -45,9 +45,9 @@ def create_or_load(
     """The study of a storage, with all that is stored of it before its first trial.
 
     Args:
-        data: what it trains on now; None where there is nothing that could change.
-        files_before: those that it began with, by which a change is told in words.
-        identity: of a new one, what it is told from others of its name by.
+        data: what it trains on now; None if the data cannot change.
+        files_before: those that it began with, to describe a change.
+        identity: what distinguishes a new one from others of its name.
 
     Raises:
         RunError: the stored study was started with another study file, or with other data.
@@ -76,8 +76,8 @@ def create_or_load(
             _check_same_data(began_with, data, files_before, file)
         elif data is not None and file.data.dataset == "image_folder":
             warnings.warn(
-                f"the study {file.name!r} was started by an earlier hgcnas, which had other images of the "
-                "folder validate: its accuracies before and after now are not of the same images",
+                f"the study {file.name!r} was started by an earlier hgcnas, which validated on other images "
+                "of the folder: do not compare its accuracies from before with those from now on",
                 DataWarning,
                 stacklevel=4,
             )
@@ -87,8 +87,8 @@ def create_or_load(
             if attributes.get(key) != value:
                 study.set_user_attr(key, value)
     _record_code(study)
-    study.set_user_attr(DRIVER, own_name())  # who wrote last; see search.study.storage
-    if stored != given:  # last: then all is there
+    study.set_user_attr(DRIVER, own_name())  # the last writer; see search.study.storage
+    if stored != given:  # last, when all else is stored
         study.set_user_attr("study_file", given)
     return study
 
@@ -109,7 +109,7 @@ def last_driver(storage: BaseStorage, name: str) -> str:
 
 
 def _record_code(study: optuna.Study) -> None:
-    """Keeps which code trains from which trial on, and says where it is another than before."""
+    """Records which code trains from which trial on, and warns if it has changed."""
     own = {"hgcnas": __version__, "sources": code_digest()}
     stored = study.user_attrs.get(CODE, [])
     before = stored[-1] if stored else own
@@ -118,8 +118,9 @@ def _record_code(study: optuna.Study) -> None:
     num_trials = len(study.get_trials(deepcopy=False))
     if stored:
         warnings.warn(
-            f"the study {study.study_name!r} goes on with other code: hgcnas {own['hgcnas']} ({own['sources']}), "
-            f"its {num_trials} rows so far are of {before.get('hgcnas')} ({before.get('sources')})",
+            f"the study {study.study_name!r} continues with different code: hgcnas {own['hgcnas']} "
+            f"({own['sources']}); its {num_trials} trials so far ran with {before.get('hgcnas')} "
+            f"({before.get('sources')})",
             VersionWarning,
             stacklevel=5,
         )
@@ -127,7 +128,7 @@ def _record_code(study: optuna.Study) -> None:
 
 
 def _check_same_task(stored: Mapping[str, Any], task: Task, file: StudyFile) -> None:
-    """For studies that do not say with which data they began.
+    """For studies without a record of the data that they began with.
 
     Raises:
         RunError: the images have other classes or channels than those of the study.
@@ -137,7 +138,7 @@ def _check_same_task(stored: Mapping[str, Any], task: Task, file: StudyFile) -> 
         if old is not None and old != new:
             raise RunError(
                 f"{file.source}: data.root: {file.data.root} has {new} {words}, but the study "
-                f"{file.name!r} was started with {old}; bring the data back, or give the new study another name"
+                f"{file.name!r} was started with {old}; restore the data, or give the new study another name"
             )
 
 
@@ -154,17 +155,17 @@ def _check_same_data(
     """
     if difference := data_difference(began_with, data, files_before):
         raise RunError(
-            f"{file.source}: data.root: {file.data.root} has other data than the study {file.name!r} began "
-            f"with: {difference}; bring them back, or give the new study another name"
+            f"{file.source}: data.root: {file.data.root} differs from the data that the study "
+            f"{file.name!r} was started with: {difference}; restore them, or give the new study another name"
         )
 
 
 def _check_same_study(stored: dict[str, Any], file: StudyFile, *, is_data_known: bool) -> None:
-    """Only the budget and the workers of a started study may change, and where its data lie if it is known
-    that they are the same.
+    """Only the budget and the workers of a started study may change, and the place of its data if
+    they are known to be the same.
 
-    The stored document may be of another version: what it lacks has the default, as it has in the file
-    that is given.
+    The stored document may be of another version: missing keys have the default, as in the given
+    file.
 
     Raises:
         RunError: names the first key that differs, or that only a newer program knows.

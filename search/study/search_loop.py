@@ -1,4 +1,4 @@
-"""SearchLoop: what is trained next, what goes on, and when a study is done. Knows no Ray.
+"""SearchLoop: what is trained next, what continues, and when a study is done. Independent of Ray.
 
 Whatever runs the trainings (Ray Tune, or a simulator) calls `next`, `on_epoch`, `on_end` and
 `on_failure`; every result goes straight to the StudyWriter.
@@ -62,7 +62,7 @@ class SearchLoop:
         self._results: list[tuple[float, ...]] = []  # accuracy and costs of what is finished
         self._hypervolume = math.nan  # of those
         self._stop_reason: str | None = None
-        self.end_reason = "nothing is left to train"  # as long as nobody says another one
+        self.end_reason = "nothing is left to train"  # unless another one is set
 
         writer.close_interrupted(self._kept_epochs)
         self._bounds = writer.hypervolume_bounds()
@@ -79,7 +79,7 @@ class SearchLoop:
         self._budget = BudgetUse(file.budget, writer.frozen_trials())
         needs_cheapest = file.reference_accuracy is None and self.has_work
         if needs_cheapest and writer.retry_cheapest():
-            self._budget = BudgetUse(file.budget, writer.frozen_trials())  # it has failed no more
+            self._budget = BudgetUse(file.budget, writer.frozen_trials())  # one less failed
         self._replay()
         self._measure()
         writer.enqueue_retries()
@@ -109,18 +109,18 @@ class SearchLoop:
             return wait
         proposal = self._ask()
         if proposal is None:
-            self.end_reason = "every feasible architecture of the space was proposed"
+            self.end_reason = "every feasible architecture of the space has been proposed"
             return wait
         proposal = self._take(proposal)
         self._changed(f"trial {proposal.number} starts: {proposal.architecture}")
         return proposal
 
     def on_confusion(self, number: int, confusion: Confusion) -> None:
-        """Takes which classes were taken for which after the last epoch."""
+        """Takes the confusion matrix after the last epoch."""
         self._running[number].confusion = confusion
 
     def on_epoch(self, number: int, epoch: int, quality: float, seconds: float) -> bool:
-        """Takes the result of one epoch; whether the training goes on."""
+        """Takes the result of one epoch; returns whether the training continues."""
         training = self._running[number]
         network, curve = training.proposal.architecture, training.curve
         accuracy = round(quality, 6)  # as it is stored: a resumed study decides from the same
@@ -133,11 +133,11 @@ class SearchLoop:
             trials, to_come = self._writer.frozen_trials(), self._budget.to_come() - 1
             goes_on = self._front_chance.goes_on(trials, network, curve, to_come)
         self._changed()
-        # What people asked for is trained to the end: it is what the others are compared with.
+        # Networks that people asked for are trained to the end: the others are compared with them.
         return goes_on or training.proposal.origin is not None
 
     def on_checkpoint(self, number: int, state: bytes) -> None:
-        """Keeps the state of a training, for the trial that repeats it if this one is cut short."""
+        """Keeps the state of a training, for its retry if this trial is interrupted."""
         if self._checkpoints is not None:
             self._checkpoints.save(self._running[number].proposal.fingerprint, state)
 
@@ -194,7 +194,7 @@ class SearchLoop:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the running trainings are to be given up: on request, or as the study's hours are used."""
+        """Whether the running trainings are to be stopped: on request, or as the study's hours are used."""
         return self._stop_reason is not None or self._budget.is_out_of_hours
 
     @property
@@ -203,7 +203,7 @@ class SearchLoop:
         return self._stop_reason is not None
 
     def close(self) -> None:
-        """Tells what is still running as stopped, to be gone on with by the next driver."""
+        """Tells running trainings as stopped, for the next driver to resume."""
         reason = STOPPED if self.is_stopped else OUT_OF_HOURS
         self.end_reason = self._reason_to_start_nothing() or self.end_reason
         for number in list(self._running):
@@ -231,7 +231,7 @@ class SearchLoop:
         )
 
     def _ask(self) -> Proposal | None:
-        """The next proposal. What has to be alone comes last: then nothing waits for its sake."""
+        """The next proposal. Trainings that have to be alone come last, so that nothing waits for them."""
         crowded = len(self._writer.due_retries(Retry.ALONE))
         proposal = None
         if self._budget.trained + len(self._running) + crowded < self._file.budget.trials:
@@ -242,7 +242,7 @@ class SearchLoop:
         return proposal
 
     def _take(self, proposal: Proposal) -> Proposal:
-        """Takes a proposal among what runs, with the epochs of its checkpoint if it has one."""
+        """Adds a proposal to the running trainings, with the epochs of its checkpoint if it has one."""
         curve, seconds = [], 0.0
         if checkpoint := self._checkpoints and self._checkpoints.load(proposal.fingerprint):
             proposal, seconds = replace(proposal, checkpoint=checkpoint.state), checkpoint.seconds
@@ -262,7 +262,8 @@ class SearchLoop:
             self._checkpoints.drop(proposal.fingerprint)
 
     def _take_reference(self, origin: str | None, accuracy: float | None) -> None:
-        """The hypervolume's reference is what the cheapest network reaches; while it has failed, chance."""
+        """Sets the hypervolume's reference: the accuracy of the cheapest network or, while it has
+        failed, chance."""
         if origin != "cheapest" or self._file.reference_accuracy is not None:
             return
         known = self._bounds.reference_accuracy
@@ -277,7 +278,7 @@ class SearchLoop:
         self._take_reference(origin, accuracy)
 
     def _measure(self) -> None:
-        """The hypervolume of what is finished."""
+        """Computes the hypervolume of the finished trials."""
         rows = np.array(self._results, dtype=np.float64).reshape(-1, 1 + len(self._file.costs))
         self._hypervolume = normalised_hypervolume(rows[:, 0], rows[:, 1:], self._bounds)
 
@@ -290,7 +291,7 @@ class SearchLoop:
         if self._rungs is None:
             return True
         losses = (1 - accuracy, *map(math.log, self._costs(architecture)))
-        # A training that is repeated keeps its place in the rungs.
+        # A retried training keeps its place in the rungs.
         first = self._first_trials.setdefault(architecture.fingerprint, number)
         return self._rungs.on_result(first, epoch, losses)
 
@@ -303,7 +304,7 @@ class SearchLoop:
             if trial.number in failed:
                 self._take_reference(origin, None)
             elif trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
-                continue  # an interrupted training comes again, and then reaches the rungs
+                continue  # an interrupted training is retried, and then reaches the rungs
             # What failed before anything was measured has no curve.
             curve = trial.user_attrs.get("curve", ())
             for epoch, accuracy in enumerate(curve[: self._file.proxy.epochs - 1], start=1):
@@ -312,7 +313,7 @@ class SearchLoop:
                 self._add_result(self._space.decode(trial.params), curve[-1], origin)
 
     def _costs(self, architecture: Architecture) -> tuple[int, ...]:
-        """What it costs by the study's objectives, in their order."""
+        """Its costs by the study's objectives, in their order."""
         counts = count(architecture, self._space.space.task)
         return tuple(getattr(counts, metric) for metric in self._file.costs)
 

@@ -15,7 +15,7 @@ from search.study.optuna_inside import close_storage
 from search.study.postgres_lock import StudyLock, own_name
 from search.study.retrying_storage import RetryingStorage, said_by_driver
 
-SQLITE_SECONDS = 60.0  # for which a lock of SQLite is waited for
+SQLITE_SECONDS = 60.0  # to wait for a lock of SQLite
 PATIENCE = 300.0  # seconds for which a writer waits for a server that does not answer
 
 
@@ -35,15 +35,15 @@ def open_storage(url: str) -> RDBStorage:
     """The storage behind a URL, for reading. Takes no lock.
 
     SQLite gets a write-ahead log, so that the dashboard reads while the driver writes, and a long
-    wait for locks. A commit then survives the death of the process; that of the machine where the writer
-    says so (`RetryingStorage`). Who may not write there reads all the same.
+    wait for locks. A commit then survives the death of the process, and a power failure once the
+    writer flushes it (`RetryingStorage`). No permission to write is needed.
 
     Raises:
         RunError: it cannot be opened.
         MissingPackageError: it is PostgreSQL, and its driver is not installed.
     """
     parsed = _parse(url)
-    # A reader has no end at which it is closed: it keeps no connection.
+    # A reader is never closed, so it keeps no connection.
     options: dict[str, Any] = {"poolclass": NullPool}
     if parsed.get_backend_name() == "sqlite":
         file = Path(parsed.database or "")
@@ -52,7 +52,7 @@ def open_storage(url: str) -> RDBStorage:
 
 
 def open_to_look(url: str) -> RDBStorage:
-    """As `open_storage`, of a database that is there: none is made.
+    """As `open_storage`, for a database that exists: none is made.
 
     Raises:
         RunError: there is none, or it cannot be opened.
@@ -67,9 +67,10 @@ def open_to_look(url: str) -> RDBStorage:
 def open_writer(url: str, study: str, patience: float = PATIENCE) -> RetryingStorage:
     """The storage behind a URL, for the one writer of a study.
 
-    On PostgreSQL it has a single session, which takes the study's lock whenever it begins: who lost
-    the session, and the study to another writer, cannot write any more. (On SQLite the run folder's
-    lock does that.) What fails because the server is gone is tried again for `patience` seconds.
+    On PostgreSQL it has a single session, which takes the study's lock whenever it begins: a writer
+    that lost its session, and the study to another writer, cannot write again. (On SQLite the run
+    folder's lock does that.) Operations that fail because the server is gone are retried for
+    `patience` seconds.
 
     Raises:
         RunError: it cannot be opened, or another driver has the lock. Later every operation raises
@@ -79,7 +80,7 @@ def open_writer(url: str, study: str, patience: float = PATIENCE) -> RetryingSto
     parsed = _parse(url)
     storage, keep = _open(parsed), _nothing
     if parsed.get_backend_name() == "sqlite":
-        patience = 0.0  # nobody is away
+        patience = 0.0  # there is no server to wait for
         keep = partial(_sync_log, Path(str(parsed.database)))
     else:
         # Its sessions have no lock; but it has made the tables, and looked at their version.
@@ -90,14 +91,14 @@ def open_writer(url: str, study: str, patience: float = PATIENCE) -> RetryingSto
 
 
 def _nothing() -> None:
-    """PostgreSQL has what it has committed on its disk."""
+    """PostgreSQL flushes its commits itself."""
 
 
 def _sync_log(database: Path) -> None:
-    """Returns once all that was committed to an SQLite is on the disk.
+    """Flushes all commits of an SQLite database to the disk.
 
-    It is as `PRAGMA synchronous=FULL`, which would do it at each of a trial's twenty commits: here it is
-    twice a trial, when it begins and when it ends.
+    `PRAGMA synchronous=FULL` would do it at each of a trial's twenty commits; here it is done twice
+    a trial, when it begins and when it ends.
     """
     log = database.with_name(f"{database.name}-wal")
     if log.exists():  # else the file system allows none, and SQLite syncs what it commits
@@ -110,7 +111,7 @@ def _last_driver(url: URL, study: str) -> str | None:
     storage = _create(url)
     try:
         attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(study))
-    except KeyError:  # it was not created yet
+    except KeyError:  # it does not exist yet
         return None
     finally:
         close_storage(storage)

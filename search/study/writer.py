@@ -1,4 +1,4 @@
-"""The Optuna study of a run: created, continued, asked and told here, and written nowhere else."""
+"""The Optuna study of a run: created, continued, asked and told here, and written to nowhere else."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,9 +37,9 @@ class StudyWriter:
     """The one writer of a study. Opening it creates the study, or checks that it is the same.
 
     Args:
-        data: what the study trains on now; None where there is nothing that could change.
-        files_before: those that it began with, by which a change is told in words.
-        identity: what a new study is told from others of its name by, in a database of many.
+        data: what the study trains on now; None if the data cannot change.
+        files_before: those that it began with, to describe a change.
+        identity: what distinguishes a new study from others of its name in a shared database.
 
     Raises:
         RunError: the stored study was started with another study file, or with other data.
@@ -75,7 +75,7 @@ class StudyWriter:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def hypervolume_bounds(self) -> HypervolumeBounds:
-        """The stored corner points of the hypervolume; set at the start and never moved."""
+        """The stored corner points of the hypervolume; set at the start and never changed."""
         space, costs = self._space.space, self._file.costs
         bounds = read_bounds(self._study, space, costs)
         if bounds is None:
@@ -90,18 +90,18 @@ class StudyWriter:
         return bounds
 
     def system_attributes(self) -> dict[str, Any]:
-        """Of the study: what Optuna Dashboard shows beside the rows is among them."""
+        """Of the study. They include what Optuna Dashboard shows beside the rows."""
         return self._storage.get_study_system_attrs(self._study_id)
 
     def set_system_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Writes those that are not stored so, one after another."""
+        """Writes those that differ from the stored ones, one after another."""
         stored = self.system_attributes()
         for key, value in attributes.items():
             if key not in stored or stored[key] != value:
                 self._storage.set_study_system_attr(self._study_id, key, value)
 
     def close_interrupted(self, kept_epochs: Callable[[str], int] = lambda fingerprint: 0) -> int:
-        """Tells what a dead driver left running as failed; returns how many there were.
+        """Marks trials left running by a dead driver as failed; returns how many there were.
 
         Args:
             kept_epochs: how many the checkpoint of a network has, by its fingerprint.
@@ -121,7 +121,7 @@ class StudyWriter:
         return len(running)
 
     def due_retries(self, retry: Retry) -> list[FrozenTrial]:
-        """What failed, gets this, and was not enqueued yet."""
+        """The failed trials that get this retry and were not enqueued yet."""
         trials = self.frozen_trials()
         repeated = {trial.user_attrs.get("retry_of") for trial in trials}
         return [
@@ -133,20 +133,20 @@ class StudyWriter:
         ]
 
     def unfinished(self) -> set[str]:
-        """The fingerprints of what is still to be trained."""
+        """The fingerprints of the networks that are still to be trained."""
         due_retries = [*self.due_retries(Retry.SOON), *self.due_retries(Retry.ALONE)]
         waiting = [trial for trial in self.frozen_trials() if trial.state == TrialState.WAITING]
         return set(self._fingerprints(due_retries + waiting))
 
     def enqueue_retries(self, retry: Retry = Retry.SOON) -> int:
-        """Enqueues what is due_retries; returns how many."""
+        """Enqueues the `due_retries`; returns how many."""
         due_retries = self.due_retries(retry)
         for trial in due_retries:
             self._enqueue_retry(trial, alone=retry is Retry.ALONE)
         return len(due_retries)
 
     def retry_cheapest(self) -> bool:
-        """Enqueues the cheapest network once more if it failed for good: the hypervolume is measured by it."""
+        """Retries the cheapest network if it failed for good, as the hypervolume needs its accuracy."""
         failed = failed_for_good(self.frozen_trials())
         failed = [trial for trial in failed if trial.user_attrs.get("origin") == "cheapest"]
         for trial in failed:
@@ -218,7 +218,7 @@ class StudyWriter:
         retry: Retry = Retry.NO,
         kept_epochs: int = 0,
     ) -> Retry:
-        """The training failed. Returns what it gets: NO where its repeats are used up.
+        """The training failed. Returns the retry that it gets: NO if its retries are used up.
 
         Args:
             kept_epochs: how many its checkpoint has.

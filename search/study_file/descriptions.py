@@ -1,4 +1,4 @@
-"""What the keys of a study file mean: the strings below the fields of the dataclasses that hold them."""
+"""The descriptions of study file keys: the strings below the fields of the dataclasses that hold them."""
 
 import ast
 import inspect
@@ -12,7 +12,7 @@ from typing import Any
 def descriptions_of(kind: type[Any]) -> Mapping[str, str]:
     """The description of each field of a dataclass: the string below it, in one line.
 
-    Python keeps no such string, so that this reads the source.
+    Python does not keep such strings, so this reads the source.
     """
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(body, ast.ClassDef)

@@ -22,9 +22,9 @@ _KINDS = (Budget, DataConfig, EarlyStopping, Limits, Objective, ProxyConfig, Sam
 
 
 def study_file_schema() -> dict[str, Any]:
-    """What a study file may be, as a JSON Schema, but for what no key shows alone.
+    """The JSON Schema of study files, without the checks across keys.
 
-    An editor that is told of it (`#:schema schema.json` in the first line of a study file, for Taplo and
+    An editor that knows it (`#:schema schema.json` in the first line of a study file, for Taplo and
     Even Better TOML) completes, explains and checks the keys.
     """
     schema = described(_without_null(ADAPTER.json_schema(mode="validation")), Tables)
@@ -40,7 +40,7 @@ def study_file_schema() -> dict[str, Any]:
 
 
 def _without_null(schema: Any) -> Any:
-    """TOML has none: a key without a value is left out. Titles that only repeat a key go, too."""
+    """TOML has no null: a key without a value is left out. Titles only repeat the keys: they go, too."""
     if isinstance(schema, list):
         return [_without_null(item) for item in schema if item != {"type": "null"}]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""What is wrong with a document, in one line for each error: pydantic's errors in our words."""
+"""The errors of a document, one line each: pydantic's errors in our words."""
 
 import math
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from hgcnet.errors import shown, shown_key
 
 
 def take_out_unusable(value: Any, unusable: dict[str, str], path: str = "") -> Any:
-    """The value, with None for what TOML has and JSON, as which the tables are checked, has not.
+    """The value, with None for what TOML can hold and JSON cannot: the tables are checked as JSON.
 
-    `unusable` gets what is wrong with each such value by its path.
+    `unusable` gets the error of each such value, by its path.
     """
     reason = None
     if isinstance(value, dict):
@@ -25,9 +25,9 @@ def take_out_unusable(value: Any, unusable: dict[str, str], path: str = "") -> A
     if isinstance(value, float) and not math.isfinite(value):
         reason = f"{value} is not a finite number"
     elif isinstance(value, int) and value.bit_length() > 63:
-        reason = "the integer has more than the 64 bits of TOML's"
+        reason = "the integer does not fit into the 64 bits of TOML"
     elif isinstance(value, date | time):
-        reason = f"{value} is a date or a time, which no key takes; texts need quotes"
+        reason = f"{value} is a date or a time, which no key takes; put texts in quotes"
     if reason is None:
         return value
     unusable[path] = reason

@@ -68,7 +68,7 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
         for table, side in sides.items():
             if side is not None and (error := resolution_error(side, parameters)) is not None:
                 errors.append(f"{table}.resolution: {error}")
-    # Whatever else is wrong with an unusable value follows from what it is.
+    # Other errors of an unusable value only follow from it.
     errors = [error for error in errors if error.partition(":")[0] not in unusable]
     errors += [f"{path}: {reason}" for path, reason in unusable.items()]
     if tables is None or parameters is None or errors:
@@ -80,8 +80,8 @@ def parse_study_file(document: Mapping[str, Any], source: str) -> StudyFile:
 
 
 def read_stored(document: Mapping[str, Any], source: str) -> tuple[StudyFile, list[str]]:
-    """A document as a study, or a table, has stored it: with today's default for every key that was not
-    there yet; and the keys that are not known here, which are left out.
+    """Reads a document that a study or a table has stored, with today's default for every missing
+    key; and returns its unknown keys, which are left out.
 
     Raises:
         StudyFileError: as `parse_study_file`.
@@ -103,12 +103,12 @@ def read_stored(document: Mapping[str, Any], source: str) -> tuple[StudyFile, li
 
 
 def resolution_error(resolution: int, parameters: Parameters) -> str | None:
-    """What is wrong with a resolution of which some network of a space leaves its last stage no pixel."""
+    """What is wrong with a resolution that leaves no pixel to the last stage of some network of a space."""
     stride, stages = max(values_of(parameters.stem_stride)), max(values_of(parameters.stages))
     if resolution >= (least := least_resolution(stride, stages)):
         return None
     return (
-        f"{resolution} px leave less than one to stage {stages} with space.stem_stride = {stride}; "
+        f"{resolution} px are too few for {stages} stages with space.stem_stride = {stride}; "
         f"{least} or more are needed"
     )
 
@@ -130,7 +130,7 @@ def _known_keys(table: str) -> list[str]:
 
 
 def _check_together(tables: Tables) -> list[str]:
-    """Errors that no key shows alone."""
+    """Errors across keys."""
     errors = []
     metrics = [objective.metric for objective in tables.objectives]
     qualities = [metric for metric in metrics if metric in QUALITY_METRICS]
@@ -141,11 +141,11 @@ def _check_together(tables: Tables) -> list[str]:
         )
     for index, objective in enumerate(tables.objectives):
         if objective.metric in metrics[:index]:
-            errors.append(f"objectives[{index}]: {objective.metric!r} is there twice")
+            errors.append(f"objectives[{index}]: {objective.metric!r} is given twice")
         if objective.reference is not None and objective.metric not in QUALITY_METRICS:
             errors.append(
                 f"objectives[{index}].reference: {objective.reference} given for "
-                f"{objective.metric}; only what is measured has a reference, as {ACCURACY} has"
+                f"{objective.metric}; only a measured objective has one, such as {ACCURACY}"
             )
     early = tables.early_stopping
     if early.kind != "none" and early.min_epochs >= tables.proxy.epochs:

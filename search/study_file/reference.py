@@ -77,7 +77,7 @@ def _rows(schema: Mapping[str, Any], table: Mapping[str, Any]) -> str:
 
 
 def _type(of: Mapping[str, Any]) -> str:
-    """The type of a value in words, such as "integer, at least 1"."""
+    """The type of a value as text, such as "integer, at least 1"."""
     if "enum" in of:
         return ", ".join(f"`{value}`" for value in of["enum"])
     if ways := of.get("anyOf"):  # of a parameter of the space: the first is the bare value

@@ -51,12 +51,12 @@ def _path_check(words: LiteralString) -> AfterValidator:
 
 
 def _as(schema: Any) -> GetPydanticSchema:
-    """Has a value checked by another type, which makes one of the annotated type of it."""
+    """Checks a value by another type, which converts it to the annotated one."""
     return GetPydanticSchema(lambda _, handler: handler(schema))
 
 
 def _stricter(kind: type[Any], **types: Any) -> GetPydanticSchema:
-    """Has fields of a dataclass whose room knows no pydantic checked by other types."""
+    """Checks fields of a dataclass that does not depend on pydantic by other types."""
     types = get_type_hints(kind) | types
     columns = [(f.name, types[f.name], field(default=f.default)) for f in fields(kind)]
     table = make_dataclass(kind.__name__, columns, kw_only=True)
@@ -99,7 +99,7 @@ class Objective:
 
 
 def quality_metric_of(metrics: Sequence[str]) -> QualityMetric:
-    """The one of a study's objectives that is no cost."""
+    """The one objective of a study that is not a cost."""
     return next(metric for metric in QUALITY_METRICS if metric in metrics)
 
 
@@ -145,8 +145,8 @@ class EarlyStopping:
     min_epochs: Positive = 2
     """Epochs before the first decision, and the first rung."""
     reduction_factor: Annotated[int, Ge(2)] = 2
-    """Each rung is this many times the one before. With `moasha`, one training in this many goes on
-    at each rung, and all of the front so far."""
+    """Each rung is this many times the one before. With `moasha`, one training in this many
+    continues at each rung, and the whole front so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +220,7 @@ class StudyFile(Tables):
 
     @property
     def quality_metric(self) -> QualityMetric:
-        """The one objective that is measured, which its networks are judged by."""
+        """The one measured objective, by which networks are judged."""
         return quality_metric_of(self.metrics)
 
     @property
@@ -238,14 +238,14 @@ class StudyFile(Tables):
 
     @property
     def reference_accuracy(self) -> float | None:
-        """From where the quality counts for the hypervolume, if the file gives it."""
+        """The quality from which the hypervolume counts, if the file gives it."""
         return next(o.reference for o in self.objectives if o.metric in QUALITY_METRICS)
 
     def with_trials(self, trials: int) -> "StudyFile":
         """The same study with another budget of trials.
 
         Raises:
-            StudyFileError: it is none that a study may have.
+            StudyFileError: the number is out of range.
         """
         if not 1 <= trials <= MAX_TRIALS:
             raise StudyFileError(f"trials: {trials} is not between 1 and {MAX_TRIALS}")
@@ -257,7 +257,7 @@ class StudyFile(Tables):
         """The same study with so many trainings at once.
 
         Raises:
-            StudyFileError: it is no number that a study may have.
+            StudyFileError: the number is out of range.
         """
         if not 1 <= at_once <= MAX_AT_ONCE:
             raise StudyFileError(f"workers: {at_once} is not between 1 and {MAX_AT_ONCE}")

@@ -24,14 +24,14 @@ def write_template(name: str, path: Path | None = None) -> Path:
         path: by default NAME.toml in this folder.
 
     Raises:
-        RunError: there is none of that name, or there is a file already.
+        RunError: there is no template of that name, or the file already exists.
     """
     templates = find_templates()
     if name not in templates:
         raise RunError(f"{name}: is not one of {', '.join(templates)}")
     path = Path(f"{name}.toml") if path is None else path
     if path.exists():
-        raise RunError(f"{path}: is there already; give another name: hgcnas init {name} FILE.toml")
+        raise RunError(f"{path}: already exists; give another name: hgcnas init {name} FILE.toml")
     # (Its schema lies beside the template only.)
     text = re.sub(r"^#:schema .*\n", "", templates[name].read_text(encoding="utf-8"))
     with writing(path):

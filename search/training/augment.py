@@ -32,9 +32,9 @@ def pad_images(pixels: Tensor, padding: int) -> Tensor:
 def draw_crops(
     num_images: int, padding: int, mirror: bool, generator: torch.Generator, device: torch.device
 ) -> Crops:
-    """Every crop of the padded image with the same chance. Drawn on the CPU: all devices get the same."""
+    """Crops of the padded image, all equally likely. Drawn on the CPU: all devices get the same."""
     corners = torch.randint(2 * padding + 1, (2, num_images), generator=generator).to(device)
-    # Without mirroring there is one side of the coin.
+    # Without mirroring every coin is 0.
     coins = torch.randint(1 + mirror, (num_images,), generator=generator).to(device)
     return Crops(top=corners[0], left=corners[1], mirrored=coins == 1)
 
@@ -42,7 +42,8 @@ def draw_crops(
 def crop_batch(images: Tensor, batch: Tensor, crops: Crops, side: int, padding: int = 0) -> Tensor:
     """The images `batch` (B,) of (N, H, W, C) as (B, C, side, side) uint8, channels last in memory.
 
-    They are padded; or they are of `side` themselves, and `padding` is what the crops count from.
+    The images are padded; or they have this `side`, and the crops are relative to a `padding`
+    around them.
     """
     steps = torch.arange(side, device=images.device)
     rows = crops.top[:, None] + steps  # (B, side)

@@ -1,4 +1,4 @@
-"""Half-done trainings in a run folder, from which a repeated trial goes on, and their saved states."""
+"""Checkpoints of unfinished trainings in a run folder, from which retried trials resume."""
 
 import io
 from collections.abc import Collection, Iterator
@@ -13,7 +13,7 @@ from hgcnet.atomic_write import make_folder, replace_file, writing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What `ProxyTraining.save_state` gave, and what is known from it without a network."""
+    """A state of `ProxyTraining.save_state`, and what it shows without a network."""
 
     state: bytes
     curve: tuple[float, ...]  # val_accuracy of every finished epoch
@@ -70,12 +70,12 @@ def read_progress(state: bytes) -> tuple[list[float], float]:
 
 @contextmanager
 def unreadable_state() -> Iterator[None]:
-    """Says in one way that a state is damaged.
+    """Turns every error of reading a state into one.
 
     Raises:
-        ValueError: in place of whatever reading it raised.
+        ValueError: the state is damaged.
     """
     try:
         yield
     except Exception as error:  # torch's reader of damaged files raises whatever it runs into
-        raise ValueError(f"no state of a training: {error}") from error
+        raise ValueError(f"not the state of a training: {error}") from error

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-_WARM_UP = 3  # steps as torch asks for before it records: they choose algorithms and allocate
+_WARM_UP = 3  # steps that torch needs before it records: they choose algorithms and allocate
 
 
 class CudaGraph:
-    """Runs one step again and again, from its fourth time on as one CUDA graph.
+    """Runs one step repeatedly, from its fourth time on as one CUDA graph.
 
     A step of a small network is about a thousand kernels, most of which take the GPU less time than
     their launch takes Python. The inputs must keep their shapes, and everything else that the step
@@ -24,7 +24,7 @@ class CudaGraph:
         self._output = torch.empty(0)
 
     def run(self, step: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """What `step(*inputs)` gives; it is overwritten by the next run."""
+        """The result of `step(*inputs)`; the next run overwrites it."""
         if self._warm_ups < _WARM_UP:
             self._warm_ups += 1
             current = torch.cuda.current_stream()

@@ -1,4 +1,4 @@
-"""Memory of a training: held to a share of a GPU, and told from other errors where it runs out."""
+"""Memory of a training: its share of a GPU, and the errors of running out of it."""
 
 import math
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ import torch
 
 from hgcnet.errors import RunError
 
-# What the driver and torch's libraries take of a GPU for each process, beside its tensors.
+# GPU memory of each process for the driver and torch's libraries, beside its tensors.
 _CONTEXT_BYTES = 600 * 2**20
 _LEAST_BYTES = 256 * 2**20  # that a training of a small network needs beside it
 
@@ -29,10 +29,10 @@ def check_share(gpus: float, source: str, gpu_bytes: Iterable[int]) -> None:
     smallest = min(gpu_bytes, default=None)
     if smallest is None or not 0 < gpus < (least := least_share(smallest)):
         return
-    right = f"{least:g} or more works" if least <= 1 else "this GPU is too small for any training"
+    right = f"give {least:g} or more" if least <= 1 else "this GPU is too small for any training"
     raise RunError(
-        f"{source}: workers.gpus: {gpus:g} of a GPU with {smallest / 1e9:.1f} GB leaves a training nothing, "
-        f"as CUDA takes {_CONTEXT_BYTES / 1e9:.1f} GB in each process; {right}"
+        f"{source}: workers.gpus: {gpus:g} of a GPU with {smallest / 1e9:.1f} GB is too little, as CUDA "
+        f"alone takes {_CONTEXT_BYTES / 1e9:.1f} GB in each process; {right}"
     )
 
 
@@ -43,7 +43,7 @@ def gpu_sizes() -> list[int]:
 
 
 def set_memory_share(gpus: float) -> None:
-    """Holds this process to its share of the GPU: what asks for more is out of memory."""
+    """Limits this process to its share of the GPU's memory."""
     total = torch.cuda.mem_get_info()[1]
     share = min(1.0, gpus) - _CONTEXT_BYTES / total
     torch.cuda.set_per_process_memory_fraction(max(0.0, share))

@@ -37,26 +37,26 @@ _EVALUATION_BATCH = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochResult:
-    """What one epoch gave."""
+    """The result of one epoch."""
 
     epoch: int  # finished epochs, this one included
     train_loss: float  # mean over images
     val_accuracy: float  # in [0, 1]; NaN where there are no validation images
-    quality: float  # by the metric of the training: what its curve is made of
+    quality: float  # by the metric of the training, as in its curve
     confusion: Confusion | None  # of the validation images, after the last epoch
     seconds: float  # training and validation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Mean cross entropy over a set of images, and which classes were taken for which."""
+    """Mean cross entropy and confusion matrix over a set of images."""
 
     loss: float
     # (K, K): how many images of class i (row) were called j (column). No tuple: there may be 1000 classes.
     confusion: Ints = field(compare=False)
 
     def quality(self, metric: QualityMetric = ACCURACY) -> float:
-        """In [0, 1]; NaN of no images."""
+        """In [0, 1]; NaN without images."""
         return judge(metric, class_counts(self.confusion))
 
     @property
@@ -66,7 +66,7 @@ class Evaluation:
 
 
 class Diverged(RuntimeError):
-    """The loss is NaN or infinite: this network cannot be trained so."""
+    """The loss is NaN or infinite: the training cannot go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,14 +92,14 @@ def to_device(
 ) -> DeviceImages:
     """Images on a device, to be normalised by the statistics of the training part.
 
-    On a CPU they stay where they are, so that all workers of a machine read the same. A copy with
-    `padding` is made for a GPU alone, where each step then has less to do.
+    On a CPU they are not copied, so that all workers of a machine share them. Only for a GPU a copy
+    with `padding` is made, which saves work in each step.
     """
     statistics = 255 * torch.tensor((splits.mean, splits.std), dtype=torch.float32, device=device)
     mean, std = (values.repeat(images.images.shape[3]) for values in statistics)
     pixels = np.ascontiguousarray(images.images.transpose(0, 2, 3, 1))
     with warnings.catch_warnings():
-        # Of Ray's arrays, which nobody may write to; nobody does.
+        # Ray's arrays are read-only; nothing writes to them.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         on_device = torch.from_numpy(pixels).to(device)
     return DeviceImages(
@@ -114,7 +114,7 @@ def to_device(
 def evaluate(model: nn.Module, data: DeviceImages, precision: Precision = "fp32") -> Evaluation:
     """Loss and answers of a model on images of its own device; leaves it in evaluation mode.
 
-    Of no images loss and accuracy are NaN.
+    Without images, loss and accuracy are NaN.
     """
     model.eval()
     loss = torch.zeros((), device=data.labels.device)
@@ -134,9 +134,10 @@ def evaluate(model: nn.Module, data: DeviceImages, precision: Precision = "fp32"
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
-    """What an image of each class (K,) counts: inversely to their number, 1 on the mean of all images."""
+    """The weight of an image of each class (K,): inverse to the size of the class, with mean 1 over
+    all images."""
     counts = torch.bincount(labels, minlength=num_classes)
-    # (A class without images is asked for by none.)
+    # (The weight of a class without images is never used.)
     return len(labels) / (int((counts > 0).sum()) * counts.clamp(min=1).float())
 
 
@@ -145,16 +146,16 @@ class ProxyTraining:
 
     SGD with Nesterov momentum 0.9, cosine from `learning_rate` to 0 over all steps, random crops
     and, where the data allow it, mirroring. The images stay on the device as uint8. An epoch takes
-    full batches only; where `batch_size` is more than there are images, one batch of all.
+    full batches only; if there are fewer images than `batch_size`, one batch of all.
     `search.training.strong` says what `config.recipe` "strong" adds.
 
     Args:
-        quality_metric: what the curve is made of.
+        quality_metric: the metric of the curve.
         start: weights that the network begins with, by name; it keeps its own where there are none.
 
-    `model` is what is evaluated. `seed` (>= 0) fixes the weights, the order and the crops; the global
-    random state is not used. On a CPU the same seed and number of threads give the same curve to the
-    last digit.
+    `model` is the evaluated network. `seed` (>= 0) fixes the weights, the order and the crops; the
+    global random state is not used. On a CPU the same seed and number of threads give exactly the
+    same curve.
     """
 
     def __init__(
@@ -205,7 +206,7 @@ class ProxyTraining:
         self._graph = CudaGraph() if device.type == "cuda" else None
         self.curve: list[float] = []  # the quality after every finished epoch
         self.train_losses: list[float] = []
-        self.seconds = 0.0  # that they took
+        self.seconds = 0.0  # of those epochs
 
     @property
     def epoch(self) -> int:
@@ -263,17 +264,17 @@ class ProxyTraining:
         return buffer.getvalue()
 
     def load_state(self, state: bytes) -> None:
-        """Takes over what `save_state` gave in a training of the same architecture, data and config.
+        """Restores a state that `save_state` gave in a training of the same architecture, data and config.
 
         Raises:
-            ValueError: it cannot be read; this training is then of no more use.
+            ValueError: it cannot be read; this training must then not be used.
         """
         with unreadable_state():
             values = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
             self._network.load_state_dict(values["model"])
             if self._averaged is not None:
                 self._averaged.network.load_state_dict(values["averaged"])
-            # Its momentum alone: the rest goes by the device, which may be another one.
+            # Only its momentum: the rest depends on the device, which may be another one.
             own = self._optimizer.state_dict()["param_groups"]
             self._optimizer.load_state_dict(values["optimizer"] | {"param_groups": own})
             self._graph = CudaGraph() if self._graph else None  # the momentum has a new place
@@ -320,7 +321,8 @@ class ProxyTraining:
     def _step(
         self, batch: Tensor, top: Tensor, left: Tensor, mirrored: Tensor, *changes: Tensor
     ) -> Tensor:
-        """One step on the images `batch` (B,), cropped and, where it is so, changed; the loss before it."""
+        """One step on the images `batch` (B,), cropped and, by the recipe, changed; returns the
+        loss before it."""
         crops = Crops(top=top, left=left, mirrored=mirrored)
         pixels = crop_batch(self._train.pixels, batch, crops, self._resolution, self._padding)
         if changes:

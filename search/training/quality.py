@@ -1,4 +1,4 @@
-"""What a network is judged by: accuracy, balanced accuracy or macro F1 of its answers. Needs no torch."""
+"""The quality of a network: accuracy, balanced accuracy or macro F1 of its answers. Needs no torch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from hgcnet.arrays import Floats, Ints
 
 QualityMetric = Literal["val_accuracy", "val_balanced_accuracy", "val_macro_f1"]
 QUALITY_METRICS: tuple[QualityMetric, ...] = get_args(QualityMetric)
-ACCURACY: QualityMetric = "val_accuracy"  # what is meant where nothing is said
+ACCURACY: QualityMetric = "val_accuracy"  # the default
 QUALITY_NAMES: Mapping[QualityMetric, str] = {
     "val_accuracy": "accuracy",
     "val_balanced_accuracy": "balanced accuracy",
@@ -22,13 +22,13 @@ Confusion = tuple[tuple[int, ...], ...]  # how many images of class i (row) were
 
 
 def name_on_test(metric: QualityMetric) -> str:
-    """What the same is called on the test images."""
+    """The name of the metric on the test images."""
     return metric.replace("val_", "test_", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassCounts:
-    """Of each of K classes: its images, the images that were called so, and those rightly."""
+    """For each of K classes: its images, the images that were taken for it, and those correctly."""
 
     images: Ints  # (K,)
     called: Ints  # (K,)
@@ -37,9 +37,9 @@ class ClassCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScores:
-    """How one class was told from the others, as scikit-learn's precision_recall_fscore_support has it.
+    """Precision, recall and F1 of one class, as scikit-learn's precision_recall_fscore_support.
 
-    What is divided by no image is 0.
+    A division by zero gives 0.
     """
 
     name: str
@@ -51,10 +51,10 @@ class ClassScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What a network said of images, class by class."""
+    """A network's answers, class by class."""
 
     classes: tuple[ClassScores, ...]
-    confusion: Confusion  # empty, where the classes are too many for it to be kept
+    confusion: Confusion  # empty if there are too many classes to keep it
 
 
 def class_counts(confusion: npt.ArrayLike) -> ClassCounts:
@@ -64,7 +64,7 @@ def class_counts(confusion: npt.ArrayLike) -> ClassCounts:
 
 
 def judge(metric: QualityMetric, counts: ClassCounts) -> float:
-    """A quality in [0, 1]; NaN of no images."""
+    """A quality in [0, 1]; NaN without images."""
     return _MEASURES[metric](counts) if counts.images.sum() else float("nan")
 
 
@@ -89,7 +89,7 @@ def _balanced_accuracy(counts: ClassCounts) -> float:
 
 
 def _macro_f1(counts: ClassCounts) -> float:
-    """The mean F1 of the classes that have images, or that something was called."""
+    """The mean F1 of the classes that have images, or that an image was taken for."""
     return float(_f1(counts)[(counts.images > 0) | (counts.called > 0)].mean())
 
 

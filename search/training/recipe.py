@@ -29,14 +29,14 @@ class Recipe:
     data: DataConfig
     proxy: ProxyConfig
     hold_out: bool = True  # whether the validation part is kept out of the training
-    quality_metric: QualityMetric = ACCURACY  # what curves are made of, and networks compared by
+    quality_metric: QualityMetric = ACCURACY  # of curves; networks are compared by it
     start: StartingWeights | None = None  # None: fresh weights, from the seed
 
     def load(self) -> Splits:
-        """The images that are trained and validated on, after a look at all images of all parts.
+        """Reads the training and validation images, after an inspection of all parts.
 
         Raises:
-            DataError: as `load_splits`, or an image that cannot be read, also of the test part.
+            DataError: as `load_splits`, or an image cannot be read, even of the test part.
         """
         if self.data.dataset in OWN_DATA:
             check_inspection(self.data, inspect_data(self.data))
@@ -55,21 +55,21 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """A folder's name, from what people vary."""
+        """A folder's name, from the settings that people vary."""
         images = self.proxy.train_images or "all"
         recipe = "" if self.proxy.recipe == "paper" else f"-{self.proxy.recipe}"
         return f"{self.proxy.epochs}-epochs-{self.resolution}px-{images}-images{recipe}"
 
     @property
     def text(self) -> str:
-        """The same for reading."""
+        """The same, to be read."""
         images = f"{self.proxy.train_images or 'all'} images"
         recipe = "" if self.proxy.recipe == "paper" else f", recipe {self.proxy.recipe}"
         return f"{self.proxy.epochs} epochs on {images} of {self.resolution} px{recipe}"
 
     @property
     def is_the_papers(self) -> bool:
-        """Whether it is the recipe of Xie, Zhou, Kung 2019, but for what is held out of the training."""
+        """Whether it is the recipe of Xie, Zhou, Kung 2019, apart from what is held out of the training."""
         proxy = self.proxy
         return (
             self.data.dataset in PAPER_TEST_ERROR
@@ -88,8 +88,8 @@ class Recipe:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> tuple["Recipe", list[str]]:
-        """The recipe that a document stands for, with today's default for every setting that it lacks;
-        and the settings that are not known here, which are left out."""
+        """The recipe of a document, with today's default for every missing setting; and the unknown
+        settings, which are left out."""
         unknown: list[str] = []
 
         def known_part(kind: type[Any], values: Mapping[str, Any], table: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Recipe:
 
 def with_options(recipe: Recipe, /, **given: int | str | None) -> Recipe:
     """The recipe with the settings of its proxy that are given and not None."""
-    # The resolution is said in any case: two spellings of one recipe are one folder.
+    # The resolution is always given, so that two spellings of one recipe are one folder.
     changes: dict[str, Any] = {"resolution": recipe.resolution}
     changes |= {key: value for key, value in given.items() if value is not None}
     return replace(recipe, proxy=replace(recipe.proxy, **changes))

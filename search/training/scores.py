@@ -1,4 +1,4 @@
-"""Scores of a network without training: what a proxy has to beat. More is better."""
+"""Scores of a network without training, which a proxy has to beat. Higher is better."""
 
 import math
 from collections.abc import Callable

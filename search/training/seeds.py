@@ -1,6 +1,6 @@
 """The seeds of a study, of its trainings and of the trainings beside it, each for a named purpose.
 
-What is stored was trained with these numbers: a change here makes every training a different one.
+Stored results come from these seeds: a change here makes every training a different one.
 """
 
 import hashlib
@@ -31,7 +31,8 @@ def reference_seed(seed: int, fingerprint: str, repetition: int) -> int:
 
 
 def paired_seeds(seed: int, repetitions: int) -> tuple[int, ...]:
-    """Shared by all networks, so that they can be compared in pairs; more of them begin with the same.
+    """Shared by all networks, so that they can be compared in pairs; with more repetitions the
+    first seeds stay the same.
 
     No study trains with them: its seeds come from the networks' fingerprints.
     """

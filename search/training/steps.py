@@ -1,4 +1,4 @@
-"""A training in steps of one epoch: begun anew or continued, with its state every few minutes."""
+"""A training in steps of one epoch: new or resumed, with its state every few minutes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from search.training.proxy_training import EpochResult, ProxyTraining
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one epoch gave."""
+    """The result of one epoch."""
 
     result: EpochResult
     state: bytes | None  # of the training after this epoch, where one is due
@@ -21,8 +21,8 @@ class TrainingSteps:
 
     Args:
         create: Makes the training before its first epoch.
-        state: What to continue from. One that cannot be read, or is of another training, costs only
-            its epochs.
+        state: What to resume from. If it cannot be read, or is of another training, the training
+            begins anew.
         minutes: Until the next state is due; with 0 there is one after every epoch but the last.
         keep_last: Whether a state is due after the last epoch.
     """

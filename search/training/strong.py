@@ -1,19 +1,20 @@
-"""The recipe "strong": what is known to help small networks on little data, beside the paper's recipe.
+"""The recipe "strong": what is known to help small networks on little data, on top of the paper's recipe.
 
-Five well-known parts, with fixed settings. Every draw of an epoch is made beforehand by the training's own
-generator, on the CPU: a continued training gives the same as a whole one, and a CUDA graph has one shape of a
-step.
+Five well-known parts, with fixed settings. All draws of an epoch are made beforehand by the
+training's own generator, on the CPU. So a resumed training gives the same result as a whole one,
+and all steps of a CUDA graph have the same shapes.
 
 - Label smoothing 0.1 (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7; kept in the
   reference recipe of torchvision): torch's.
 - Averaged weights: an exponential moving average over the last twentieth of the steps (Polyak and Juditsky
   1992; in torchvision's reference recipe as "model-ema"), with the statistics of batch normalisation: torch's
   `get_ema_multi_avg_fn`. They are what is evaluated and saved.
-- One change for each image, of a random strength (TrivialAugment: Mueller and Hutter 2021), from RandAugment's
-  set (Cubuk et al. 2020) without what turns an image into another one: rotation, shears, brightness,
-  contrast and, of colour images, saturation; at half of RandAugment's strength, as small networks want
-  less of it (its section 4.1). torchvision's transforms change all images of a batch alike, or one image
-  at a time, and draw from the global random state; so this is one `grid_sample` and a few products.
+- One change for each image, of random kind and strength (TrivialAugment: Mueller and Hutter 2021).
+  The kinds are those of RandAugment (Cubuk et al. 2020) that keep an image's meaning: rotation,
+  shears, brightness, contrast and, for colour images, saturation. The strength is half of
+  RandAugment's, as small networks want less of it (its section 4.1). torchvision's transforms
+  change all images of a batch alike, or one image at a time, and draw from the global random state;
+  so this is one `grid_sample` and a few products.
 - Random erasing of a rectangle in a quarter of the images (Zhong et al. 2020), by the mean of the training
   images. Not mixup or cutmix: they want longer trainings, and networks that overfit.
 - A linear warm-up over the first twentieth of the steps, then one cosine to 0 (Goyal et al. 2017; Loshchilov
@@ -55,7 +56,7 @@ class Changes:
 def draw_changes(
     num_images: int, channels: int, generator: torch.Generator, device: torch.device
 ) -> Changes:
-    """Every kind of change with the same chance, its strength uniform; one image in a few has a hole."""
+    """Changes of all kinds, equally likely, of uniform strength; a part of the images has a hole."""
     kinds = _SATURATION + 1 if channels == len(_GREY) else _SATURATION
     kind = torch.randint(kinds, (num_images,), generator=generator)
     strength = 2 * torch.rand(num_images, generator=generator) - 1
@@ -109,7 +110,7 @@ def erase(images: Tensor, erased: Tensor) -> Tensor:
 
 
 def warmed_up_cosine(step: int, steps: int) -> float:
-    """The share of the learning rate at one of all steps: up to 1 in a line, then a cosine to 0."""
+    """The share of the learning rate at one of all steps: linear up to 1, then a cosine to 0."""
     warm_up = max(1, round(_WARM_UP * steps))
     if step < warm_up:
         return (step + 1) / warm_up
@@ -130,7 +131,7 @@ class AveragedWeights:
         self._decay = 1 - 1 / max(1.0, _AVERAGED * steps)
 
     def update(self, step: int) -> None:
-        """Takes the weights after a step (0, 1, ...); the first ones weigh little, so soon forgotten."""
+        """Takes the weights after a step (0, 1, ...); the first ones are soon forgotten."""
         from torch.optim.swa_utils import get_ema_multi_avg_fn
 
         decay = min(self._decay, step / (10 + step))

@@ -1,4 +1,4 @@
-"""A loop served in this process, one training after another: what workers do, without Ray."""
+"""Runs the trainings of a loop in this process, one after another, without Ray."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

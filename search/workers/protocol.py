@@ -1,4 +1,4 @@
-"""What workers serve: a source of trainings that takes their results. Knows no Ray and no study."""
+"""What workers serve: a source of trainings that takes their results. Independent of Ray and studies."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,11 +7,11 @@ from typing import Protocol
 from hgcnet.architecture import Architecture
 from search.training.quality import Confusion
 
-MAX_RETRIES = 2  # of a training that was cut short and got no further; a stop on request is no cut
+MAX_RETRIES = 2  # of a training interrupted without progress; a stop on request does not count
 
 
 class Retry(Enum):
-    """Whether a failed training is tried once more."""
+    """Whether a failed training is retried."""
 
     NO = "no"  # it failed for good
     SOON = "soon"  # the same training, by any worker
@@ -28,7 +28,7 @@ class Proposal:
     seed: int
     origin: str | None  # "cheapest", "start_with: NAME", "enqueued: NAME"; None is the sampler
     alone: bool = False  # it ran out of memory beside others
-    checkpoint: bytes | None = None  # of a training of it that was cut short
+    checkpoint: bytes | None = None  # of an interrupted training of this network
 
 
 class Wait(Enum):
@@ -39,16 +39,16 @@ class Wait(Enum):
 
 
 class TrainingSource(Protocol):
-    """Gives out trainings, and takes what comes of them: what workers serve."""
+    """Hands out trainings and takes their results: what workers serve."""
 
     def next(self) -> Proposal | Wait:
         """What to train next."""
 
     def on_epoch(self, number: int, epoch: int, quality: float, seconds: float) -> bool:
-        """Takes the result of one epoch; whether the training goes on."""
+        """Takes the result of one epoch; returns whether the training continues."""
 
     def on_confusion(self, number: int, confusion: Confusion) -> None:
-        """Takes which classes were taken for which after the last epoch, before that is told."""
+        """Takes the confusion matrix after the last epoch, before that epoch's `on_epoch`."""
 
     def on_checkpoint(self, number: int, state: bytes) -> None:
         """Takes the state of a training."""
@@ -64,7 +64,7 @@ class TrainingSource(Protocol):
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the running trainings are to be given up."""
+        """Whether the running trainings are to be stopped."""
 
     def close(self) -> None:
-        """Takes it that what still runs is given up."""
+        """Takes the running trainings as stopped."""

@@ -1,4 +1,4 @@
-"""The Ray that trials run on: started here or joined, and what its machines can give."""
+"""The Ray that trials run on: started here or joined, and the resources of its machines."""
 
 import logging
 import os
@@ -41,7 +41,7 @@ _ENVIRONMENT = {
     "RAY_agent_register_timeout_ms": "120000",
     # No process for each CPU in advance: Tune's trials have an environment of their own and use none.
     "RAY_prestart_worker_first_driver": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files that nobody reads, and memory
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # they cost memory, and write files that nothing reads
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is handled here
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the storage is the truth: nothing is restored
 }
@@ -60,7 +60,7 @@ _SMALL_SHARE, _SECONDS_FOR_SIZES = 0.2, 60  # of a GPU
 def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
     """Starts Ray on this machine, or joins a cluster; leaves it at the end.
 
-    Within another such block it is that one's Ray. Its workers run this process's code.
+    Inside another such block it is that block's Ray. Its workers run this process's code.
 
     Args:
         options: of `ray.init`, for a Ray that is started here.
@@ -71,8 +71,8 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
     """
     if address is not None and address.startswith("ray://"):
         raise RunError(
-            f"--ray-address {address}: ray:// would move the search itself to the head node; "
-            "run hgcnas on a node of the cluster and give HOST:PORT or auto"
+            f"--ray-address {address}: run hgcnas on a node of the cluster and give HOST:PORT or auto; "
+            "ray:// would run the search itself on the head node"
         )
     with (
         environment(_ENVIRONMENT),
@@ -89,13 +89,13 @@ def joined_ray(address: str | None, **options: Any) -> Iterator[Resources]:
 
 @contextmanager
 def _started(options: dict[str, Any]) -> Iterator[None]:
-    """A Ray of this process: its files are gone after it, and nothing is written to the home."""
+    """A Ray of this process: its files are removed after it, and nothing is written to the home folder."""
     _check_loopback()
     with scratch_folder() as folder:
         options = {"num_cpus": usable_cpus(), **_object_store(folder), **options}
         for_ray_alone = {
-            "HGCNAS_STORAGE": None,  # the password in its URL is no business of Ray's processes
-            "RAY_AUTH_TOKEN": _TOKEN,  # else Ray would leave one in the home, which may not be there
+            "HGCNAS_STORAGE": None,  # Ray's processes do not need the password in its URL
+            "RAY_AUTH_TOKEN": _TOKEN,  # else Ray would write one to the home folder, which may be missing
             "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE"),  # Ray sets it, and would leave it
             "TMPDIR": str(folder),
             "RAY_TMPDIR": str(folder),
@@ -112,7 +112,7 @@ def _started(options: dict[str, Any]) -> Iterator[None]:
 
 
 def _start(folder: Path, options: dict[str, Any]) -> None:
-    """Starts Ray, and once more where that took too long for it, as on a busy machine."""
+    """Starts Ray, and retries once if that took too long for it, as on a busy machine."""
     for may_again in (True, False):
         try:
             with slow_starts_awaited(_SECONDS_TO_START), _undisturbed():
@@ -121,13 +121,13 @@ def _start(folder: Path, options: dict[str, Any]) -> None:
                     logging_level=logging.ERROR,
                     log_to_driver=False,
                     include_dashboard=False,
-                    # Not the one of a network that a laptop may leave meanwhile.
+                    # Not the address in a network that a laptop may leave meanwhile.
                     _node_ip_address=_LOOPBACK,
                     _temp_dir=str(folder / RAYS),  # which Ray opens to everybody
                     **options,
                 )
         except Exception as error:
-            is_slow = type(error) is Exception  # all else that Ray raises has a type
+            is_slow = type(error) is Exception  # all other errors of Ray have a type
             if not (may_again and is_slow):
                 raise
             ray.shutdown()
@@ -150,14 +150,14 @@ def _joined(address: str, options: dict[str, Any]) -> Iterator[None]:
 
 
 def check_cluster(address: str) -> None:
-    """Looks whether a cluster can be joined.
+    """Checks whether a cluster can be joined.
 
     Raises:
-        RunError: says what answers there, if anything does, and what it wants.
+        RunError: it cannot; says what answers there, if anything does, and what it requires.
     """
     place = _named(address)
     if address == "auto":  # Ray itself looks for this one's token, also in the home
-        with _told("No Ray cluster is found on this machine (--ray-address auto)"):
+        with _told("No Ray cluster was found on this machine (--ray-address auto)"):
             found = cluster_that_runs_here()
         if found is not None:
             _check_answer(found, place)
@@ -173,14 +173,15 @@ def _named(address: str) -> str:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Signals to us are no business of Ray's processes, and a Ray that is half started would leave some behind."""
+    """Keeps signals from Ray's processes, and defers our own: a half-started Ray would leave
+    processes behind."""
     with stops_deferred(), not_for_children(), signals_left_alone():
         yield
 
 
 @contextmanager
 def _told(what: str) -> Iterator[None]:
-    """Whatever Ray raises inside is told in one line: it knows many kinds of errors."""
+    """Turns whatever Ray raises inside into one line: it has many kinds of errors."""
     try:
         yield
     except Exception as error:
@@ -188,7 +189,7 @@ def _told(what: str) -> Iterator[None]:
 
 
 def _check_loopback() -> None:
-    """Raises a RunError where Ray's processes could not speak with each other; they would wait."""
+    """Raises a RunError if Ray's processes could not reach each other; they would wait forever."""
     try:
         with (
             socket.create_server((_LOOPBACK, 0)) as server,
@@ -197,19 +198,19 @@ def _check_loopback() -> None:
             pass
     except OSError as error:
         raise RunError(
-            f"Ray's processes speak with each other at {_LOOPBACK}, which this machine does not have "
-            f"({error.strerror or error}); `ip link set lo up` brings it up"
+            f"Ray's processes need {_LOOPBACK}, which does not work on this machine "
+            f"({error.strerror or error}); `ip link set lo up` enables it"
         ) from error
 
 
 def _check_answer(address: str, place: str) -> None:
-    """Raises a RunError where nothing that may be a Ray answers.
+    """Raises a RunError unless something answers that may be a Ray.
 
-    Left to itself, Ray asks an address of nothing for minutes.
+    Ray itself would keep trying for minutes.
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise RunError(f"{place}: is no address; HOST:PORT or auto is needed")
+        raise RunError(f"{place}: is not an address; give HOST:PORT or auto")
     try:
         where = (host.strip("[]"), int(port))
         with socket.create_connection(where, _SECONDS_TO_ANSWER) as connection:
@@ -220,17 +221,17 @@ def _check_answer(address: str, place: str) -> None:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunError(
-            f"{place}: nobody answers ({reason}); `ray start --head` starts a cluster, and without an "
-            "address the trainings run on this machine"
+            f"{place}: no answer ({reason}); start a cluster with `ray start --head`, or leave out the "
+            "address to train on this machine"
         ) from error
     if not is_ray:
-        raise RunError(f"{place}: what answers there is no Ray")
+        raise RunError(f"{place}: something other than Ray answers")
 
 
 def _object_store(folder: Path) -> dict[str, Any]:
-    """Where the images lie that all workers of this machine read, and how large that may grow.
+    """Options of Ray's object store, in which all workers of this machine read the images.
 
-    Ray itself takes three tenths of the memory, on the disk where shared memory has not so much.
+    Ray's default is three tenths of the memory, on the disk if shared memory is smaller.
     """
     if sys.platform != "linux":
         return {}
@@ -241,10 +242,11 @@ def _object_store(folder: Path) -> dict[str, Any]:
         shared = 0
     if 0.95 * shared >= _LEAST_STORE:
         return {"object_store_memory": max(_LEAST_STORE, min(store, int(0.95 * shared)))}
-    there = f"has {shared / 1e6:.0f} MB" if shared else "is not there, or cannot be written"
+    there = f"has {shared / 1e6:.0f} MB" if shared else "is missing, or cannot be written"
     warnings.warn(
-        f"{_SHARED_MEMORY} {there}: the images of the trainings lie in {folder.parent}, which is "
-        "slower; a container gets more by --shm-size=2g (docker run), or an emptyDir of medium Memory",
+        f"{_SHARED_MEMORY} {there}: the images of the trainings are kept in {folder.parent}, which is "
+        "slower; give a container more with --shm-size=2g (docker run) or an emptyDir of medium Memory "
+        "(Kubernetes)",
         MachineWarning,
         stacklevel=2,
     )
@@ -253,10 +255,10 @@ def _object_store(folder: Path) -> dict[str, Any]:
 
 
 def check_workers(resources: Resources, workers: Workers, source: str) -> None:
-    """Refuses what no machine can give, and what of a GPU is too little for any training.
+    """Refuses resources that no machine has, and shares of a GPU too small for any training.
 
     Raises:
-        RunError: names the key, what there is, and what would do.
+        RunError: names the key, what there is, and what would work.
     """
     check_resources(resources, workers, source)
     if 0 < workers.gpus < 1:
@@ -270,13 +272,13 @@ def _sizes_elsewhere(share: float) -> list[int]:
     task = ray.remote(num_cpus=0, num_gpus=share)(gpu_sizes)
     try:
         found: list[int] = ray.get(task.remote(), timeout=_SECONDS_FOR_SIZES)
-    except RayError:  # they are all taken, or torch is not there: its workers will say so
+    except RayError:  # all GPUs are taken, or torch is missing: the workers will say so
         return []
     return found
 
 
 def read_resources() -> Resources:
-    """What the nodes of the Ray that was joined have, in use or not."""
+    """The resources of all nodes of the joined Ray, in use or not."""
     totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     nodes = (Node(cpus=total.get("CPU", 0.0), gpus=total.get("GPU", 0.0)) for total in totals)
     return Resources(nodes=tuple(nodes))

@@ -1,4 +1,4 @@
-"""The code that workers run: this process's, whatever lies in the folder in which it was called."""
+"""Has workers run this process's code, whatever the current folder contains."""
 
 from typing import Any
 
@@ -12,22 +12,22 @@ from hgcnet.errors import RunError
 from search.versions import code_digest, digest_of_sources, own_packages
 from search.workers.reasons import reason_of_traceback
 
-_CODE = "HGCNAS_CODE"  # of workers that were given ours: its digest
+_CODE = "HGCNAS_CODE"  # in workers that have our code: its digest
 
 
 def options_with_code() -> dict[str, Any]:
-    """For `ray.init`: every worker of the job imports the packages as this process has them.
+    """Options of `ray.init`: every worker of the job imports the packages of this process.
 
-    Left to itself Ray puts the folder in which the driver was called before all else that its workers
-    import from, and then a `search.py` or another checkout that lies there is what trains.
+    By default Ray puts the driver's current folder first on its workers' import path: a `search.py`
+    or another checkout in it would be imported instead.
 
     Raises:
         RunError: the sources have changed since this process first looked at them.
     """
     if digest_of_sources() != code_digest():
         raise RunError(
-            "the sources of hgcnas have changed since this Python began, and workers would run other code than it; "
-            "begin anew (in a notebook: restart the kernel)"
+            "restart Python (in a notebook: the kernel): the sources of hgcnas have changed since it "
+            "started, so workers would run different code"
         )
     packages = list(own_packages())
     return {
@@ -37,10 +37,10 @@ def options_with_code() -> dict[str, Any]:
 
 
 def check_code_of_workers() -> None:
-    """Refuses a Ray that was initialised before, if its workers would import other code than this process.
+    """Refuses a Ray that is already initialised, if its workers would import other code than this process.
 
     Raises:
-        RunError: says what they have.
+        RunError: says which code they have.
     """
     env = ray.get_runtime_context().runtime_env
     if _CODE in (env.get("env_vars") or {}):
@@ -60,9 +60,8 @@ def check_code_of_workers() -> None:
         else:
             if found == own:
                 continue
-            wrong = f"have other code of hgcnas ({found}) than this process ({own})"
+            wrong = f"have different code of hgcnas ({found}) than this process ({own})"
         raise RunError(
-            f"the workers of the Ray that this process initialised {wrong}; leave ray.init to hgcnas, which "
-            "gives them this code, or call it in a folder without files of these names: "
-            "search.py, space.py, hgcnet.py"
+            f"the workers of the Ray that this process initialised {wrong}; leave ray.init to hgcnas, or "
+            "call it in a folder without search.py, space.py and hgcnet.py"
         )

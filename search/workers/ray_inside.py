@@ -1,6 +1,6 @@
-"""What is used of Ray beyond its public interface; seen in Ray 2.43 to 2.60.
+"""All uses of Ray beyond its public interface; seen in Ray 2.43 to 2.60.
 
-Each has its place here and says what happens where a Ray has changed it.
+Each says what happens if a Ray has changed it.
 """
 
 import os
@@ -17,8 +17,8 @@ from typing import Any
 from hgcnet.errors import one_line
 from search.process_settings import environment
 
-# What Ray's daemons say would go to stdout; all that matters of it is the reason that a failed trial has
-# in the study. Ray reads this when it is imported; without it, the daemons are heard.
+# Keeps messages of Ray's daemons from stdout: the reason of a failed trial is in the study. Ray
+# reads this when it is imported; a Ray without this variable prints them.
 with environment({"RAY_DEDUP_LOGS_SKIP_REGEX": "."}):
     from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
     from ray.job_config import JobConfig
@@ -39,8 +39,8 @@ class WorkerOutOfMemory(LostWorker):
 
 
 def forget_token() -> None:
-    """Has Ray read the token of the next cluster from the environment again. It keeps the first that it
-    saw; so it does in a Ray that has this no more, and a second cluster of this process refuses it."""
+    """Makes Ray read the token of the next cluster from the environment, as it keeps the first one
+    that it saw. In a Ray without this function a second cluster of this process refuses it."""
     try:
         from ray import _raylet
 
@@ -52,9 +52,9 @@ def forget_token() -> None:
 
 @contextmanager
 def slow_starts_awaited(seconds: float) -> Iterator[None]:
-    """Within, Ray waits so long for the processes that it starts: a busy machine needs more than its 30 s.
+    """Inside, Ray waits so long for the processes that it starts: a busy machine needs more than its 30 s.
 
-    So it does in a Ray that has this function no more; a second start is then often enough.
+    In a Ray without this function it waits 30 s; a second start is then often enough.
     """
     try:
         from ray._private import services
@@ -91,15 +91,15 @@ def cluster_that_runs_here() -> str | None:
         from ray._private.services import canonicalize_bootstrap_address
     except ImportError:
         name = "ray._private.services.canonicalize_bootstrap_address"
-        warn_moved("ray", name, SEEN, "a cluster that is gone is waited for")
+        warn_moved("ray", name, SEEN, "joining waits for a cluster that has ended")
         return None
     return canonicalize_bootstrap_address("auto")
 
 
 def refusal_of_cluster(address: str) -> str | None:
-    """Why a cluster lets nobody in who has what this process has, and what would be right.
+    """Why a cluster refuses this process, and what would be right; None if it does not.
 
-    None is no refusal, and where a Ray has changed, as joining it says so, too.
+    Also None in a Ray that has changed inside: joining the cluster then says why.
     """
     try:
         from ray import _raylet
@@ -114,22 +114,22 @@ def refusal_of_cluster(address: str) -> str | None:
             client(address=address)
         except AuthenticationError:
             given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-            has = "the token given here is not its own" if given else "no token is given here"
+            has = "the one given here is not its own" if given else "none is given here"
             mode = os.environ.get("RAY_AUTH_MODE", "")
             if given and mode != "token":
-                has = f"RAY_AUTH_MODE is {mode!r} here, so the token is not shown to it"
+                has = f"RAY_AUTH_MODE is {mode!r} here, so it is not sent"
             return (
-                f"it asks for a token, and {has}; RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or "
-                "RAY_AUTH_TOKEN_PATH, a file) must be as on its machines"
+                f"it requires a token, and {has}; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or "
+                "RAY_AUTH_TOKEN_PATH, a file) as on its machines"
             )
         except Exception as error:  # its client raises errors of many kinds
-            return f"it does not answer as a Ray does: {one_line(error)}"
+            return f"it does not answer like a Ray cluster: {one_line(error)}"
     return None
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without what Ray's C++ says on stderr, which has only lines of its own form."""
+    """Silences Ray's C++ code, which writes lines of its own form to stderr."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
@@ -142,10 +142,10 @@ def _silent() -> Iterator[None]:
 
 @contextmanager
 def lost_workers_told() -> Iterator[None]:
-    """Within, Tune takes every error of Ray's about a worker as that worker's death.
+    """Inside, Tune takes every error of Ray's about a worker as that worker's death.
 
-    Where Ray kills a worker because the machine's memory runs out, Tune ends the whole experiment by a
-    RuntimeError. So it does in a Ray that has this method no more.
+    By default, and in a Ray without this method, Tune ends the whole experiment with a RuntimeError
+    when Ray kills a worker because the machine's memory runs out.
     """
     try:
         from ray.air.execution import _internal
@@ -167,8 +167,8 @@ def lost_workers_told() -> Iterator[None]:
 
 @contextmanager
 def signals_left_alone() -> Iterator[None]:
-    """Within, Ray and Tune set no handlers of signals, and the processes that Ray starts get none: a signal
-    to the process group would end them before a last checkpoint could be had of them."""
+    """Inside, Ray and Tune set no signal handlers, and the processes that Ray starts get no
+    signals: a signal to the process group would end them before their last checkpoint."""
     try:
         from ray._private import services, utils
         from ray.tune import tune
@@ -192,7 +192,7 @@ def signals_left_alone() -> Iterator[None]:
 
 @contextmanager
 def _replaced(*places: tuple[Any, str, Any]) -> Iterator[None]:
-    """Within, attributes (owner, name) have other values."""
+    """Inside, attributes (owner, name) have other values."""
     before = [getattr(owner, name) for owner, name, _ in places]
     for owner, name, value in places:
         setattr(owner, name, value)
@@ -211,28 +211,28 @@ def _as_death(error: Exception) -> Exception:
 
 
 def end_workers(controller: Any) -> None:
-    """Ends the workers of a Tune that was left by an exception. (It would keep them, and what they hold of
-    the machine, until Python collects its garbage.)"""
+    """Ends the workers of a Tune that was left by an exception. (It would keep them, and their
+    resources, until Python's garbage collection.)"""
     try:
         controller._actor_manager.cleanup()
     except AttributeError:
         name = "TuneController._actor_manager.cleanup"
-        warn_moved("ray", name, SEEN, "workers of a study that was stopped may go on for a while")
+        warn_moved("ray", name, SEEN, "workers of a stopped study may run on for a while")
 
 
 def actor_of(trial: Trial) -> Any:
-    """The worker that trains a trial; None where it has none, or Tune does not say."""
+    """The worker that trains a trial; None if it has none, or Tune does not say."""
     try:
         return trial.temporary_state.ray_actor
     except AttributeError:
         warn_moved(
-            "ray", "Trial.temporary_state.ray_actor", SEEN, "a stop keeps no last checkpoint"
+            "ray", "Trial.temporary_state.ray_actor", SEEN, "a stop saves no last checkpoint"
         )
         return None
 
 
 def error_of(trial: Trial) -> Exception | None:
-    """Why Tune holds a trial for failed; None where it does not say."""
+    """Why a trial failed according to Tune; None if Tune does not say."""
     if not hasattr(trial, "pickled_error_file"):
         warn_moved("ray", "Trial.pickled_error_file", SEEN, "failed trainings have no reason")
         return None
@@ -242,13 +242,13 @@ def error_of(trial: Trial) -> Exception | None:
 
 
 def could_not_start(error: Exception | None) -> bool:
-    """Whether a worker failed before its first step: in an import, or in what it begins with. In other words
-    of Ray's it is a death as any."""
+    """Whether a worker failed before its first step: in an import, or in its setup. If Ray has
+    changed its text, it counts as any other death."""
     return isinstance(error, RayActorError) and "raised in its creation task" in str(error)
 
 
 def describe_death(error: Exception | None) -> str:
-    """One line about why a worker is gone. In other words of Ray's, less is found in them."""
+    """One line about why a worker died; with less detail if Ray has changed its text."""
     if isinstance(error, RayTaskError):
         links = [f"{type(error.cause).__name__}: {error.cause}", *causes_of_traceback(str(error))]
         text = ", caused by ".join(links)
@@ -261,21 +261,21 @@ def describe_death(error: Exception | None) -> str:
         text = f"its worker{place} could not start: {reason_of_traceback(str(error))}"
     else:
         # The text begins with addresses and ids that mean nothing once the study is over.
-        said = "nobody knows why" if error is None else str(error)
+        said = "unknown reason" if error is None else str(error)
         text = f"its worker died: {said.rpartition('Worker exit detail: ')[2]}"
     return one_reason(text)
 
 
 class _NoFolders(list[str]):
-    """Takes none."""
+    """Ignores additions."""
 
     def extend(self, folders: Iterable[str]) -> None:
         """Ray would add the driver's current folder and its script's."""
 
 
 def without_folders_of_driver(config: JobConfig) -> JobConfig:
-    """A job whose workers import from what they are given and what is installed. Without this, what lies in
-    the folder in which the driver was called comes first."""
+    """A job whose workers import only what they are given and what is installed. Otherwise the
+    driver's current folder comes first."""
     if hasattr(config, "_py_driver_sys_path"):
         config._py_driver_sys_path = _NoFolders()
     else:

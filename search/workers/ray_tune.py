@@ -61,11 +61,12 @@ def run_trials(
 ) -> None:
     """Runs a loop to its end on the Ray that was joined.
 
-    `quality_metric` is what its curves are made of. `keep_states` gives it a checkpoint after the last
+    `quality_metric` is the metric of its curves. `keep_states` gives it a checkpoint after the last
     epoch, too: the trained network.
 
-    A signal stops it cleanly (see `search.stop_signals`): what runs is told as stopped, and the next driver
-    goes on with it. For half of the `grace` seconds it waits for the epochs that run, and keeps their states.
+    A signal stops it cleanly (see `search.stop_signals`): running trainings are told as stopped,
+    and the next driver resumes them. For half of the `grace` seconds it waits for running epochs,
+    and keeps their states.
     """
     resources = read_resources()
     trainable = tune.with_parameters(
@@ -109,12 +110,13 @@ def fit_trials(
 ) -> None:
     """Runs a loop to its end with any Trainable whose results have the worker's keys.
 
-    At most `slots` trials run, and none is asked for before a slot is free. Left to itself Tune asks
+    At most `slots` trials run, and none is asked for before a slot is free. By default Tune asks
     for one more, starts a worker for it, and kills that worker when another one becomes free first.
 
     Args:
-        trial_minutes: after which a worker ends its process, so that its death is told as that.
-        can_be_alone: whether there is more to be had for a trial that is out of memory.
+        trial_minutes: after which a worker ends its process, so that its death is reported as a
+            timeout.
+        can_be_alone: whether a trial that ran out of memory can get more when it runs alone.
         grace: seconds from a request to stop to the end.
     """
     adapter = _LoopSearcher(loop, trial_minutes, can_be_alone, grace / 2)
@@ -163,7 +165,7 @@ class _Stopped(BaseException):
 class _LoopSearcher(Searcher, tune.Stopper):
     """Asks the loop, tells it what ended, and ends the experiment once the loop is asked to stop.
 
-    Tune pickles it: nothing of the loop goes along.
+    Tune pickles it, without the loop.
     """
 
     def __init__(
@@ -222,7 +224,8 @@ class _LoopSearcher(Searcher, tune.Stopper):
         return self.error is not None
 
     def _waits_for_states(self) -> bool:
-        """Takes the states of what runs, each once its worker is between two epochs; whether any is to come."""
+        """Takes the states of running trainings, each once its worker is between two epochs;
+        returns whether any is still to come."""
         if self._states is None:
             self._states = self._ask_for_states()
             self._deadline = time.monotonic() + self._seconds_for_states
@@ -244,7 +247,7 @@ class _LoopSearcher(Searcher, tune.Stopper):
         return bool(self._states or self._last_epochs) and not is_late
 
     def _ask_for_states(self) -> dict[Any, str]:
-        """What the workers will answer with, and the trial of each."""
+        """The pending answers of the workers, and the trial of each."""
         trials = () if self.controller is None else self.controller.get_live_trials()
         asked = {}
         for trial in trials:
@@ -254,7 +257,7 @@ class _LoopSearcher(Searcher, tune.Stopper):
         return asked
 
     def take_result(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Passes one epoch on; whether the training goes on."""
+        """Passes one epoch on; returns whether the training continues."""
         self._has_trained = True
         if FAILURE in result:
             retry = Retry.ALONE if result.get(CROWDED) and self._can_be_alone else Retry.NO
@@ -271,24 +274,25 @@ class _LoopSearcher(Searcher, tune.Stopper):
         return goes_on
 
     def take_death(self, trial_id: str, error: Exception | None) -> None:
-        """Passes on that the worker's process is gone, or failed outside of a training."""
+        """Passes on that the worker's process died, or failed outside of a training."""
         if self._loop.stop_requested:  # it may have got the signal, too
             return
         if time.monotonic() - self._begins[trial_id] >= self._trial_seconds:
             self.take_failure(trial_id, "it took longer than workers.trial_minutes", Retry.NO)
             return
         if could_not_start(error) and not self._has_trained:
-            # No network's fault: what ran is told as stopped when the loop is closed.
+            # Not a network's failure: running trainings are told as stopped when the loop is
+            # closed.
             with self.errors_kept():
                 raise RunError(
-                    f"no worker can train: {describe_death(error)}; when that is mended, the same command goes on"
+                    f"no worker can train: {describe_death(error)}; fix that and rerun the same command to resume"
                 )
             return
         retry = Retry.SOON
         if isinstance(error, WorkerOutOfMemory):
             retry = Retry.ALONE if self._can_be_alone else Retry.NO
         elif isinstance(error, RayTaskError) and not is_of_accelerator(error.cause):
-            retry = Retry.NO  # an exception of Python; it would come again
+            retry = Retry.NO  # an exception of Python, which would recur
         self.take_failure(trial_id, describe_death(error), retry)
 
     def take_failure(self, trial_id: str, reason: str, retry: Retry) -> None:

@@ -23,7 +23,7 @@ from search.workers.reasons import reason_of
 
 # Keys of a step's result, beside those that Tune adds.
 EPOCH, QUALITY, SECONDS = "epoch", "quality", "epoch_seconds"
-CONFUSION = "confusion"  # of the last epoch: which classes were taken for which
+CONFUSION = "confusion"  # of the last epoch: the confusion matrix
 STATE = "state"  # of the training, every few minutes, at its end if asked for: a checkpoint
 FAILURE, CROWDED = "failure", "crowded"  # the reason; whether it was out of memory beside others
 
@@ -32,8 +32,8 @@ class ProxyTrainable(tune.Trainable):
     """Trains the architecture in `config`; the same process then takes the next one.
 
     `splits`, `proxy` and `workers` come once through Ray's object store (`tune.with_parameters`).
-    An exception of the training becomes a result with its reason, so that it costs no worker. A
-    training that is still there after `workers.trial_minutes` takes its process with it.
+    An exception of the training becomes a result with its reason, so that the worker survives. A
+    training that exceeds `workers.trial_minutes` ends its process.
     """
 
     _training: TrainingSteps | None
@@ -72,14 +72,14 @@ class ProxyTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One epoch. None after the state was handed over: it would be trained again."""
+        """Trains one epoch; none after the state was handed over, as it would be trained twice."""
         if self._is_handed_over:
             Event().wait()  # for the end of this process
         try:
             if self._training is None:
                 self._training = self._begin()
             step = self._training.run_epoch()
-        except Exception as error:  # the trial boundary: whatever it is, the study goes on
+        except Exception as error:  # the trial boundary: whatever it is, the study continues
             if is_of_accelerator(error):
                 raise  # this process dies, and the next trial gets another
             reason = reason_of(error)
@@ -116,7 +116,7 @@ class ProxyTrainable(tune.Trainable):
         self._drop_training()
 
     def _begin(self) -> TrainingSteps:
-        """The training, anew or from its checkpoint."""
+        """The training, new or resumed from its checkpoint."""
         state = None if self._checkpoint is None else ray.get(self._checkpoint)
         self._checkpoint = None
         given = (self._architecture, self._splits, self._proxy)

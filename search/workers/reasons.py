@@ -1,4 +1,4 @@
-"""Why a training failed: one line that a database and a person can keep, with its cause."""
+"""Why a training failed, with its cause: one line for the database and for people."""
 
 import re
 
@@ -47,7 +47,7 @@ def _without_escapes(text: str) -> str:
 
 
 def _exception_of(traceback: str) -> str:
-    """What stands below the last frame."""
+    """The text below the last frame."""
     lines = traceback.strip("\n").splitlines()
     frames = [index for index, line in enumerate(lines) if _FRAME.fullmatch(line)]
     below = lines[frames[-1] + 1 :] if frames else lines

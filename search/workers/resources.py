@@ -1,4 +1,4 @@
-"""What machines can give to trials, and how many run there at once. Knows no Ray."""
+"""The resources of machines, and how many trials run there at once. Independent of Ray."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from search.study_file.schema import Workers
 
 
 class MachineWarning(UserWarning):
-    """What a machine has too little of, where a study goes on all the same."""
+    """A machine has too little of something, but the study can run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """What one machine can give."""
+    """The resources of one machine."""
 
     cpus: float
     gpus: float
@@ -28,7 +28,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What all machines of a Ray can give."""
+    """The resources of all machines of a Ray."""
 
     nodes: tuple[Node, ...]
 
@@ -38,14 +38,14 @@ class Resources:
         return room if workers.at_once is None else min(room, workers.at_once)
 
     def of_one_alone(self, workers: Workers) -> dict[str, float]:
-        """What a trial takes that shares its GPUs with none; without GPUs, the largest machine."""
+        """The resources of a trial that shares its GPUs with no other; without GPUs, of the largest machine."""
         if workers.gpus:
             return {"CPU": workers.cpus, "GPU": max(1.0, workers.gpus)}
         return {"CPU": max(node.cpus for node in self.nodes)}
 
 
 def check_resources(resources: Resources, workers: Workers, source: str) -> None:
-    """Refuses what can never be met; Tune would wait for ever.
+    """Refuses requests that no machine can meet; Tune would wait forever.
 
     Raises:
         RunError: names the key and what there is.
@@ -55,16 +55,16 @@ def check_resources(resources: Resources, workers: Workers, source: str) -> None
 
 
 def why_not(resources: Resources, workers: Workers) -> str | None:
-    """What of the workers no machine can give, by its key, and what there is; None is nothing."""
+    """The key that no machine can meet, and what there is; None if all can be met."""
     if resources.slots(workers):
         return None
     cpus = max((node.cpus for node in resources.nodes), default=0.0)
     gpus = max((node.gpus for node in resources.nodes), default=0.0)
-    there = "there" if len(resources.nodes) == 1 else "on the largest node"
+    there = "available" if len(resources.nodes) == 1 else "on the largest node"
     if workers.cpus > cpus:
-        return f"workers.cpus: {workers.cpus} asked for each trial; {cpus:g} {there}"
+        return f"workers.cpus: each trial asks for {workers.cpus}; {cpus:g} {there}"
     elif workers.gpus > gpus:
-        found = f"{gpus:g} {there}" if gpus else "no GPU is there"
-        return f"workers.gpus: {workers.gpus:g} asked for each trial; {found} (gpus = 0 trains on the CPU)"
-    asked = f"{workers.cpus} CPUs and the {workers.gpus:g} GPUs asked for each trial together"
+        found = f"{gpus:g} {there}" if gpus else "no GPU is available"
+        return f"workers.gpus: each trial asks for {workers.gpus:g}; {found} (gpus = 0 trains on the CPU)"
+    asked = f"{workers.cpus} CPUs and {workers.gpus:g} GPUs that each trial asks for"
     return f"workers: no node has the {asked}"

@@ -1,4 +1,4 @@
-"""Short temporary folders that end with their process; what a killed one left is swept by the next."""
+"""Temporary folders with short paths, removed with their process, or by the next one if it was killed."""
 
 import fcntl
 import os
@@ -24,13 +24,13 @@ _FRESH = 600  # seconds in which a folder without a lock may be one that is just
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder of this process, which is gone after the block with all that was started for it.
+    """A folder of this process. It is removed after the block, and what was started for it is ended.
 
     It lies in RAY_TMPDIR where that is set, else in TMPDIR or /tmp: in the first whose path is short
     enough for sockets, and that can be written.
 
     Raises:
-        RunError: there is no such place; the line says why for each.
+        RunError: there is no such place; the message says why for each.
     """
     place = _place()
     sweep(place)
@@ -38,7 +38,7 @@ def scratch_folder() -> Iterator[Path]:
     unlocked = folder / f".{_LOCK}"
     lock = os.open(unlocked, os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        with suppress(OSError):  # some network disks have no locks; there nobody sweeps either
+        with suppress(OSError):  # some network disks have no locks; there nothing is swept
             fcntl.flock(lock, fcntl.LOCK_EX)
         unlocked.rename(folder / _LOCK)  # only now a sweep may look who holds it
         yield folder
@@ -48,7 +48,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def sweep(place: Path) -> None:
-    """Removes what processes of this user left in a folder that are dead."""
+    """Removes what dead processes of this user left in a folder."""
     for folder in place.glob(f"{_PREFIX}{'?' * 8}"):
         with suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
@@ -75,17 +75,17 @@ def _place() -> Path:
             return Path(place)
         refused.append(f"{one_line(place)} {reason}")
     raise RunError(
-        f"Ray needs a folder for its sockets and logs: {'; '.join(refused)}. RAY_TMPDIR=FOLDER names one "
-        "with a short path"
+        "set RAY_TMPDIR to a folder with a short path, for Ray's sockets and logs: "
+        f"{'; '.join(refused)}"
     )
 
 
 def _why_not(place: str) -> str | None:
-    """What keeps a folder of ours out of a place, in words; None is nothing."""
+    """Why a place cannot hold a folder of ours; None if it can."""
     if len(os.fsencode(place)) > _MOST:
-        return f"has a path of more than the {_MOST} bytes that sockets leave"
+        return f"has a path of more than {_MOST} bytes, too long for sockets"
     if not Path(place).is_absolute():
-        return "is no absolute path"
+        return "is not an absolute path"
     try:
         Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place)).rmdir()
         if (free := shutil.disk_usage(place).free) < _ROOM:

@@ -109,7 +109,7 @@ def test_a_cluster_that_asks_for_a_token_is_refused_with_the_names_of_its_variab
 ) -> None:
     secret = cluster.environment["RAY_AUTH_TOKEN"]
     for given, said in (
-        ({}, "no token is given here"),
+        ({}, "requires a token, and none is given here"),
         ({"RAY_AUTH_TOKEN": secret}, "RAY_AUTH_MODE is '' here"),
         ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "another"}, "is not its own"),
     ):

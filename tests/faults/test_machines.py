@@ -79,7 +79,7 @@ def test_a_machine_without_loopback_is_told_what_it_lacks(processes: Processes) 
     write_study(processes.folder)
     run = processes.start("unshare", "-n", HGCNAS, "run", "small.toml")
     assert run.end() == 2
-    assert "at 127.0.0.1, which this machine does not have" in run.errors
+    assert "127.0.0.1, which does not work on this machine" in run.errors
     assert not (processes.folder / "runs").exists()
 
 

@@ -202,8 +202,8 @@ study = "x"
 """
 STAGES = '[{ depth = 2, growth = 12, groups = 4, se = "none" }]'
 WRONG = [  # what to replace, by what, the message after the file's name
-    ("format = 1\n", "", "format: None is not 1 or 2, the formats read here"),
-    ("format = 1", "format = 3", "format: 3 is not 1 or 2, the formats read here"),
+    ("format = 1\n", "", "format: None is not 1 or 2, the supported formats"),
+    ("format = 1", "format = 3", "format: 3 is not 1 or 2, the supported formats"),
     (CORRECT, "format = 1", "is not an architecture file: it has no [architecture] table"),
     (CORRECT, "format = 1\narchitecture = 3", "architecture: 3 is not a table"),
     ('"hgc"', '"dense"', "architecture.operator: 'dense' is not one of hgc, sgc"),
@@ -312,7 +312,7 @@ def test_a_name_for_each_of_a_thousand_classes_is_read_back(tmp_path: Path) -> N
         ("cat", "'cat' is not a list of names"),
         (["cat", 3], "['cat', 3] is not a list of names"),
         (["cat"], "1 names are given for num_classes = 2"),
-        (["cat", "cat"], "'cat' is there twice"),
+        (["cat", "cat"], "'cat' is given twice"),
     ],
     ids=str,
 )

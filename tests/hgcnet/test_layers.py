@@ -15,7 +15,7 @@ SHAPES = [  # (I, O, G)
     (24, 48, 4),
     (60, 96, 6),
     (36, 48, 3),
-    (7, 12, 4),  # I does not divide by G
+    (7, 12, 4),  # I is not a multiple of G
     (25, 40, 8),
     (13, 10, 5),
     (3, 16, 8),  # I < G: groups without input channels
@@ -283,7 +283,7 @@ def test_forms_share_their_weights(form: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"out_channels": 10, "groups": 4}, "out_channels=10 does not divide by groups=4"),
+        ({"out_channels": 10, "groups": 4}, "out_channels=10 is not a multiple of groups=4"),
         ({"operator": "dense"}, "operator='dense' is not one of hgc, sgc"),
         ({"form": "fast"}, "form='fast' is not one of auto, reference, composed"),
     ],

@@ -184,7 +184,7 @@ def test_a_writing_that_dies_never_leaves_a_whole_folder(
     with pytest.raises(KeyboardInterrupt):
         save_model(folder, network, metrics={}, mean=MEAN, std=STD)
 
-    with pytest.raises(ArchitectureError, match=r"is not a whole model folder: it has no metrics"):
+    with pytest.raises(ArchitectureError, match=r"is not a complete model folder: metrics"):
         load(folder)
 
 
@@ -192,7 +192,9 @@ def test_a_writing_that_dies_never_leaves_a_whole_folder(
 def test_a_folder_without_one_of_its_files_is_refused(folder: Path, name: str) -> None:
     (folder / name).unlink()
 
-    with pytest.raises(ArchitectureError, match=f"is not a whole model folder: it has no {name}"):
+    with pytest.raises(
+        ArchitectureError, match=f"is not a complete model folder: {name} is missing"
+    ):
         load(folder)
 
 
@@ -216,7 +218,9 @@ def test_files_of_two_folders_do_not_mix(tmp_path: Path, folder: Path) -> None:
     save_model(other, HGCNet(SMALL, TASK, generator=generator), metrics={}, mean=MEAN, std=STD)
     (folder / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes())
 
-    with pytest.raises(ArchitectureError, match=r"safetensors: is not the file that metrics"):
+    with pytest.raises(
+        ArchitectureError, match=r"safetensors: does not match its checksum in metrics"
+    ):
         load(folder)
 
 
@@ -232,7 +236,7 @@ def test_weights_of_another_network_are_named_even_if_the_sums_are_right(
     document["sha256"]["model.safetensors"] = sums["model.safetensors"]
     (folder / "metrics.json").write_text(json.dumps(document))
 
-    message = r"classifier.bias: holds float32 \(8,\) where the network of architecture.toml has"
+    message = r"classifier.bias: has float32 \(8,\); the network of architecture.toml needs"
     with pytest.raises(ArchitectureError, match=message):
         load(folder)
 
@@ -249,9 +253,9 @@ def test_weights_of_another_network_are_named_even_if_the_sums_are_right(
         ({"metrics": 3}, "metrics: 3 is not a dict"),
         ({"preparation": 3}, "preparation: 3 is not a dict"),
         ({"preparation": {"fit": "cover"}}, "preparation.fit: 'cover' is not one of crop, pad"),
-        ({"preparation": {"background": 0}}, "preparation.background: 0 is not 255 here"),
-        ({"preparation": {"colours": "hsv"}}, "preparation.colours: 'hsv' is not known here"),
-        ({"sha256": {}}, "is not the file that metrics.json was written for"),
+        ({"preparation": {"background": 0}}, "preparation.background: 0 is not 255"),
+        ({"preparation": {"colours": "hsv"}}, "preparation.colours: 'hsv' is not a known setting"),
+        ({"sha256": {}}, "does not match its checksum in metrics.json"),
     ],
     ids=str,
 )

@@ -62,7 +62,7 @@ def test_a_network_is_found_by_each_kind_of_name(
         ("resnet18", "^resnet18: is neither a preset nor .*; presets are sgcnet_42_g1, "),
         ("hgcnet_42", "did you mean 'hgcnet_42_g"),
         ("absent.toml", r"absent\.toml: cannot be read: No such file or directory$"),
-        (".", "is not a whole model folder: it has no architecture.toml"),
+        (".", "is not a complete model folder: architecture.toml is missing"),
     ],
 )
 def test_a_network_that_is_not_there_is_named(name: str, said: str, tmp_path: Path) -> None:

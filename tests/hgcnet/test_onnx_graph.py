@@ -222,7 +222,5 @@ def test_without_onnx_the_message_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
 
-    with pytest.raises(
-        MissingPackageError, match=r'pip install "\.\[onnx\]" in the folder of the source'
-    ):
+    with pytest.raises(MissingPackageError, match=r'pip install "\.\[onnx\]" in the source folder'):
         export_onnx(HGCNet(SMALL), tmp_path / "net.onnx")

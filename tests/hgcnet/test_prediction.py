@@ -82,9 +82,7 @@ def test_a_folder_from_before_there_were_names_gives_numbers(tmp_path: Path) -> 
 def test_a_network_without_a_model_folder_says_so(tmp_path: Path) -> None:
     file = hgcnet.ArchitectureFile(architecture=SMALL, task=Task())
     write_architecture(tmp_path / "net.toml", file)
-    with pytest.raises(
-        ArchitectureError, match="the network is of no model folder, so its weights"
-    ):
+    with pytest.raises(ArchitectureError, match="load the network from a model folder"):
         hgcnet.load(tmp_path / "net.toml").predict([])
 
 
@@ -92,7 +90,7 @@ def test_a_network_without_a_model_folder_says_so(tmp_path: Path) -> None:
     "images", ["cat.jpg", Path("cat.jpg"), np.zeros((8, 8, 3), np.uint8), Image.new("L", (8, 8))]
 )
 def test_one_image_is_given_as_a_list(folder: Path, images: object) -> None:
-    with pytest.raises(DataError, match=r"predict takes a list of images, also of one"):
+    with pytest.raises(DataError, match=r"predict takes a list of images; for one image"):
         hgcnet.load(folder).predict(images)  # type: ignore[arg-type]
 
 

@@ -284,8 +284,11 @@ def test_stretching_is_the_mean_of_oblong_areas(shape: tuple[int, int]) -> None:
         (".", ".: is not a file"),
         (np.zeros((4, 4)), "images[0]: float64 (4, 4) is not uint8 (H, W) or (H, W, C)"),
         (np.zeros((4, 4, 3, 3), np.uint8), "images[0]: uint8 (4, 4, 3, 3) is not uint8 (H, W)"),
-        (np.zeros((4, 4, 5), np.uint8), "images[0]: has 5 channels, which do not become the 3"),
-        (7, "images[0]: int is neither a path, nor an image of Pillow, nor an array"),
+        (
+            np.zeros((4, 4, 5), np.uint8),
+            "images[0]: has 5 channels, which cannot be converted to 3",
+        ),
+        (7, "images[0]: int is not a path, a Pillow image or a NumPy array"),
     ],
 )
 def test_what_cannot_be_prepared_is_named(image: object, message: str) -> None:

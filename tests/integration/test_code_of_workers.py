@@ -125,7 +125,7 @@ class TestWorkersThatDoNotStart:
         ) as told:
             fit_trials(loop, not_starting(), slots=1)
         said = str(told.value)
-        assert "OSError: the disk is full; when that is mended, the same command goes on" in said
+        assert "OSError: the disk is full; fix that and rerun the same command to resume" in said
         assert "\x1b" not in said
         assert loop.progress().failed == 0
         failed = [row for row in loop.rows if row.state == TrialState.FAIL]

@@ -37,7 +37,7 @@ def test_an_old_front_is_confirmed_and_what_is_not_known_is_named(
     assert again.json == ended.json
     (line,) = again.errors.splitlines()
     assert line.startswith(
-        "hgcnas: runs/old: the study has proxy.ema, which this hgcnas does not know"
+        "hgcnas: runs/old: the study has settings of a newer hgcnas, which are ignored: proxy.ema"
     )
 
 

@@ -21,7 +21,7 @@ from tests.parts.processes import ROOT, Family, Processes
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SMALL = hgcnet.Architecture(stem_channels=8, stages=(hgcnet.Stage(depth=2, growth=8, groups=2),))
 TASK = hgcnet.Task(num_classes=5, resolution=16)
-MISSING = 'needs the package typer: pip install ".[search]" in the folder of the source'
+MISSING = 'needs the package typer: pip install ".[search]" in the source folder'
 
 
 def with_requirements(texts: Iterable[str]) -> set[str]:

@@ -58,7 +58,7 @@ def test_a_study_runs_in_a_thread_and_is_read_meanwhile_and_afterwards(
         first = search.export_architecture("runs/small", trial=0)
         hgcnet.write_architecture("net.toml", best)
         model = hgcnet.load("net.toml")
-        with pytest.raises(RunError, match="trial 9: the study has trials 0 to 3"):
+        with pytest.raises(RunError, match="trial 9: does not exist; the study has 0 to 3"):
             search.export_architecture("small", trial=9)
     assert best.provenance["val_accuracy"] == more["val_accuracy"].max()
     assert first.provenance["fingerprint"] == trials["fingerprint"][0]

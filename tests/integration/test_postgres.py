@@ -113,7 +113,10 @@ def test_a_study_on_a_server_is_seen_from_anywhere_and_joined_on_purpose_alone(
         assert response.status == 200
 
     said = refused(mine, "run", "study.toml", "--no-report")
-    assert "the storage has a study 'tiny' that was not begun from this folder (process " in said
+    assert (
+        "the storage already has a study 'tiny', started from another folder (last written by process "
+        in said
+    )
     assert "3/3 trained" in hgcnas("run", "study.toml", "--no-report", "--join", cwd=mine).output
     assert "Nothing to do" in hgcnas("run", "study.toml", "--no-report", cwd=mine).output
     assert search.study_status("tiny", storage=url, runs=theirs / "runs")["finished"] == 3

@@ -90,7 +90,7 @@ def test_resources_that_are_not_there_are_refused_and_leave_nothing(
 ) -> None:
     write_study(tmp_path, **{f"workers__{resource}": 4096})
     said = refused(tmp_path, "run", "small.toml")
-    assert f"small.toml: workers.{resource}: 4096 asked for each trial; " in said
+    assert f"small.toml: workers.{resource}: each trial asks for 4096; " in said
     assert len(said.splitlines()) == 1
 
 

@@ -86,6 +86,6 @@ def test_a_resolution_that_leaves_no_pixel_is_refused_wherever_it_is_given(tmp_p
     """Of the study file's space, by its three stages behind a stem of stride 2."""
     study, runs = write_study(tmp_path, space__stem_stride=2), tmp_path / "runs"
     for proxy in ({"resolution": 6}, {"epochs": 1, "resolution": 6}):
-        with pytest.raises(StudyFileError, match="resolution: 6 px leave less than one to stage 3"):
+        with pytest.raises(StudyFileError, match="resolution: 6 px are too few for 3 stages"):
             search.measure_fidelity(study, networks=4, proxies=[proxy], runs=runs)
     assert not runs.exists()

@@ -49,7 +49,7 @@ def test_less_memory_than_a_study_takes_is_said_before_it_starts(prepared, monke
     warn_of_memory(prepared)
     assert not recwarn.list
     monkeypatch.setattr(forecast, "usable_memory", lambda: GB // 2)
-    with pytest.warns(MachineWarning, match=r"takes more memory.*0\.5 GB are there.*--workers N"):
+    with pytest.warns(MachineWarning, match=r"needs more memory.*0\.5 GB are available.*--workers"):
         warn_of_memory(prepared)
 
 

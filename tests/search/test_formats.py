@@ -11,10 +11,10 @@ import pytest
 from tests.parts.commands import hgcnas, refused
 from tests.parts.old_run import OLD_RUN, change_stored_file, set_attribute
 
-UNKNOWN = (
-    "novelty, objectives.weight, proxy.warm_up, space.dilation, which this hgcnas does not know"
+UNKNOWN = "novelty, objectives.weight, proxy.warm_up, space.dilation"
+LEFT_OUT = (
+    f"hgcnas: runs/old: the study has settings of a newer hgcnas, which are ignored: {UNKNOWN}\n"
 )
-LEFT_OUT = f"hgcnas: runs/old: the study has {UNKNOWN}: a newer one wrote it; they are left out\n"
 
 
 def as_written(document: dict[str, Any]) -> None:
@@ -68,14 +68,14 @@ def test_what_is_trained_stays_trained_though_there_are_new_settings(runs: Path)
     assert (folder / "trainings.json").read_bytes() == trainings
     recipe.write_text(json.dumps(stored | {"crop": 4}))
     said = hgcnas("tabulate", "old.toml", "-o", "t.parquet", *options, cwd=runs, code=2).errors
-    assert "recipe.json: has crop, which this hgcnas does not know: a newer one wrote it" in said
+    assert "recipe.json: has settings of a newer hgcnas: crop; continue it with" in said
 
 
 def test_what_a_newer_program_wrote_stops_run_in_one_line(runs: Path) -> None:
     change_stored_file(runs / "runs" / "old", with_unknown_keys)
     said = refused(runs, "run", "old.toml", "--trials", "20")
     assert said == (
-        f"hgcnas: the study 'old' has {UNKNOWN}: a newer one wrote it and can go on with it\n"
+        f"hgcnas: the study 'old' has settings of a newer hgcnas: {UNKNOWN}; continue it with that version\n"
     )
 
 
@@ -83,5 +83,5 @@ def test_what_a_newer_program_wrote_stops_run_in_one_line(runs: Path) -> None:
 def test_a_newer_format_is_refused_in_one_line(command: tuple[str, ...], runs: Path) -> None:
     set_attribute(runs / "runs" / "old", "format", 2)
     said = refused(runs, *command)
-    assert "format 2, but this hgcnas reads 1 and below: a newer one wrote it" in said
+    assert "format 2 is from a newer hgcnas; this one reads formats up to 1" in said
     assert len(said.splitlines()) == 1

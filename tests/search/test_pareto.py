@@ -323,7 +323,7 @@ def test_a_budget_must_be_a_positive_number(rule):
 
 def test_an_unknown_rule_names_the_known_ones():
     with pytest.raises(
-        RunError, match="'fastest' does not say which network to select: give best, knee"
+        RunError, match="'fastest' is not a rule to select a network: give best, knee"
     ):
         choose_by_flops([0.6], [1e6], "fastest")
 

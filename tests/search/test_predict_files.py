@@ -138,15 +138,15 @@ def test_the_function_reports_how_far_it_is(trained: Path) -> None:
     [
         (
             ("net.toml", "new"),
-            "net.toml: is no model folder: an architecture has no weights; `hgcnas train",
+            "net.toml: is an architecture, which has no weights; train it with `hgcnas train",
         ),
         (
             ("hgcnet_42_g4", "new"),
-            "hgcnet_42_g4: is no model folder: an architecture has no weights",
+            "hgcnet_42_g4: is an architecture, which has no weights",
         ),
-        (("absent", "new"), "absent: does not exist; predict takes a model folder"),
-        (("models/net-image_folder", "new"), f"name one of them: {MODEL}"),
-        (("images", "new"), "images: is not a whole model folder: it has no architecture.toml"),
+        (("absent", "new"), "absent: does not exist; give a model folder"),
+        (("models/net-image_folder", "new"), f"give one of them: {MODEL}"),
+        (("images", "new"), "images: is not a complete model folder: architecture.toml is missing"),
         ((MODEL, "absent.jpg"), "absent.jpg: does not exist"),
         ((MODEL, "models"), "models: has no images"),
         ((MODEL, "new/broken.jpg"), "new/broken.jpg: cannot be read as an image"),

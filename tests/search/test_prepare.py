@@ -27,5 +27,7 @@ def test_a_study_starts_with_presets_and_with_what_lies_beside_its_file(tmp_path
     assert find_architecture("trained", tmp_path, "here") == TINY
     assert find_architecture("trained/architecture.toml", tmp_path, "here") == TINY
     assert find_architecture("hgcnet_42_g4", tmp_path, "here") == hgcnet.preset("hgcnet_42_g4")
-    with pytest.raises(StudyFileError, match=r"^here: net\.toml is neither a file nor a preset \("):
+    with pytest.raises(
+        StudyFileError, match=r"^here: net\.toml is not a file, a model folder or a preset \("
+    ):
         find_architecture("net.toml", tmp_path, "here: net.toml")

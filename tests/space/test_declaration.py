@@ -180,14 +180,14 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"stages": 6, "depth": [1, 1]}, ["stages: 6 is not one of 3, 4, 5"]),
     ({"stages": {"low": 2, "high": 4}}, ["stages.low: 2 is not one of 3, 4, 5"]),
-    ({"stages": {"choice": [3, 3]}}, ["stages.choice[1]: 3 is there twice"]),
-    ({"stages": [3, 4]}, ["stages: [3, 4] is a list, but holds for the whole network"]),
+    ({"stages": {"choice": [3, 3]}}, ["stages.choice[1]: 3 is given twice"]),
+    ({"stages": [3, 4]}, ["stages: [3, 4] is a list, but the whole network has one value"]),
     ({"stem_stride": 3}, ["stem_stride: 3 is not one of 1, 2, 4"]),
     ({"stem_stride": True}, ["stem_stride: True is not one of 1, 2, 4"]),
     ({"stem_stride": 2.0}, ["stem_stride: 2.0 is not one of 1, 2, 4"]),
     (
         {"stem_stride": {"low": 1, "high": 4}},
-        ["stem_stride: 1, 2, 4 are no range; give choice = [...]"],
+        ["stem_stride: 1, 2, 4 is not a range; give choice = [...]"],
     ),
     (
         {"depth": [2, 0, "x"]},
@@ -204,14 +204,14 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
             "groups.choice[2]: -2 is not a positive integer",
         ],
     ),
-    ({"groups": {"choice": [1, 2, 1]}}, ["groups.choice[2]: 1 is there twice"]),
+    ({"groups": {"choice": [1, 2, 1]}}, ["groups.choice[2]: 1 is given twice"]),
     (
         {"groups": {"choice": list(range(1, 400))}},
         [f"groups.choice: 399 values are more than {MAX_VALUES}"],
     ),
     (
         {"groups": {"choice": [1], "low": 2}},
-        ["groups: choice is given, and low or high; one of the two is needed"],
+        ["groups: both choice and low or high given; give one of the two"],
     ),
     (
         {"groups": {"choice": [1], "step": 2}},
@@ -264,13 +264,13 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"growth": {"base": [4, 8, 16]}},
-        ["growth.base: [4, 8, 16] is a list, but holds for the whole network"],
+        ["growth.base: [4, 8, 16] is a list, but the whole network has one value"],
     ),
     (
         {"growth": {"base": {"choice": [4, 4], "per_stage": True}}},
         [
-            "growth.base.per_stage: true given, but it holds for the whole network",
-            "growth.base.choice[1]: 4 is there twice",
+            "growth.base.per_stage: true given, but the whole network has one value",
+            "growth.base.choice[1]: 4 is given twice",
         ],
     ),
 ]
@@ -285,10 +285,10 @@ def test_each_error_is_told_where_it_is(table: dict[str, Any], expected: list[st
 def test_what_holds_for_the_network_has_no_value_for_each_stage(key: str) -> None:
     value = A_VALUE[key]
     assert errors_of(BASE | {key: [value, value, value]}) == [
-        f"{key}: {[value, value, value]} is a list, but holds for the whole network"
+        f"{key}: {[value, value, value]} is a list, but the whole network has one value"
     ]
     assert errors_of(BASE | {key: {"choice": [value], "per_stage": True}}) == [
-        f"{key}.per_stage: true given, but it holds for the whole network"
+        f"{key}.per_stage: true given, but the whole network has one value"
     ]
 
 

@@ -41,7 +41,7 @@ def test_a_dry_run_for_people_says_the_space_the_data_and_the_time(tmp_path: Pat
     )
     assert re.fullmatch(
         r"memory about [\d.]+ GB: driver [\d.]+, images for all workers 0\.0, workers [\d.]+"
-        r"; [\d.]+ GB are there",
+        r"; [\d.]+ GB are available",
         said[6],
     )
 
@@ -52,7 +52,7 @@ def test_what_no_machine_like_this_has_cpus_for_has_no_time(tmp_path: Path) -> N
     assert (facts["hours"], facts["trials_at_once"], facts["memory"]) == (None, None, None)
     said = hgcnas("run", "small.toml", "--dry-run", cwd=tmp_path).output.splitlines()
     assert re.fullmatch(
-        r"time   unknown: workers\.cpus: 4096 asked for each trial; \d+ there", said[5]
+        r"time   unknown: workers\.cpus: each trial asks for 4096; \d+ available", said[5]
     )
 
 
@@ -75,7 +75,7 @@ WRONG_COMMANDS = [
     (["run", "absent.toml"], "absent.toml: there is no such file"),
     (["run", "small.toml", "--trials", "0"], "'--trials': …1"),
     (["run", "small.toml", "--trials", "many"], "valid integer"),
-    (["run", "small.toml", "--ray-address", "ray://head:10001"], "ray:// would move the search"),
+    (["run", "small.toml", "--ray-address", "ray://head:10001"], "ray:// would run the search"),
     (["run", "."], "cannot be read: Is a directory"),
     (["run"], "Missing argument 'STUDY.toml'"),
     (["fly"], "No such command 'fly'"),
@@ -126,14 +126,14 @@ def test_a_wrong_command_line_gets_one_line_and_leaves_nothing(
 WRONG_STUDIES = [
     (
         {"limits__flops": 10.0},
-        "limits: no architecture of the space meets flops = 10: the fewest FLOPs of one are",
+        "limits: no architecture of the space meets flops = 10; the fewest possible are",
     ),
     ({"limits__num_params": 1.0}, "limits: no architecture of the space meets"),
     ({"data__dataset": "npz", "data__root": "absent.npz"}, "absent.npz"),
     ({"data__dataset": "image_folder", "data__root": "absent"}, "absent"),
     ({"proxy__train_images": 5}, "proxy.train_images: 5 is not between 10"),
     ({"proxy__train_images": 10_000}, "proxy.train_images: 10000 is not between 10"),
-    ({"sampler__start_with": ["nothing"]}, "sampler.start_with[0]: nothing is neither a file nor"),
+    ({"sampler__start_with": ["nothing"]}, "sampler.start_with[0]: nothing is not a file, a model"),
     ({"sampler__start_with": ["hgcnet_42_g4"]}, "sampler.start_with[0]: hgcnet_42_g4: "),
     ({"budget__trials": 0}, "budget.trials: 0 is not above 0"),
     ({"space__depht": 3}, "space.depht: unknown key"),
@@ -174,7 +174,7 @@ def test_a_study_file_to_start_from_is_read(name: str, tmp_path: Path) -> None:
 def test_no_file_is_written_over_and_a_wrong_name_lists_the_right_ones(tmp_path: Path) -> None:
     (tmp_path / "quickstart.toml").write_text("mine")
     assert refused(tmp_path, "init", "quickstart") == (
-        "hgcnas: quickstart.toml: is there already; give another name: "
+        "hgcnas: quickstart.toml: already exists; give another name: "
         "hgcnas init quickstart FILE.toml\n"
     )
     assert (tmp_path / "quickstart.toml").read_text() == "mine"

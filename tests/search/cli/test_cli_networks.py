@@ -99,7 +99,7 @@ def test_the_dense_form_says_what_it_executes_beside_the_structure() -> None:
     ("arguments", "message"),
     [
         (("hgcnet_42", "-o", "n.onnx"), "hgcnet_42: is neither a preset nor"),
-        ((".", "-o", "n.onnx"), ".: is not a whole model folder: it has no architecture.toml"),
+        ((".", "-o", "n.onnx"), ".: is not a complete model folder: architecture.toml is missing"),
         (("hgcnet_42_g4", "-o", "absent/n.onnx"), "absent/n.onnx: cannot be written"),
         (("hgcnet_42_g4", "-o", "n.onnx", "--form", "sparse"), "'--form'"),
         (("hgcnet_42_g4",), "Missing option"),

@@ -51,7 +51,7 @@ def test_what_was_lost_found_and_changed_is_said_by_class_and_name(root: Path) -
     dogs = "class 'dog': 1 new (train/dog/more.png), 1 changed (train/dog/07.png)"
     assert difference(before, root) == f"class 'cat': 4 lost ({files}); {dogs}"
     told = difference(before, root, with_files=False)
-    assert told == "class 'cat': 40 images then, 36 now; class 'dog': 40 images then, 41 now"
+    assert told == "class 'cat': 40 images before, 36 now; class 'dog': 40 images before, 41 now"
 
 
 def test_another_class_or_another_name_of_one_is_said(root: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_archive_is_known_by_its_content(write_npz: Callable[..., DataConfig]
     other = IMAGES.copy()
     other[7, 3, 3] += 1
     now = record_data(write_npz(images=other, labels=LABELS))
-    words = "as many images of each class, but others"
+    words = "as many images of each class, but different ones"
     assert data_difference(before.summary(), now, {}) == words
 
 

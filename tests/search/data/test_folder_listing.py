@@ -111,42 +111,42 @@ def test_links_to_files_and_classes_are_followed_and_circles_are_not(tmp_path: P
 BAD = {
     "seg_train seg_test": (
         [*pictures("seg_train/a", "seg_train/b", "seg_test/a", "seg_test/b")],
-        "'seg_test', 'seg_train' look like parts of a data set, not like classes; parts are named train",
+        "'seg_test', 'seg_train' look like parts of a data set, not classes; name parts train",
     ),
     "unlabelled": ([*pictures("train", "test")], "'test', 'train' look like parts of a data set"),
     "two spellings": (
         [*pictures("Train/a", "Train/b", "training/a", "training/b")],
-        "has 'Train' and 'training', which are one part, the train images",
+        "'Train' and 'training' both hold the train images",
     ),
     "no train": ([*pictures("val/a", "test/a")], "has test/ and val/ but no train/"),
     "class in test alone": (
         [*pictures("train/a", "train/b", "test/a", "test/c")],
-        "test: 'c' is no class of",
+        "test: 'c' is not a class of",
     ),
     "class in val alone": (
         [*pictures("train/a", "train/b", "val/a", "val/c")],
-        "val: 'c' is no class of",
+        "val: 'c' is not a class of",
     ),
     "other spelling in test": (
         [*pictures("train/cat", "train/dog", "test/Cat")],
-        "test: 'Cat' is no class of {root}/train, which has 'cat'",
+        "test: 'Cat' is not a class of {root}/train, which has 'cat'",
     ),
-    "alike": ([*pictures("cat", "Cat ")], "the classes 'Cat ' and 'cat' look the same"),
+    "alike": ([*pictures("cat", "Cat ")], "the classes 'Cat ' and 'cat' differ only in spelling"),
     "alike in accents": (
         [*pictures("caf\u00e9", "cafe\u0301")],
-        "look the same but for spelling",
+        "differ only in spelling",
     ),
     "parts below classes": (
         [*pictures("a/train", "a/test", "b/train", "b/test")],
-        "every class holds folders of parts, as a/train",
+        "every class holds folders of parts, such as a/train",
     ),
     "one level too high": (
         [*pictures("images/a", "images/b")],
-        "has 1 class folder, 'images', with the folders 'a', 'b' in it; is {root}/images the root?",
+        "has 1 class folder, 'images', with the folders 'a', 'b' in it; did you mean {root}/images?",
     ),
     "train is a class or a part": (
         [*pictures("train/steam", "train/diesel", "bus")],
-        "has train/ with folders in it, and images in bus/ beside it",
+        "train/ holds folders, and bus/ beside it holds images",
     ),
     "test without classes": (
         [*pictures("train/a", "train/b", "test")],

@@ -259,14 +259,14 @@ def _thirty_two_bits(root: Path) -> None:
         (_nothing, "there is no such folder; image_folder is ROOT/train/<class>/*.png"),
         (_no_class, "has no class folders; image_folder is"),
         (_one_class, "has 1 class, 'a'; two or more are needed"),
-        (_empty_class, "c: has no images; read is what Pillow opens"),
+        (_empty_class, "c: has no images; the formats of Pillow are read"),
         (_small_class, "class 'b' has 2 images; each class needs 3 or more"),
         (_test_only, "has test/ but no train/"),
-        (_unknown_class_in_test, "'c' is no class of"),
+        (_unknown_class_in_test, "'c' is not a class of"),
         (_not_an_image, "cannot be read as an image"),
         (_half_an_image, "cannot be read as an image"),
         (_empty_file, "a: has no images: 5 empty are left out"),
-        (_thirty_two_bits, "has 32 bits a channel; images of 8 and 16 bits are read"),
+        (_thirty_two_bits, "has 32 bits per channel; 8 and 16 are supported"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_refused_in_one_line(

@@ -46,12 +46,12 @@ BAD_ARRAYS = [
     ({**GOOD, "test_images": IMAGES}, "test_labels: missing; it has images, labels, test_images"),
     (
         {**GOOD, "images": IMAGES / 1},
-        "images: dtype float64 is not uint8 (values 0 to 255); numbers with a point are read from 0 to 1, "
+        "images: dtype float64 is not uint8 (values 0 to 255); floats must be in [0, 1], "
         "and these are 0 to 255",
     ),
-    ({**GOOD, "images": IMAGES / 127.5 - 1}, "read from 0 to 1, and these are -1 to 1"),
+    ({**GOOD, "images": IMAGES / 127.5 - 1}, "must be in [0, 1], and these are -1 to 1"),
     ({**GOOD, "images": np.full((40, 8, 8), np.nan)}, "and these are nan to nan"),
-    ({**GOOD, "images": np.rint(IMAGES / 255)}, "all values are 0 or 1: white may be 1 or 255"),
+    ({**GOOD, "images": np.rint(IMAGES / 255)}, "all values are 0 or 1, so white may be 1 or 255"),
     ({**GOOD, "images": IMAGES.astype(np.int64)}, "images: dtype int64 is not uint8"),
     ({**GOOD, "images": IMAGES.reshape(40, 64)}, "images: shape (40, 64) is not (N, H, W)"),
     ({**GOOD, "images": IMAGES[:0]}, "images: shape (0, 8, 8) is not (N, H, W)"),
@@ -61,14 +61,14 @@ BAD_ARRAYS = [
     ),
     (
         {**GOOD, "images": COLOUR[:, :, :3].transpose(0, 2, 1, 3)},
-        "images: shape (40, 3, 8, 3) may be (N, H, W, C) or (N, C, H, W)",
+        "images: shape (40, 3, 8, 3) is ambiguous: (N, H, W, C) or (N, C, H, W)",
     ),
     ({**GOOD, "images": IMAGES.astype(object)}, "images or labels cannot be read: Object arrays"),
     ({**GOOD, "labels": LABELS / 1}, "labels: float64 of shape (40,) are not integers"),
     (
         {**GOOD, "labels": np.arange(120).reshape(40, 3) % 2},
-        "labels: int64 of shape (40, 3) are not integers (N,), nor is one of 3 classes marked in each row; "
-        "images of several classes at once are not read",
+        "labels: int64 of shape (40, 3) are neither integers (N,) nor one-hot rows of 3 classes; "
+        "images of several classes are not supported",
     ),
     (
         {**GOOD, "train_images": IMAGES, "train_labels": LABELS},
@@ -77,7 +77,7 @@ BAD_ARRAYS = [
     ({**GOOD, "val_images": IMAGES}, "val_labels: missing; it has images, labels, val_images"),
     (
         {**GOOD, "labels": np.array(["cat", "dog"] * 20, dtype=object)},
-        "Object arrays cannot be loaded when allow_pickle=False; words are saved by labels.astype(str)",
+        "Object arrays cannot be loaded when allow_pickle=False; save text labels as labels.astype(str)",
     ),
     ({**GOOD, "labels": LABELS[:39]}, "images has 40 images, but labels has 39 labels"),
     ({**GOOD, "labels": LABELS - 1}, "labels: -1 is negative"),
@@ -91,7 +91,7 @@ BAD_ARRAYS = [
 BAD_TEST_ARRAYS = [
     ({"test_images": IMAGES[:5], "test_labels": LABELS[:4]}, "test_images has 5 images, but test_"),
     ({"test_images": COLOUR, "test_labels": LABELS}, "test_images: 3 channels, but images has 1"),
-    ({"test_images": IMAGES, "test_labels": LABELS + 1}, "test_labels: 4 is no class of labels"),
+    ({"test_images": IMAGES, "test_labels": LABELS + 1}, "test_labels: 4 is not a class of labels"),
     ({"test_images": IMAGES[:0], "test_labels": LABELS[:0]}, "test_images: shape (0, 8, 8) is not"),
 ]
 
@@ -161,7 +161,7 @@ def test_words_are_classes_in_their_order(write_npz: Callable[..., DataConfig]) 
     assert tested.labels.tolist() == [2, 3, 0]
     test["test_labels"] = np.array(["cat", "cow", "ant"])
     config = write_npz(images=IMAGES, labels=WORDS[LABELS], **test)
-    with pytest.raises(DataError, match="test_labels: 'cow' is no class of labels"):
+    with pytest.raises(DataError, match="test_labels: 'cow' is not a class of labels"):
         load_test(config, resolution=8)
 
 

@@ -201,7 +201,9 @@ def test_cifar10_is_read_as_torchvision_reads_it(cifar10_root: str) -> None:
 
 
 def test_images_that_no_memory_holds_say_how_much_they_would_take() -> None:
-    message = "^1,222 images of 1000000 x 1000000 take 1,222,000 GB: more than there is; proxy"
+    message = (
+        "^not enough memory: 1,222 images of 1000000 x 1000000 need 1,222,000 GB; reduce proxy"
+    )
     with pytest.raises(DataError, match=message):
         load_splits(DIGITS, resolution=10**6)
 
@@ -214,6 +216,6 @@ def test_own_images_are_not_looked_for_where_data_sets_are_downloaded_to(
     dataset: Any, names: str
 ) -> None:
     config = DataConfig(dataset=dataset, resolution=8)
-    message = f"^{dataset}: nothing says where it is; root in \\[data\\], or --root, names {names}$"
+    message = f"^{dataset}: set root in \\[data\\], or --root, to {names}$"
     with pytest.raises(DataError, match=message):
         summarise_data(config)

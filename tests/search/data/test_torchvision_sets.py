@@ -95,6 +95,8 @@ def test_what_is_not_there_and_cannot_be_downloaded_is_named(
         raise OSError("there is no network")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    with pytest.raises(DataError, match=r"torchvision's SVHN is absent .* download failed") as said:
+    with pytest.raises(
+        DataError, match=r"torchvision's SVHN is missing .* download failed"
+    ) as said:
         summarise_data(config_of("SVHN", tmp_path))
     assert "\n" not in str(said.value)

@@ -56,7 +56,7 @@ def test_only_what_has_finished_is_exported(run: RunFolder) -> None:
     exported = search.export_architecture(run.path, trial=0)
     assert exported.provenance["val_accuracy"] == 0.5
     for number, state in enumerate(("stopped", "failed", "running"), start=1):
-        message = f"trial {number}: it is {state}; only finished trials are exported"
+        message = f"trial {number}: is {state}; only finished trials can be exported"
         with pytest.raises(RunError, match=message):
             search.export_architecture(run.path, trial=number)
 

@@ -49,7 +49,7 @@ def _empty_a_class_of_the_test_part(root: Path) -> None:
     [
         (_break_a_test_image, "images/test/circle/003.png: cannot be read as an image"),
         (_break_a_training_image, "images/train/square/003.png: cannot be read as an image"),
-        (_add_a_class_to_the_test_part, "images/test: 'triangle' is no class of images/train"),
+        (_add_a_class_to_the_test_part, "images/test: 'triangle' is not a class of images/train"),
         (_take_the_labels_away, "images/test: has no class folders"),
         (_empty_a_class_of_the_test_part, "images/test/circle: has no images"),
     ],

@@ -316,7 +316,7 @@ def test_a_space_that_is_used_up_ends_the_study() -> None:
     loop = open_loop(InMemoryStorage(), file, small)
     proposals = drive(loop, workers=2)
     assert len(proposals) == small.space.num_networks() == 3
-    assert loop.end_reason == "every feasible architecture of the space was proposed"
+    assert loop.end_reason == "every feasible architecture of the space has been proposed"
 
 
 def test_a_larger_budget_continues_a_study_that_was_done(storage: BaseStorage) -> None:
@@ -534,7 +534,7 @@ def test_a_study_whose_first_trainings_all_fail_stops(workers: int) -> None:
         drive(loop, workers=workers, failing=lambda proposal, epoch: "RuntimeError: no CUDA")
     assert str(caught.value) == (
         f"{MIN_FAILURES} of {MIN_FAILURES} trainings failed, more than budget.max_failure_share "
-        "allows; the last one said: RuntimeError: no CUDA"
+        "allows; the last failure: RuntimeError: no CUDA"
     )
     assert loop.stop_requested
     assert isinstance(loop.next(), Wait)

@@ -99,11 +99,9 @@ def test_a_study_that_others_began_is_not_joined_by_chance(mine: Path) -> None:
     write_study(mine, budget={"trials": 1})
     said = refused(mine, "run", "tiny.toml")
     assert said.startswith(
-        "hgcnas: runs/tiny: the storage has a study 'tiny' that was not begun from this folder (process "
+        "hgcnas: runs/tiny: the storage already has a study 'tiny', started from another folder (last written by process "
     )
-    assert said.endswith(
-        " wrote to it last); give yours another name, or go on with that one by --join\n"
-    )
+    assert said.endswith("); give yours another name, or continue that one with --join\n")
 
 
 def test_a_folder_of_another_study_of_that_name_does_not_join_it_either(
@@ -112,7 +110,7 @@ def test_a_folder_of_another_study_of_that_name_does_not_join_it_either(
     write_study(mine, budget={"trials": 1})
     RunFolder(mine / "runs" / "tiny").create(FILE.document, {}, storage, "5678")
     said = hgcnas("run", "tiny.toml", cwd=mine, code=2).errors
-    assert "that was not begun from this folder" in said
+    assert "started from another folder" in said
 
 
 def test_the_folder_that_began_it_goes_on(mine: Path) -> None:
@@ -134,5 +132,5 @@ def test_there_must_be_a_study_to_join(mine: Path, monkeypatch: pytest.MonkeyPat
     )
     monkeypatch.delenv("HGCNAS_STORAGE")
     assert refused(mine, "run", "tiny.toml", "--join") == (
-        "hgcnas: --join: is for a study in a database elsewhere, named by --storage or HGCNAS_STORAGE\n"
+        "hgcnas: --join: needs a database, given by --storage or HGCNAS_STORAGE\n"
     )

@@ -65,7 +65,7 @@ def test_other_images_under_the_same_path_are_refused_with_the_difference(tmp_pa
     open_study(storage, root)
     before = attributes(storage)
     (root / "square/003.png").unlink()
-    with pytest.raises(RunError, match="class 'square': 12 images then, 11 now; bring them back"):
+    with pytest.raises(RunError, match="class 'square': 12 images before, 11 now; restore them"):
         open_study(storage, root)
     files = {f"train/{name}/{k:03}.png": 10**9 for name in FLAT for k in range(12)}
     with pytest.raises(RunError, match=r"1 lost \(train/square/003.png\), 11 changed"):
@@ -95,7 +95,7 @@ def test_a_study_that_does_not_say_what_it_began_with_goes_on_and_says_so_then(
     shutil.copytree(root, tmp_path / "copy")
     with pytest.raises(RunError, match=r"was started with .*; only .budget. and .workers. may"):
         open_study(storage, tmp_path / "copy")  # nobody knows whether they are the same
-    with pytest.warns(DataWarning, match="which had other images of the folder validate"):
+    with pytest.warns(DataWarning, match="which validated on other images"):
         open_study(storage, root)
     assert attributes(storage)["data_began_with"]["counts"] == {"circle": 12, "square": 12}
 

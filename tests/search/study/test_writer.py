@@ -371,8 +371,8 @@ def test_a_study_keeps_whose_code_trained_which_of_its_rows(
 
     monkeypatch.setattr("search.study.same_study.code_digest", lambda: "0123456789ab")
     said = (
-        rf"^the study 'quickstart' goes on with other code: hgcnas {hgcnet.__version__} \(0123456789ab\), its 1 rows "
-        rf"so far are of {hgcnet.__version__} \({code_digest()}\)$"
+        rf"^the study 'quickstart' continues with different code: hgcnas {hgcnet.__version__} \(0123456789ab\); "
+        rf"its 1 trials so far ran with {hgcnet.__version__} \({code_digest()}\)$"
     )
     with pytest.warns(VersionWarning, match=said):
         open_writer(storage)

@@ -64,12 +64,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"name": 7}, "name: 7 is not a text in quotes"),
     (
         {"name": date(2020, 1, 2)},
-        "name: 2020-01-02 is a date or a time, which no key takes; texts need quotes",
+        "name: 2020-01-02 is a date or a time, which no key takes; put texts in quotes",
     ),
     ({"nmae": "x"}, f"nmae: unknown key; known are {TOP}"),
     ({"seed": -1}, "seed: -1 is below 0"),
     ({"seed": 2**32}, "seed: 4294967296 is above 4294967295"),
-    ({"seed": 10**30}, "seed: the integer has more than the 64 bits of TOML's"),
+    ({"seed": 10**30}, "seed: the integer does not fit into the 64 bits of TOML"),
     ({"budget": MISSING}, "budget: is missing"),
     ({"budget": 20}, "budget: 20 is not a table"),
     ({"budget.trials": MISSING}, "budget.trials: is missing"),
@@ -96,7 +96,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"data.mirror": 1}, "data.mirror: 1 is not true or false"),
     (
         {"space.stages": 5},
-        "data.resolution: 8 px leave less than one to stage 5 with space.stem_stride = 1; "
+        "data.resolution: 8 px are too few for 5 stages with space.stem_stride = 1; "
         "16 or more are needed",
     ),
     (
@@ -106,7 +106,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
             "data.resolution": 128,
             "proxy.resolution": 62,
         },
-        "proxy.resolution: 62 px leave less than one to stage 5 with space.stem_stride = 4; "
+        "proxy.resolution: 62 px are too few for 5 stages with space.stem_stride = 4; "
         "63 or more are needed",
     ),
     ({"space.stem_stride": 8}, "space.stem_stride: 8 is not one of 1, 2, 4"),
@@ -115,7 +115,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"limits.flops": INFINITY}, "limits.flops: inf is not a finite number"),
     (
         {"limits.flops": 10**400},
-        "limits.flops: the integer has more than the 64 bits of TOML's",
+        "limits.flops: the integer does not fit into the 64 bits of TOML",
     ),
     ({"limits.latency": 3}, "limits.latency: unknown key; known are flops, num_params"),
     ({"limits": []}, "limits: [] is not a table"),
@@ -147,7 +147,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"objectives.1": date(2020, 1, 2)},
-        "objectives[1]: 2020-01-02 is a date or a time, which no key takes; texts need quotes",
+        "objectives[1]: 2020-01-02 is a date or a time, which no key takes; put texts in quotes",
     ),
     ({"objectives": "flops"}, "objectives: 'flops' is not a list of metrics"),
     ({"objectives.1": {}}, "objectives[1].metric: is missing"),
@@ -171,7 +171,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"objectives.1": {"metric": "flops", "reference": 0.5}},
-        "objectives[1].reference: 0.5 given for flops; only what is measured has a reference, as val_accuracy has",
+        "objectives[1].reference: 0.5 given for flops; only a measured objective has one, such as val_accuracy",
     ),
     (
         {"objectives.1": {"metric": "flops", "weight": 2}},
@@ -261,7 +261,7 @@ def test_errors_that_no_key_shows_alone_are_told_with_those_of_the_space() -> No
     assert errors_in(document) == [
         "studies/x.toml: space.groups: 0 is not a positive integer",
         "studies/x.toml: objectives: val_accuracy, val_accuracy given; " + NEEDED,
-        "studies/x.toml: objectives[1]: 'val_accuracy' is there twice",
+        "studies/x.toml: objectives[1]: 'val_accuracy' is given twice",
     ]
 
 
@@ -278,7 +278,7 @@ def test_all_errors_of_the_objectives_are_told_at_once() -> None:
 def test_two_objectives_of_one_metric_are_refused(again: Any) -> None:
     document = changed()
     document["objectives"].append(again)
-    assert errors_in(document) == ["studies/x.toml: objectives[2]: 'flops' is there twice"]
+    assert errors_in(document) == ["studies/x.toml: objectives[2]: 'flops' is given twice"]
 
 
 def test_an_empty_file_is_told_everything_that_is_missing() -> None:

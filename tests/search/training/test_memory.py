@@ -27,8 +27,8 @@ def test_too_small_a_share_of_the_smallest_gpu_is_refused_with_the_one_that_work
     with pytest.raises(RunError) as error:
         check_share(0.075, "x.toml", [80 * GIB, 8 * GIB])
     assert str(error.value) == (
-        "x.toml: workers.gpus: 0.075 of a GPU with 8.6 GB leaves a training nothing, as CUDA takes 0.6 GB "
-        "in each process; 0.11 or more works"
+        "x.toml: workers.gpus: 0.075 of a GPU with 8.6 GB is too little, as CUDA alone takes 0.6 GB "
+        "in each process; give 0.11 or more"
     )
     check_share(0.11, "x.toml", [80 * GIB, 8 * GIB])
     check_share(0.075, "x.toml", [80 * GIB])

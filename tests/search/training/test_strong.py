@@ -87,7 +87,7 @@ def test_a_state_of_the_other_recipe_is_none(digit_splits: Splits) -> None:
     splits = small(digit_splits, 64)
     papers = train(splits, PAPERS)
     papers.run_epoch()
-    with pytest.raises(ValueError, match="no state of a training"):
+    with pytest.raises(ValueError, match="not the state of a training"):
         train(splits).load_state(papers.save_state())
 
 

@@ -95,7 +95,7 @@ def test_a_trial_that_does_not_keep_its_error_failed_for_no_reason() -> None:
     said = r"^ray 2.* has no Trial.pickled_error_file .*: failed trainings have no reason"
     with pytest.warns(VersionWarning, match=said):
         assert error_of(object()) is None
-    assert describe_death(None) == "its worker died: nobody knows why"
+    assert describe_death(None) == "its worker died: unknown reason"
 
 
 def test_a_controller_without_its_workers_leaves_them_alone() -> None:

@@ -40,24 +40,24 @@ def test_no_more_run_at_once_than_the_study_says(at_once, slots):
         (
             Workers(cpus=9),
             [Node(cpus=8, gpus=0)],
-            "x.toml: workers.cpus: 9 asked for each trial; 8 there",
+            "x.toml: workers.cpus: each trial asks for 9; 8 available",
         ),
         (
             Workers(gpus=0.5),
             [Node(cpus=8, gpus=0)],
-            "x.toml: workers.gpus: 0.5 asked for each trial; no GPU is there "
+            "x.toml: workers.gpus: each trial asks for 0.5; no GPU is available "
             "(gpus = 0 trains on the CPU)",
         ),
         (
             Workers(gpus=2),
             [Node(cpus=8, gpus=1), Node(cpus=8, gpus=1)],
-            "x.toml: workers.gpus: 2 asked for each trial; 1 on the largest node "
+            "x.toml: workers.gpus: each trial asks for 2; 1 on the largest node "
             "(gpus = 0 trains on the CPU)",
         ),
         (
             Workers(cpus=4, gpus=1),
             [Node(cpus=8, gpus=0), Node(cpus=2, gpus=1)],
-            "x.toml: workers: no node has the 4 CPUs and the 1 GPUs asked for each trial together",
+            "x.toml: workers: no node has the 4 CPUs and 1 GPUs that each trial asks for",
         ),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_long_tmpdir_is_passed_over_as_sockets_lie_in_the_folder(folder, monke
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("x" * 70, "has a path of more than the 25 bytes that sockets leave"),
+        ("x" * 70, "has a path of more than 25 bytes, too long for sockets"),
         ("absent", "cannot be written (No such file or directory)"),
     ],
 )
@@ -97,6 +97,6 @@ def test_a_place_that_was_named_and_cannot_be_used_is_refused(monkeypatch, name,
     with pytest.raises(RunError) as error, scratch_folder():
         pass
     assert str(error.value) == (
-        f"Ray needs a folder for its sockets and logs: /tmp/{name} {reason}. RAY_TMPDIR=FOLDER names one "
-        "with a short path"
+        "set RAY_TMPDIR to a folder with a short path, for Ray's sockets and logs: "
+        f"/tmp/{name} {reason}"
     )
