@@ -1,5 +1,6 @@
 """The forecast of a study: the size of its space, its data, its expected time and its memory."""
 
+import math
 import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from search.data.splits import ImageSet, load_splits
 from search.prepare import PreparedStudy
 from search.training.memory import check_share, gpu_sizes
 from search.training.proxy_training import ProxyTraining
+from search.units import count_text
 from search.workers.resources import MachineWarning, Node, Resources, why_not
 
 _NUM_DRAWN = 31
@@ -28,6 +30,7 @@ def forecast(prepared: PreparedStudy) -> dict[str, Any]:
     """As `search.forecast_study` returns it."""
     file, space = prepared.file, prepared.space.space
     low, high = space.flops_range()
+    _, most = file.limits.of("flops")
     gpus = torch.cuda.device_count()
     seconds = hours = at_once = memory = None
     to_read = seconds_to_read(prepared)
@@ -47,7 +50,8 @@ def forecast(prepared: PreparedStudy) -> dict[str, Any]:
         "networks": space.num_networks(),
         "flops_low": low,
         "flops_high": high,
-        "flops_limit": file.limits.flops,
+        "flops_limit": None if most == math.inf else most,
+        "limits": file.limits.as_text(count_text),
         "data_set": file.data.dataset,
         "classes": prepared.data.num_classes,
         "train_images": file.proxy.train_images or prepared.data.train_images,

@@ -2,8 +2,8 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import overload
 
@@ -21,17 +21,51 @@ ENUMERABLE = 200_000  # points that are listed rather than drawn
 _BATCH = 4096
 _MAX_DRAWS = 2_000_000  # a few seconds
 _MAX_CORNERS = 5_000_000
+_DESCENDING, _BEAM = 1000, 16  # points from which the cheapest above a lower limit are looked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A lower and an upper bound; at least one of them."""
+
+    min: float | None = None
+    """The fewest that a network may have."""
+    max: float | None = None
+    """The most that a network may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Hard upper bounds. They are checked before a network is proposed, so no training is spent on
-    one that exceeds them."""
+    """Hard bounds: a number is an upper one, `{ min = ..., max = ... }` a band. They are checked before
+    a network is proposed, so no training is spent on one outside them."""
 
-    flops: float | None = None
+    flops: float | Band | None = None
     """Multiply-adds of one image at `data.resolution`. No limit by default."""
-    num_params: float | None = None
+    num_params: float | Band | None = None
     """Weights and biases of convolutions and linear layers. No limit by default."""
+
+    def of(self, metric: str) -> tuple[float, float]:
+        """The fewest and the most of "flops" or "num_params"; 0 and infinity where there is no bound."""
+        declared: float | Band | None = getattr(self, metric)
+        band = declared if isinstance(declared, Band) else Band(max=declared)
+        return band.min or 0, math.inf if band.max is None else band.max
+
+    @property
+    def have_lower(self) -> bool:
+        """Whether one of them is a lower bound."""
+        return self.of("flops")[0] > 0 or self.of("num_params")[0] > 0
+
+    def as_text(self, number: Callable[[float], str]) -> str:
+        """Such as "flops 60M, num_params 1M to 2M"; "none" where there are none."""
+        texts = []
+        for metric in ("flops", "num_params"):
+            least, most = self.of(metric)
+            if least == 0 and most < math.inf:
+                texts.append(f"{metric} {number(most)}")
+            elif least > 0:
+                end = "or more" if most == math.inf else f"to {number(most)}"
+                texts.append(f"{metric} {number(least)} {end}")
+        return ", ".join(texts) or "none"
 
     @overload
     def admit(self, flops: int, num_params: int) -> bool: ...
@@ -39,8 +73,23 @@ class Limits:
     def admit(self, flops: Ints, num_params: Ints) -> Bools: ...
     def admit(self, flops: int | Ints, num_params: int | Ints) -> bool | Bools:
         """Whether a network of these counts may be trained; or networks, for arrays of shape (N,)."""
-        most = [math.inf if most is None else most for most in (self.flops, self.num_params)]
-        return (flops <= most[0]) & (num_params <= most[1])
+        (least_flops, most_flops), (least_params, most_params) = map(
+            self.of, ("flops", "num_params")
+        )
+        is_at_most = (flops <= most_flops) & (num_params <= most_params)
+        return is_at_most & (flops >= least_flops) & (num_params >= least_params)
+
+    @property
+    def lower(self) -> "Limits":
+        """The lower bounds alone."""
+        return Limits(
+            flops=Band(min=self.of("flops")[0]), num_params=Band(min=self.of("num_params")[0])
+        )
+
+    @property
+    def upper(self) -> "Limits":
+        """The upper bounds alone."""
+        return Limits(flops=self.of("flops")[1], num_params=self.of("num_params")[1])
 
 
 class SearchSpace:
@@ -57,15 +106,17 @@ class SearchSpace:
         self.axes: tuple[Axis, ...] = build_axes(parameters)
         self.limits = limits
         self.task = task
-        if not any(map(self._has_feasible, self._parts)):
-            corners = self._corners()
-            flops, num_params = self.costs_of(corners, ("flops", "num_params")).min(axis=0)
-            bounds = asdict(limits).items()
-            text = " and ".join(f"{name} = {v:,.0f}" for name, v in bounds if v is not None)
-            raise SpaceError(
-                f"limits: no architecture of the space meets {text}; the fewest possible are "
-                f"{flops:,} FLOPs and {num_params:,} parameters"
+        if not self._boxes:
+            both = ("flops", "num_params")
+            flops, num_params = self.costs_of(self._corners(), both).min(axis=0)
+            text = (
+                f"limits: no architecture of the space meets {limits.as_text('{:,.0f}'.format)}; the "
+                f"fewest possible are {flops:,} FLOPs and {num_params:,} parameters"
             )
+            if limits.have_lower:
+                flops, num_params = self.costs_of(self._corners(dear=True), both).max(axis=0)
+                text += f", the most {flops:,} and {num_params:,}"
+            raise SpaceError(text)
 
     @property
     def free_axes(self) -> tuple[Axis, ...]:
@@ -85,14 +136,16 @@ class SearchSpace:
         """The values of the free axes; the inverse of `decode` up to spelling.
 
         Raises:
-            SpaceError: the architecture lies outside the space or over a limit.
+            SpaceError: the architecture lies outside the space or its limits.
         """
         params = encode(self.axes, architecture)
         cost = count(architecture, self.task)
         for name in ("flops", "num_params"):
-            given, bound = getattr(cost, name), getattr(self.limits, name)
-            if bound is not None and given > bound:
-                raise SpaceError(f"{name} {given:,} is over the limit of {bound:,.0f}")
+            given, (least, most) = getattr(cost, name), self.limits.of(name)
+            if given > most:
+                raise SpaceError(f"{name} {given:,} is over the limit of {most:,.0f}")
+            if given < least:
+                raise SpaceError(f"{name} {given:,} is under the limit of {least:,.0f}")
         return {axis.name: params[axis.name] for axis in self.free_axes}
 
     def is_feasible(self, architecture: Architecture) -> bool:
@@ -117,7 +170,7 @@ class SearchSpace:
         """The feasible networks that differ from this one in the value of one parameter.
 
         Raises:
-            SpaceError: it lies outside the space or over a limit.
+            SpaceError: it lies outside the space or its limits.
         """
         params = self.encode(architecture)
         found = {
@@ -130,23 +183,23 @@ class SearchSpace:
         return list(found.values())
 
     def cheapest(self) -> Architecture:
-        """The feasible architecture with the fewest FLOPs."""
-        corners = self._feasible_corners()
-        return self.architecture_at(corners[np.argmin(self.costs_of(corners, ("flops",)))])
+        """The feasible architecture with the fewest FLOPs; with a lower limit, the fewest that a descent found."""
+        points = self._cheap_points
+        return self.architecture_at(points[np.argmin(self.costs_of(points, ("flops",)))])
 
     def flops_range(self) -> tuple[int, int]:
-        """Fewest FLOPs of the feasible, most FLOPs of all architectures."""
+        """Fewest FLOPs of the feasible (as `cheapest`), most FLOPs of all architectures."""
         return self._extremes("flops")
 
-    def cost_range(self, metric: str) -> tuple[int, float]:
+    def cost_range(self, metric: str) -> tuple[float, float]:
         """The range of "flops" or "num_params" that counts for the hypervolume.
 
-        It begins at the fewest of a feasible architecture and ends at the limit, or without one at
+        It goes from limit to limit; without one, from the fewest of a feasible architecture, or to
         the most of all architectures.
         """
+        lower, upper = self.limits.of(metric)
         least, most = self._extremes(metric)
-        limit: float | None = getattr(self.limits, metric)
-        return least, most if limit is None else limit
+        return lower or least, upper if upper < math.inf else most
 
     def feasible_share(self, rng: np.random.Generator, draws: int = 100_000) -> float:
         """Share of the points that meet the limits: exact if enumerable, else estimated."""
@@ -222,14 +275,35 @@ class SearchSpace:
         """Points (N, axes), among them the cheapest ones (or the dearest) of each number of stages."""
         return np.concatenate([_product(self._corner(part, dear=dear)) for part in self._parts])
 
-    def _feasible_corners(self) -> Ints:
-        """Feasible points (N, axes), among them the cheapest ones."""
-        corners = self._corners()
-        return corners[self._admitted(corners)]
+    @cached_property
+    def _cheap_points(self) -> Ints:
+        """Feasible points (N, axes), among them the cheapest ones.
+
+        Where there are lower limits, no corner says which these are: a descent from the cheapest of many,
+        by either cost, finds such ones. It is the same each time.
+        """
+        if not self.limits.have_lower:
+            corners = self._corners()
+            return corners[self._admitted(corners)]
+        listed = [self._listed(box) for box in range(len(self._boxes))]
+        drawn = self.draw_points(np.random.default_rng(0), _DESCENDING * len(listed))
+        start = np.concatenate([drawn, *(points for points in listed if points is not None)])
+        return np.concatenate([self._descend(start, metric) for metric in ("flops", "num_params")])
+
+    def _descend(self, points: Ints, metric: str) -> Ints:
+        """The cheapest of points and their neighbours, until none of these is any cheaper."""
+        best = math.inf
+        while True:
+            costs = self.costs_of(points, (metric,))[:, 0]
+            points = points[np.argsort(costs, kind="stable")[:_BEAM]]
+            if costs.min() >= best:
+                return points
+            best = costs.min()
+            points = np.concatenate([points, self.neighbour_points(points)])
 
     def _extremes(self, metric: str) -> tuple[int, int]:
         """The smallest cost of the feasible and the largest of all architectures."""
-        cheap, dear = self._feasible_corners(), self._corners(dear=True)
+        cheap, dear = self._cheap_points, self._corners(dear=True)
         least, most = (self.costs_of(points, (metric,)) for points in (cheap, dear))
         return int(least.min()), int(most.max())
 
@@ -259,8 +333,9 @@ class SearchSpace:
             parts.append(part)
         return parts
 
-    def _admitted(self, points: Ints) -> Bools:
-        return self.limits.admit(*count_many(self.arrays_of(points), self.task))
+    def _admitted(self, points: Ints, limits: Limits | None = None) -> Bools:
+        """Whether the space's limits, or other ones, admit points (N, axes)."""
+        return (limits or self.limits).admit(*count_many(self.arrays_of(points), self.task))
 
     def _draw_in(self, rng: np.random.Generator, box: int, number: int) -> Ints:
         """Feasible points of a box, (at most `number`, axes)."""
@@ -322,11 +397,21 @@ class SearchSpace:
 
     @cached_property
     def _boxes(self) -> list[list[Ints]]:
-        """The parts with a feasible point, as small as the limits make them."""
-        return [self._shrunk(part) for part in self._parts if self._has_feasible(part)]
+        """The parts in which something is feasible, as small as the limits make them."""
+        boxes = [self._shrunk(part) for part in self._parts if self._may_hold(part)]
+        return [box for box in boxes if not self.limits.have_lower or self._holds(box)]
+
+    def _holds(self, box: list[Ints]) -> bool:
+        """Whether something in a box is feasible, by a look at all of it, or at many draws."""
+        if _size(box) <= ENUMERABLE:
+            return bool(self._admitted(_product(box)).any())
+        rng = np.random.default_rng(0)
+        draws = (_draw(rng, box, _BATCH) for _ in range(_MAX_DRAWS // _BATCH))
+        return any(self._admitted(points).any() for points in draws)
 
     def _shrunk(self, part: list[Ints]) -> list[Ints]:
-        """Positions without those that exceed a limit even with everything else at its cheapest.
+        """Positions less those that are over a limit with everything else at its cheapest, or under one
+        with everything else at its dearest.
 
         Tight limits leave a small box, in which uniform draws are rarely rejected.
         """
@@ -339,19 +424,34 @@ class SearchSpace:
         return box
 
     def _feasible_positions(self, box: list[Ints], a: int) -> Ints:
-        """The positions on an axis that have a feasible point in a box."""
+        """The positions on an axis with which something in a box may be feasible."""
         axis, positions = self.axes[a], box[a]
 
         def is_over(position: int) -> bool:
-            return not self._has_feasible([*box[:a], np.array([position]), *box[a + 1 :]])
+            return not self._has_cheap_enough([*box[:a], np.array([position]), *box[a + 1 :]])
+
+        def is_dear(position: int) -> bool:
+            return self._has_dear_enough([*box[:a], np.array([position]), *box[a + 1 :]])
 
         if axis.may_cost_less:
-            return positions[[not is_over(p) for p in positions]]
+            return positions[[is_dear(p) and not is_over(p) for p in positions]]
         by_cost = sorted(positions, key=lambda p: cost_order(axis, axis.values[p]))
-        return np.sort(by_cost[: bisect_left(by_cost, True, key=is_over)])
+        first = bisect_left(by_cost, True, key=is_dear)
+        return np.sort(by_cost[first : bisect_left(by_cost, True, key=is_over)])
 
-    def _has_feasible(self, positions: list[Ints]) -> bool:
-        return bool(self._admitted(_product(self._corner(positions))).any())
+    def _may_hold(self, box: list[Ints]) -> bool:
+        """Whether a box may hold something feasible; it surely does where there are no lower limits."""
+        return self._has_cheap_enough(box) and self._has_dear_enough(box)
+
+    def _has_cheap_enough(self, box: list[Ints]) -> bool:
+        corners = _product(self._corner(box))
+        return bool(self._admitted(corners, self.limits.upper).any())
+
+    def _has_dear_enough(self, box: list[Ints]) -> bool:
+        if not self.limits.have_lower:
+            return True
+        corners = _product(self._corner(box, dear=True))
+        return bool(self._admitted(corners, self.limits.lower).any())
 
     def _corner(self, positions: list[Ints], *, dear: bool = False) -> list[Ints]:
         """A box that contains the cheapest point (or the dearest): an axis whose larger values

@@ -231,7 +231,6 @@ def _exported(path: Path, file: ArchitectureFile) -> str:
 def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
     networks = facts["networks"]
     listed = "" if networks is None else f" ({networks:,} different networks)"
-    limit = "none" if file.limits.flops is None else count_text(file.limits.flops)
     low, high = count_text(facts["flops_low"]), count_text(facts["flops_high"])
     time = "unknown: there is no GPU here to measure on"
     if file.workers.gpus <= facts["gpus_here"] and facts["cannot_run_here"] is not None:
@@ -248,7 +247,7 @@ def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
     say(
         f"study  {file.name}, {file.budget.trials} trials by {file.sampler.kind}",
         f"space  {facts['points']:,} points, {facts['feasible_share']:.2%} within the limits{listed}",
-        f"FLOPs  {low} to {high}; limit {limit}",
+        f"FLOPs  {low} to {high}; limits: {facts['limits']}",
         f"data   {file.data.dataset}: {facts['classes']} classes, {facts['train_images']:,} training, "
         f"{facts['val_images']:,} validation and {facts['test_images']:,} test images",
         f"GPUs   {facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",

@@ -9,7 +9,6 @@ which also repairs what a killed driver left half written.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -155,12 +154,11 @@ class DashboardContent:
 
 def study_note(file: StudyFile, num_points: int) -> str:
     """The study, and the commands for it, in Markdown."""
-    limits = [f"{key} {count_text(v)}" for key, v in asdict(file.limits).items() if v is not None]
     return f"""\
 # {file.name}
 
 {file.budget.trials} trials by {file.sampler.kind} on {file.data.dataset}, in a space of \
-{num_points:,} points; limits: {", ".join(limits) or "none"}.
+{num_points:,} points; limits: {file.limits.as_text(count_text)}.
 
 - `hgcnas status {file.name}`: counts, the front so far, the time left
 - `hgcnas export {file.name} --select knee`: the architecture file of a network (or `best`, \

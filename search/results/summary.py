@@ -1,7 +1,6 @@
 """Summary of a stored study: the numbers that `status`, `list`, `run --json` and the report show."""
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,13 +73,12 @@ def _left_out(stored: "StoredStudy") -> str:
 def report_facts(stored: "StoredStudy") -> dict[str, str]:
     """The head of the report, by label."""
     summary, file = summarise_study(stored), stored.file
-    limits = [f"{k} {v:,.0f}" for k, v in asdict(file.limits).items() if v is not None]
     return {
         "Data set": f"{file.data.dataset}, {file.data.resolution} px{_left_out(stored)}",
         "Proxy": f"{file.proxy.epochs} epochs, {file.proxy.resolution or file.data.resolution} px",
         "Judged by": QUALITY_NAMES[file.quality_metric],
         "Sampler": file.sampler.kind,
-        "Limits": ", ".join(limits) or "none",
+        "Limits": file.limits.as_text("{:,.0f}".format),
         "Trained": f"{summary['trained']} of {summary['budget']}",
         "Finished, stopped, failed": (
             f"{summary['finished']}, {summary['stopped']}, {summary['failed']}"

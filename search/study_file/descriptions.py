@@ -29,7 +29,7 @@ def descriptions_of(kind: type[Any]) -> Mapping[str, str]:
 
 def described(schema: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
     """Gives a table's JSON Schema, in place, descriptions and defaults of the dataclass that holds it."""
-    schema["description"] = inspect.cleandoc(kind.__doc__ or "")
+    schema["description"] = " ".join((kind.__doc__ or "").split())
     texts = descriptions_of(kind)
     for field in fields(kind):
         if field.name in texts:

@@ -16,9 +16,19 @@ from search.study_file.schema import (
 from search.training.proxy_config import ProxyConfig
 from space.declaration import parameters_schema
 from space.parameters import Growth, Parameters
-from space.search_space import Limits
+from space.search_space import Band, Limits
 
-_KINDS = (Budget, DataConfig, EarlyStopping, Limits, Objective, ProxyConfig, SamplerConfig, Workers)
+_KINDS = (
+    Band,
+    Budget,
+    DataConfig,
+    EarlyStopping,
+    Limits,
+    Objective,
+    ProxyConfig,
+    SamplerConfig,
+    Workers,
+)
 
 
 def study_file_schema() -> dict[str, Any]:

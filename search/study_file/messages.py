@@ -37,16 +37,19 @@ def take_out_unusable(value: Any, unusable: dict[str, str], path: str = "") -> A
 def error_line(details: ErrorDetails, known_keys: Callable[[str], list[str]]) -> str:
     """One of pydantic's errors as a line `key.path: what is wrong`.
 
-    `known_keys` gives the keys of a table by its name, "" for the whole file.
+    `known_keys` gives the keys of a table by its path, "" for the whole file.
     """
     path, places, kind = "", details["loc"], details["type"]
     if places[:1] == ("objectives",):
         places = places[:2] + places[3:]  # without the tag: a name or a table
+    if places[:1] == ("limits",):
+        places = places[:2] + places[3:]  # a number or a band
     for part in places:
         path += f"[{part}]" if isinstance(part, int) else f".{shown_key(part)}"
     if kind == "tuple_type" and places == ("objectives",):
         kind = "objectives_type"
-    known = ", ".join(known_keys(str(places[0]) if len(places) > 1 else ""))
+    table = ".".join(str(place) for place in places[:-1] if isinstance(place, str))
+    known = ", ".join(known_keys(table))
     said = details["msg"].removeprefix("Input should be ")
     values = details.get("ctx", {}) | {
         "given": shown(details["input"]),
@@ -67,6 +70,7 @@ _REASONS = {
     "less_than_equal": "{given} is above {le:.10g}",
     "too_long": "{actual_length} values are more than {max_length}",
     "unfit": "{given} {said}",  # of our own checks
+    "no_bound": "{said}",
     "dataclass_type": "{given} is not a table",
     "dataclass_exact_type": "{given} is not a table",
     "objectives_type": "{given} is not a list of metrics",

@@ -16,6 +16,7 @@ from search.study_file.schema import METRICS, Objective, StudyFile, Tables, dire
 from search.training.quality import ACCURACY, QUALITY_METRICS
 from space.declaration import read_parameters, to_table
 from space.parameters import Parameters, values_of
+from space.search_space import Band
 
 ADAPTER = TypeAdapter(Tables)
 
@@ -123,6 +124,8 @@ def _read_tables(document: Mapping[str, Any], errors: list[str]) -> Tables | Non
 
 
 def _known_keys(table: str) -> list[str]:
+    if table.startswith("limits."):
+        return [field.name for field in fields(Band)]
     if table in ("objectives", "space"):
         return [field.name for field in fields(Objective if table == "objectives" else Parameters)]
     keys = [field.name for field in fields(get_type_hints(Tables).get(table, Tables))]

@@ -95,7 +95,7 @@ def _type(of: Mapping[str, Any]) -> str:
             return "`true`, `false`"
         case "string":
             return "text"
-    return "names or tables"
+    return "number, above 0, or a band" if "Band" in str(of) else "names or tables"
 
 
 def _bounds(of: Mapping[str, Any]) -> str:

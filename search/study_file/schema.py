@@ -20,7 +20,7 @@ from search.data.data_config import DataConfig
 from search.training.proxy_config import ProxyConfig
 from search.training.quality import QUALITY_METRICS, QualityMetric
 from space.parameters import Parameters
-from space.search_space import Limits
+from space.search_space import Band, Limits
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
 MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH, MAX_AT_ONCE = 1_000_000, 100_000, 1000, 100_000
@@ -120,6 +120,27 @@ _OBJECTIVE = Annotated[
 ]
 
 
+def _check_band(band: Band) -> Band:
+    if band.min is None and band.max is None:
+        raise PydanticCustomError("no_bound", "has neither min nor max")
+    if band.min is not None and band.max is not None and band.min > band.max:
+        words = f"min = {band.min:.10g} is above max = {band.max:.10g}"
+        raise PydanticCustomError("no_bound", words)
+    return band
+
+
+_LIMIT = Annotated[
+    Annotated[PositiveReal, Tag("number")]
+    | Annotated[
+        Band,
+        _stricter(Band, min=PositiveReal | None, max=PositiveReal | None),
+        AfterValidator(_check_band),
+        Tag("band"),
+    ],
+    Discriminator(lambda value: "band" if isinstance(value, dict | Band) else "number"),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerConfig:
     """How the next network is chosen."""
@@ -184,9 +205,9 @@ class Tables:
     objectives: Annotated[tuple[Annotated[Objective, _as(_OBJECTIVE)], ...], MaxLen(10)]
     """Axes of the front: one of `val_accuracy`, `val_balanced_accuracy`, `val_macro_f1`
     (maximised), and `flops`, `num_params` or both (minimised)."""
-    limits: Annotated[
-        Limits, _stricter(Limits, flops=PositiveReal | None, num_params=PositiveReal | None)
-    ] = field(default_factory=Limits)
+    limits: Annotated[Limits, _stricter(Limits, flops=_LIMIT | None, num_params=_LIMIT | None)] = (
+        field(default_factory=Limits)
+    )
     sampler: SamplerConfig = SamplerConfig()
     early_stopping: EarlyStopping = EarlyStopping()
     proxy: Annotated[

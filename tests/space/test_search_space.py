@@ -224,7 +224,7 @@ def test_tight_limits_in_a_huge_space_are_met_by_draws() -> None:
 def test_a_space_in_which_nothing_meets_the_limits_is_refused() -> None:
     with pytest.raises(
         SpaceError,
-        match=r"no architecture of the space meets flops = 10; the fewest possible are",
+        match=r"no architecture of the space meets flops 10; the fewest possible are",
     ):
         SearchSpace(VARIED, Limits(flops=10), TASK)
 

@@ -126,7 +126,7 @@ def test_a_wrong_command_line_gets_one_line_and_leaves_nothing(
 WRONG_STUDIES = [
     (
         {"limits__flops": 10.0},
-        "limits: no architecture of the space meets flops = 10; the fewest possible are",
+        "limits: no architecture of the space meets flops 10; the fewest possible are",
     ),
     ({"limits__num_params": 1.0}, "limits: no architecture of the space meets"),
     ({"data__dataset": "npz", "data__root": "absent.npz"}, "absent.npz"),

@@ -22,7 +22,7 @@ from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
 from search.workers.protocol import Proposal
 from space.parameters import Choice, Growth, Parameters, Range
-from space.search_space import Limits, SearchSpace
+from space.search_space import Band, Limits, SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -266,6 +266,18 @@ def test_a_limit_that_almost_nothing_meets_is_no_trap(kind: str) -> None:
     least = count(loose.cheapest(), TASK).flops
     space = OptunaSpace(SearchSpace(parameters, Limits(flops=1.5 * least), TASK))
     assert space.space.feasible_share(np.random.default_rng(0)) < 5e-4
+    writer = open_study(kind, space)
+    proposals = propose(writer, 12)
+    assert len(proposals) == 12
+    check_proposals(writer, proposals, space)
+
+
+@pytest.mark.parametrize("kind", LONG_GP)
+def test_a_narrow_band_is_filled(kind: str) -> None:
+    limits = Limits(flops=Band(min=58_000, max=60_000))
+    space = OptunaSpace(SearchSpace(VARIED, limits, TASK))
+    assert space.space.feasible_share(np.random.default_rng(0)) < 0.02
+    assert (space.space.num_networks() or 0) >= 12
     writer = open_study(kind, space)
     proposals = propose(writer, 12)
     assert len(proposals) == 12
