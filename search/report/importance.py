@@ -49,7 +49,7 @@ def importance_figure(frame: pd.DataFrame) -> go.Figure:
     if shares.empty:
         count = (frame["state"] == "finished").sum()
         return notice(f"Shown once {LEAST_TRIALS} trials have finished; so far there are {count}")
-    figure = empty_figure("share of the variance that is explained", "")
+    figure = empty_figure("share of the variance explained", "")
     for column, name, colour in (
         ("at_equal_flops", "accuracy at equal FLOPs", COLOURS["front"]),
         ("accuracy", "accuracy", COLOURS["finished"]),

@@ -1,4 +1,4 @@
-// The tables of the report: a click on a header sorts, the text box above a table filters.
+// The report in use: a click on a header sorts, the text box above a table filters, figures fit a phone.
 "use strict";
 
 const collator = new Intl.Collator(undefined, { numeric: true });
@@ -40,3 +40,29 @@ for (const button of document.querySelectorAll("th button"))
   button.addEventListener("click", () => sortBy(button.closest("th")));
 for (const filter of document.querySelectorAll(".filter"))
   filter.addEventListener("input", () => filterRows(filter));
+
+const phone = window.matchMedia("(max-width: 640px)"); // as in page.css
+
+// The layout of a figure on a phone: buttons below it, as the legend needs its head; dragging scrolls the page.
+function onPhone(layout) {
+  Object.assign(layout, { dragmode: false, margin: { ...layout.margin, l: 4, r: 16, b: 4 } });
+  layout.font.size = 11;
+  for (const menu of layout.updatemenus ?? [])
+    Object.assign(menu, { y: 0, yanchor: "top", pad: { t: 80 } });
+  for (const [name, axis] of Object.entries(layout))
+    if (name.startsWith("xaxis") && axis.type === "log") axis.tickangle = 90;
+  return layout;
+}
+
+const figures = [...document.querySelectorAll(".js-plotly-plot")];
+const wide = new Map(figures.map((figure) => [figure, structuredClone(figure.layout)]));
+
+function fitFigures() {
+  for (const [figure, layout] of wide) {
+    const copy = structuredClone(layout);
+    Plotly.react(figure, figure.data, phone.matches ? onPhone(copy) : copy);
+  }
+}
+
+if (phone.matches) fitFigures();
+phone.addEventListener("change", fitFigures); // it was turned
