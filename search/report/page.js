@@ -43,12 +43,19 @@ for (const filter of document.querySelectorAll(".filter"))
 
 const phone = window.matchMedia("(max-width: 640px)"); // as in page.css
 
+// At the bottom right, where few networks are: expensive ones are seldom bad.
+const insidePlot = {
+  ...{ orientation: "h", len: 0.6, thickness: 10, bgcolor: "rgba(255, 255, 255, 0.8)" },
+  ...{ x: 1, xanchor: "right", y: 0, yanchor: "bottom" },
+};
+
 // The layout of a figure on a phone: buttons below it, as the legend needs its head; dragging scrolls the page.
 function onPhone(layout) {
   Object.assign(layout, { dragmode: false, margin: { ...layout.margin, l: 4, r: 16, b: 4 } });
   layout.font.size = 11;
   for (const menu of layout.updatemenus ?? [])
     Object.assign(menu, { y: 0, yanchor: "top", pad: { t: 80 } });
+  if (layout.coloraxis) layout.coloraxis.colorbar = insidePlot;
   for (const [name, axis] of Object.entries(layout))
     if (name.startsWith("xaxis") && axis.type === "log") axis.tickangle = 90;
   return layout;

@@ -91,16 +91,15 @@ window.addEventListener("load", async () => {
     Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
     Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
   const figures = [...document.querySelectorAll(".js-plotly-plot")];
-  const seen = { errors: window.seenErrors, figures: figures.length, meeting: [] };
+  const seen = { errors: window.seenErrors, figures: figures.length, outside: [], meeting: [] };
   seen.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  seen.outside = figures.flatMap((figure) => {
+  const look = (figure) => {
     const frame = figure.getBoundingClientRect();
-    const section = figure.closest("section").getBoundingClientRect();
-    const clipped = boxes(figure, ".main-svg text").filter(({ box }) => !isIn(box, frame));
-    return [...(isIn(frame, section) ? [] : [figure.id]), ...clipped.map(({ text }) => text)];
-  });
-  for (const figure of figures) {
-    const parts = boxes(figure, ".legend, .updatemenu-container, .modebar-btn, .infolayer > [class^=g-]");
+    if (!isIn(frame, figure.closest("section").getBoundingClientRect())) seen.outside.push(figure.id);
+    seen.outside.push(...boxes(figure, ".main-svg text")
+      .filter(({ box }) => !isIn(box, frame)).map(({ text }) => text));
+    const parts = boxes(figure, `.legend, .updatemenu-container, .modebar-btn, .colorbar text,
+      .infolayer > [class^=g-]`);
     const labels = boxes(figure, ".xtick text:not([transform*='rotate(30'])");
     const pairs = [parts, labels].flatMap((group) =>
       group.flatMap((one, index) => group.slice(index + 1).map((other) => [one, other])));
@@ -108,7 +107,13 @@ window.addEventListener("load", async () => {
     pairs.push(...parts.flatMap((one) => beside.map((other) => [one, other])));
     seen.meeting.push(...pairs.filter(([one, other]) => meet(one, other))
       .map(([one, other]) => `${one.text} | ${other.text}`));
-  }
+  };
+  figures.forEach(look);
+  const button = [...document.querySelectorAll(".updatemenu-button")].find(
+    (element) => element.textContent === "groups");
+  button.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  look(figures[0]); // with a colour bar
   seen.smallest = Math.min(...[...document.querySelectorAll("main *")]
     .filter((part) => part.checkVisibility() && part.textContent.trim() && !part.children.length)
     .map((part) => parseFloat(getComputedStyle(part).fontSize)));
