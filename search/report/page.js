@@ -43,11 +43,8 @@ for (const filter of document.querySelectorAll(".filter"))
 
 const phone = window.matchMedia("(max-width: 640px)"); // as in page.css
 
-// At the bottom right, where few networks are: expensive ones are seldom bad.
-const insidePlot = {
-  ...{ orientation: "h", len: 0.6, thickness: 10, bgcolor: "rgba(255, 255, 255, 0.8)" },
-  ...{ x: 1, xanchor: "right", y: 0, yanchor: "bottom" },
-};
+// A colour bar at the bottom right, where few networks are: expensive ones are seldom bad.
+const insidePlot = { x: 1, xanchor: "right", y: 0, yanchor: "bottom", orientation: "h", len: 0.6 };
 
 // The layout of a figure on a phone: buttons below it, as the legend needs its head; dragging scrolls the page.
 function onPhone(layout) {
@@ -55,19 +52,27 @@ function onPhone(layout) {
   layout.font.size = 11;
   for (const menu of layout.updatemenus ?? [])
     Object.assign(menu, { y: 0, yanchor: "top", pad: { t: 80 } });
-  if (layout.coloraxis) layout.coloraxis.colorbar = insidePlot;
+  if (layout.coloraxis) layout.coloraxis.colorbar = { ...insidePlot, thickness: 10 };
   for (const [name, axis] of Object.entries(layout))
     if (name.startsWith("xaxis") && axis.type === "log") axis.tickangle = 90;
   return layout;
 }
 
-const figures = [...document.querySelectorAll(".js-plotly-plot")];
-const wide = new Map(figures.map((figure) => [figure, structuredClone(figure.layout)]));
+// Many names would cover each other; a tap on a point shows its name, too.
+const withoutNames = (trace) =>
+  trace.mode === "markers+text" && trace.x.length > 3 ? { ...trace, mode: "markers" } : trace;
+
+const figures = [...document.querySelectorAll(".js-plotly-plot")].map((figure) => ({
+  figure,
+  data: figure.data,
+  layout: structuredClone(figure.layout),
+}));
 
 function fitFigures() {
-  for (const [figure, layout] of wide) {
+  for (const { figure, data, layout } of figures) {
     const copy = structuredClone(layout);
-    Plotly.react(figure, figure.data, phone.matches ? onPhone(copy) : copy);
+    if (phone.matches) Plotly.react(figure, data.map(withoutNames), onPhone(copy));
+    else Plotly.react(figure, data, copy);
   }
 }
 
