@@ -1,9 +1,9 @@
 """Draws terminal.svg: what `hgcnas run studies/quickstart.toml` prints in a terminal.
 
-    rm -r runs/quickstart; python studies/pictures/terminal.py > studies/pictures/terminal.svg
+    python studies/pictures/terminal.py > studies/pictures/terminal.svg
 
-It runs the command, so the numbers differ from run to run: draw it on an idle machine. Of what it
-prints about trials, all but the first ones are left out.
+It runs the command in a folder of its own, so the numbers differ each time: draw it on an idle
+machine. Of the lines about trials it shows the first ones.
 """
 
 import fcntl
@@ -14,6 +14,7 @@ import re
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
+STUDIES = Path(__file__).resolve().parents[1]
 COMMAND = ("hgcnas", "run", "studies/quickstart.toml")
 COLUMNS, ROWS = 112, 40
 TRIALS_SHOWN = 4
@@ -28,14 +30,15 @@ TRIALS_SHOWN = 4
 PIECES = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
 
-def printed(command: tuple[str, ...]) -> str:
-    """What a command writes to a terminal, with its control characters. It must succeed."""
+def printed(command: tuple[str, ...], folder: Path) -> str:
+    """What a command writes to a terminal in a folder, with control characters. It must succeed."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     environment = os.environ | {"TERM": "xterm-256color"}
     program = Path(sys.executable).with_name(command[0])
+    arguments = [str(program), *command[1:]]
     with subprocess.Popen(
-        [program, *command[1:]], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+        arguments, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
         parts = []
@@ -65,7 +68,7 @@ def left_on_screen(text: str) -> list[str]:
             lines[row] += f"\x1b[{argument}m"
         else:
             lines[row] += piece
-    return [line.rstrip() for line in lines]
+    return "\n".join(line.rstrip() for line in lines).rstrip().split("\n")
 
 
 def shortened(lines: list[str]) -> list[str]:
@@ -82,12 +85,13 @@ def drawn(lines: list[str]) -> str:
     console.print(Text(f"$ {' '.join(COMMAND)}", style="bold"))
     for line in lines:
         console.print(Text.from_ansi(line), overflow="ignore", no_wrap=True)
+    console.print()  # or the last line is cut at its feet
     svg = console.export_svg(title="hgcnas", theme=DIMMED_MONOKAI, unique_id="terminal")
     return re.sub(r"\s*@font-face {.*?}", "", svg, flags=re.DOTALL)  # an image loads no fonts
 
 
 if __name__ == "__main__":
-    lines = left_on_screen(printed(COMMAND))
-    while lines and not lines[-1]:
-        lines.pop()
-    print(drawn(shortened(lines)))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "studies").symlink_to(STUDIES)
+        text = printed(COMMAND, Path(folder))
+    print(drawn(shortened(left_on_screen(text))))
