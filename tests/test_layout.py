@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from search.installed import NEEDED
+from studies.pictures import rooms as picture
 
 ROOT = Path(__file__).parents[1]
 OURS = ("hgcnet", "space", "search")
@@ -149,6 +150,17 @@ def test_the_table_of_rooms_has_no_circle_and_nothing_too_much() -> None:
         files = [file for file in files_in("search") if room_of(file) == room]
         assert files, room
         assert allowed == set().union(*map(rooms_imported, files)) - SHARED, room
+
+
+def test_the_picture_of_the_rooms_is_that_of_their_imports() -> None:
+    imports = picture.imports_of_rooms()
+    assert set(picture.shared_files(imports)) == SHARED
+    assert ROOMS.keys() | {"hgcnet/", "space/"} == picture.CAPTIONS.keys()
+    assert set(picture.CALLERS) == FREE
+    drawn = (ROOT / "studies" / "pictures" / "rooms.svg").read_text(encoding="utf-8")
+    assert picture.draw(imports) == drawn, (
+        "python studies/pictures/rooms.py > studies/pictures/rooms.svg"
+    )
 
 
 def test_the_networks_need_torch_and_numpy_only() -> None:

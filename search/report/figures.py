@@ -118,8 +118,9 @@ def with_colour_selector(figure: go.Figure, frame: pd.DataFrame) -> go.Figure:
     figure.update_traces(marker_coloraxis="coloraxis")
     menu = {"type": "buttons", "direction": "right", "buttons": buttons, "showactive": True}
     place = {"x": 1, "xanchor": "right", "y": 1.03, "yanchor": "bottom", "pad": {"r": 0, "t": 0}}
+    bar = {"thickness": 14, "y": 0, "yanchor": "bottom", "len": 0.45}  # below the mode bar
     figure.update_layout(
-        coloraxis={"colorscale": "Viridis", "showscale": False, "colorbar": {"thickness": 14}},
+        coloraxis={"colorscale": "Viridis", "showscale": False, "colorbar": bar},
         updatemenus=[menu | place],
     )
     return figure

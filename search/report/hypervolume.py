@@ -46,10 +46,14 @@ def hypervolume_history(
         return notice("Shown once the cheapest network has been trained")
     unit, seconds_per_unit = time_scale(steps["seconds"].max())
     sides = [
-        ("trials finished or stopped early", steps["trained"], ":d"),
-        (f"{unit} of working time (without pauses)", steps["seconds"] / seconds_per_unit, ":.3g"),
+        ("trials finished<br>or stopped early", steps["trained"], ":d"),
+        (
+            f"{unit} of working time<br>(without pauses)",
+            steps["seconds"] / seconds_per_unit,
+            ":.3g",
+        ),
     ][: 2 if most is None else 1]
-    figure = empty_panels(380, cols=len(sides), shared_yaxes=True, horizontal_spacing=0.04)
+    figure = empty_panels(380, cols=len(sides), shared_yaxes=True, horizontal_spacing=0.08)
     for col, (title, x, form) in enumerate(sides, start=1):
         figure.add_scatter(
             x=x.round(4).tolist(),

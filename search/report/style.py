@@ -35,10 +35,12 @@ _AXIS = {
     "zeroline": False,
     "linecolor": COLOURS["text"],
     "ticks": "outside",
+    "automargin": True,
+    "title": {"standoff": 12},  # from the labels, however long or turned
 }
 _LAYOUT = {
     "template": "none",  # a template makes a figure large, and the dashboard stores figures in pieces
-    "margin": {"l": 70, "r": 40, "t": 20, "b": 60},
+    "margin": {"l": 70, "r": 44, "t": 20, "b": 60},
     "font": {"family": "system-ui, sans-serif", "size": 13, "color": COLOURS["text"]},
     "modebar": {"orientation": "v"},  # in the margin, beside titles and buttons
     "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},

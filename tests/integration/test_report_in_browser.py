@@ -76,6 +76,62 @@ window.addEventListener("load", async () => {
   document.body.append(result);
 });
 """
+# The same, for what does not fit the width of the page. What it saw goes to the page around it.
+FIT_SCRIPT = """
+window.addEventListener("load", async () => {
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const boxes = (figure, selector) =>
+    [...figure.querySelectorAll(selector)]
+      .map((part) => ({ text: `${figure.id}: ${part.textContent}`, box: part.getBoundingClientRect() }))
+      .filter(({ box }) => box.width && box.height);
+  const isIn = (inner, outer) =>
+    inner.left > outer.left - 1 && inner.right < outer.right + 1 &&
+    inner.top > outer.top - 1 && inner.bottom < outer.bottom + 1;
+  const meet = ({ box: a }, { box: b }) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
+  const figures = [...document.querySelectorAll(".js-plotly-plot")];
+  const seen = { errors: window.seenErrors, figures: figures.length, outside: [], meeting: [] };
+  seen.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const look = (figure) => {
+    const frame = figure.getBoundingClientRect();
+    if (!isIn(frame, figure.closest("section").getBoundingClientRect())) seen.outside.push(figure.id);
+    seen.outside.push(...boxes(figure, ".main-svg text")
+      .filter(({ box }) => !isIn(box, frame)).map(({ text }) => text));
+    const parts = boxes(figure, `.legend, .updatemenu-container, .modebar-btn, .colorbar text,
+      .infolayer > [class^=g-]`);
+    const labels = boxes(figure, ".xtick text:not([transform*='rotate(30'])");
+    const pairs = [parts, labels].flatMap((group) =>
+      group.flatMap((one, index) => group.slice(index + 1).map((other) => [one, other])));
+    const beside = boxes(figure, ".xtick text, .ytick text");
+    pairs.push(...parts.flatMap((one) => beside.map((other) => [one, other])));
+    seen.meeting.push(...pairs.filter(([one, other]) => meet(one, other))
+      .map(([one, other]) => `${one.text} | ${other.text}`));
+  };
+  figures.forEach(look);
+  const button = [...document.querySelectorAll(".updatemenu-button")].find(
+    (element) => element.textContent === "groups");
+  button.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  look(figures[0]); // with a colour bar
+  seen.smallest = Math.min(...[...document.querySelectorAll("main *")]
+    .filter((part) => part.checkVisibility() && part.textContent.trim() && !part.children.length)
+    .map((part) => parseFloat(getComputedStyle(part).fontSize)));
+  seen.tables = [...document.querySelectorAll("table")]
+    .filter((table) => getComputedStyle(table.parentNode).overflowX !== "auto").length;
+  window.parent.postMessage(JSON.stringify(seen), "*");
+});
+"""
+AROUND = """<!doctype html>
+<iframe src="{page}" style="width: {width}px; height: 900px; border: 0"></iframe>
+<script>
+window.addEventListener("message", (message) => {{
+  const result = document.createElement("pre");
+  result.id = "seen";
+  result.textContent = message.data;
+  document.body.append(result);
+}});
+</script>"""
 CATCH_ERRORS = """<script>
 window.seenErrors = [];
 window.addEventListener("error", (event) => window.seenErrors.push(event.message));
@@ -99,8 +155,8 @@ def frame():
 
 
 @pytest.fixture
-def seen(frame, tmp_path, processes):
-    """What the script saw."""
+def page(frame, tmp_path):
+    """The report."""
     page = tmp_path / "report.html"
     flops = CostRange(metric="flops", low=1e6, high=1e7)
     bounds = HypervolumeBounds(costs=(flops,), reference_accuracy=0.3)
@@ -114,12 +170,38 @@ def seen(frame, tmp_path, processes):
         task=Task(),
         rung_epochs=(1,),
     )
+    return page
+
+
+def add_script(page, script):
     text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{CATCH_ERRORS}", 1)
-    page.write_text(f"{text}<script>{SCRIPT}</script>", encoding="utf-8")
+    page.write_text(f"{text}<script>{script}</script>", encoding="utf-8")
+
+
+def left_by_script(page, processes):
     document = seen_by_browser(page.as_uri(), processes)
     _, found, rest = document.rpartition('<pre id="seen">')
     assert found, document[-2000:]
     return json.loads(unescape(rest.partition("</pre>")[0]))
+
+
+@pytest.fixture
+def seen(page, processes):
+    """What the script saw."""
+    add_script(page, SCRIPT)
+    return left_by_script(page, processes)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_everything_fits_a_phone_and_a_screen(page, processes, width):
+    add_script(page, FIT_SCRIPT)
+    around = page.with_name("around.html")  # Chromium has no window of less than 500 pixels
+    around.write_text(AROUND.format(page=page.as_uri(), width=width), encoding="utf-8")
+    seen = left_by_script(around, processes)
+    assert seen.pop("figures") == 7
+    assert seen.pop("smallest") >= 11
+    # An inner scroll bar is a table's own: the page has none.
+    assert seen == {"errors": [], "overflow": 0, "outside": [], "meeting": [], "tables": 0}
 
 
 def test_figures_are_drawn_and_the_page_answers(seen, frame):

@@ -64,6 +64,5 @@ def test_a_proxy_of_the_default_that_is_too_small_for_the_space_is_refused_in_on
     said = refused(tmp_path, "fidelity", study.name, "--networks", "3")
     assert said == (
         "hgcnas: small.toml: one of the default proxies is too small: 48 px are too few "
-        "for 5 stages with space.stem_stride = 4; 63 or more are needed; give others by --proxy
-"
+        "for 5 stages with space.stem_stride = 4; 63 or more are needed; give others by --proxy\n"
     )
