@@ -2,7 +2,7 @@
 
     import search
 
-    trials = search.run_study("studies/quickstart.toml")  # a DataFrame; the same call continues
+    trials = search.run_study("studies/quickstart.toml")  # a DataFrame; the same call resumes
     trials = search.load_trials("quickstart")  # later, or from another notebook meanwhile
     file = search.export_architecture("quickstart", select="knee")
 

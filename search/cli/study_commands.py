@@ -250,7 +250,7 @@ def _print_forecast(file: StudyFile, facts: dict[str, Any]) -> None:
         f"FLOPs  {low} to {high}; limits: {facts['limits']}",
         f"data   {file.data.dataset}: {facts['classes']} classes, {facts['train_images']:,} training, "
         f"{facts['val_images']:,} validation and {facts['test_images']:,} test images",
-        f"GPUs   {facts['gpus_here']} here; {file.workers.gpus:g} asked for each trial",
+        f"GPUs   {facts['gpus_here']} here; each trial asks for {file.workers.gpus:g}",
         f"time   {time}{to_read}",
         *([] if memory is None else [f"memory {MemoryNeed(**memory).text}"]),
     )

@@ -144,7 +144,7 @@ class TrainingFolder:
         ):
             raise RunError(
                 f"{self.folder}: its trainings began with other data than {self.recipe.data.root} has now: "
-                f"{difference}; bring the data back, or delete the folder, or name another one"
+                f"{difference}; restore the data, delete the folder, or name another one"
             )
         return now
 

@@ -35,7 +35,7 @@ def test_a_dry_run_for_people_says_the_space_the_data_and_the_time(tmp_path: Pat
     assert said[3] == (
         "data   digits: 10 classes, 400 training, 305 validation and 270 test images"
     )
-    assert said[4].endswith(" here; 0 asked for each trial")
+    assert said[4].endswith(" here; each trial asks for 0")
     assert re.fullmatch(
         r"time   about \S+ without early stopping: [\d.]+ s a trial, \d+ at once", said[5]
     )
@@ -66,7 +66,7 @@ def test_without_the_gpus_that_a_study_asks_for_its_time_is_unknown(tmp_path: Pa
     write_study(tmp_path, workers={"gpus": 64})
     said = hgcnas("run", "small.toml", "--dry-run", cwd=tmp_path).output.splitlines()
     gpus, time = said[4:6]
-    assert gpus.endswith(" here; 64 asked for each trial")
+    assert gpus.endswith(" here; each trial asks for 64")
     assert time == "time   unknown: there is no GPU here to measure on"
 
 

@@ -104,7 +104,7 @@ def test_trainings_go_on_with_the_images_that_they_began_with_and_no_others(
     said = train(tmp_path, "--epochs", "1", "--seeds", "3", root="moved", code=2)
     assert said == (
         "hgcnas: models: its trainings began with other data than moved has now: class 'circle': 1 lost "
-        "(train/circle/005.png); bring the data back, or delete the folder, or name another one\n"
+        "(train/circle/005.png); restore the data, delete the folder, or name another one\n"
     )
     write_image_folder(tmp_path / "others", *FLAT, count=31, seed=1)
     said = train(tmp_path, "--epochs", "1", root="others", code=2)
