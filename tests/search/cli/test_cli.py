@@ -31,7 +31,7 @@ def test_a_dry_run_for_people_says_the_space_the_data_and_the_time(tmp_path: Pat
         r"space  118,098 points, \d+\.\d\d% within the limits \([\d,]+ different networks\)",
         said[1],
     )
-    assert said[2] == "FLOPs  17.7k to 1.53M; limit 100k"
+    assert said[2] == "FLOPs  17.7k to 1.53M; limits: flops 100k"
     assert said[3] == (
         "data   digits: 10 classes, 400 training, 305 validation and 270 test images"
     )
