@@ -12,6 +12,7 @@ _TABLES = (  # in the order in which people write them
     *("budget", "data", "space", "limits", "objectives"),
     *("sampler", "early_stopping", "proxy", "workers"),
 )
+_MOST_IN_A_COLUMN = 6
 _INTRODUCTION = """\
 # Study file reference
 
@@ -72,8 +73,15 @@ def _rows(schema: Mapping[str, Any], table: Mapping[str, Any]) -> str:
         default = f"`{json.dumps(of['default'])}`" if "default" in of else ""
         if not default and key not in table.get("required", ()):
             default = "-"
-        lines.append(f"| `{key}` | {_type(of)} | {default} | {of['description']} |")
-    return "\n".join(lines) + "\n"
+        kind = "one of the names below" if _is_long(of) else _type(of)
+        lines.append(f"| `{key}` | {kind} | {default} | {of['description']} |")
+    lists = [f"\n`{key}`: {_type(of)}" for key, of in table["properties"].items() if _is_long(of)]
+    return "\n".join([*lines, *lists]) + "\n"
+
+
+def _is_long(of: Mapping[str, Any]) -> bool:
+    """Whether a column of the table is too narrow for the values."""
+    return len(of.get("enum", ())) > _MOST_IN_A_COLUMN
 
 
 def _type(of: Mapping[str, Any]) -> str:
