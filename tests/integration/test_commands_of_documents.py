@@ -28,8 +28,6 @@ PAGES = [
     *(ROOT / "README.md", STUDIES / "README.md", STUDIES / "cluster" / "README.md"),
     *sorted((STUDIES / "guides").glob("*.md")),
 ]
-# Pages that begin where another one ends: its steps are done before.
-CONTINUES = {"predict-onnx.md": "device.md"}
 
 PORT = 8080
 PATIENCE = 1800.0  # seconds for one command
@@ -147,7 +145,9 @@ class Reader:
         print(f"{step.place}: {step.text if step.kind == 'console' else step.kind}")
         if step.kind == "python":
             self._run_block(step)
-        elif step.kind != "program":  # which is in the folder; a command runs it
+        elif step.kind == "program":
+            (self._folder / step.file_name).write_text(step.text, encoding="utf-8")
+        else:
             for command in commands_for(step):
                 self._run(command)
 
@@ -231,10 +231,7 @@ def follow(steps: Sequence[Step], processes: Processes) -> None:
     ],
 )
 def test_every_step_of_a_page_does_what_it_should(page: Path, processes: Processes) -> None:
-    steps = read_page(page, ROOT)
-    if before := CONTINUES.get(page.name):
-        steps = read_page(page.with_name(before), ROOT) + steps
-    follow(steps, processes)
+    follow(read_page(page, ROOT), processes)
 
 
 BAD = {
@@ -277,8 +274,8 @@ $ echo $LEFT \\
    ```
 
 ```python
-if __name__ == "__main__":
-    print(1 / 1)
+# program.py
+print(1 / 1)
 ```
 
 ```python

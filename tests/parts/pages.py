@@ -14,7 +14,7 @@ _COMMANDS = {  # by the language of their block; a backslash continues them
     "console": re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE),
     "sh": re.compile(r"^(?!#)((?:.*\\\n)*.+)$", re.MULTILINE),
 }
-_PROGRAM = re.compile(r"\bpython (\w+\.py)\b")
+_PROGRAM = re.compile(r"# (\S+\.py)\n")
 _TO_BE_READ = ("", "toml", "json", "text")
 
 
@@ -37,8 +37,7 @@ def read_steps(page: str, name: str) -> Iterator[Step]:
     """The commands and the Python blocks.
 
     A command of `console` begins with `$`; what else is there is printed. A line of `sh` is a command
-    for other machines than the reader's. A Python block that has a main part is a program; it is kept
-    in the file that the first command with `python` calls.
+    for other machines than the reader's. A Python block whose first line is `# NAME.py` is that file.
 
     Raises:
         ValueError: nothing would run a block.
@@ -53,10 +52,8 @@ def read_steps(page: str, name: str) -> Iterator[Step]:
             for command in found:
                 line = first + text.count("\n", 0, command.start())
                 yield Step("sh" if language == "sh" else "console", command[1], f"{name}:{line}")
-        elif language == "python" and "__main__" in text:
-            if (called := _PROGRAM.search(page)) is None:
-                raise ValueError(f"{name}:{first}: a block of a program that no command calls")
-            yield Step("program", text, f"{name}:{first}", called[1])
+        elif language == "python" and (program := _PROGRAM.match(text)):
+            yield Step("program", text, f"{name}:{first}", program[1])
         elif language == "python":
             yield Step("python", text, f"{name}:{first}")
         elif language not in _TO_BE_READ:

@@ -90,17 +90,14 @@ def prepare_folder(folder: Path, steps: Sequence[Step]) -> dict[str, str]:
     """All that the reader has before the first step; the environment of the steps.
 
     Of a clone the studies, with small study files, and the environment that it was installed into. A
-    home with CIFAR-10 and -100. Of the reader's own `images/`, `holiday/`, every photograph that a step
-    names, and the programs of the page.
+    home with CIFAR-10 and -100. Of the reader's own `images/`, `holiday/`, and every photograph that a
+    step names.
     """
     shutil.copytree(ROOT / "studies", folder / "studies")
     for path in (folder / "studies").rglob("*.toml"):
         if path.parent.name != "tables":  # those belong to the .parquet beside them
             make_file_small(path)
     (folder / ".venv").symlink_to(sys.prefix)
-    for step in steps:
-        if step.kind == "program":
-            (folder / step.file_name).write_text(step.text, encoding="utf-8")
 
     write_image_folder(folder / "images", *PARTS)
     write_image_folder(folder, "holiday", count=3, seed=1)
@@ -118,6 +115,7 @@ def prepare_folder(folder: Path, steps: Sequence[Step]) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(site),
         "BROWSER": "true",  # opens nothing
+        "OMP_NUM_THREADS": "1",  # two threads on the cores of two tests wait for each other
     }
 
 
