@@ -96,12 +96,26 @@ def _why_not(place: str) -> str | None:
 
 
 def end_started_for(folder: Path) -> None:
-    """Kills the processes, but this one, that have a folder's mark in their environment."""
+    """Kills the processes, but this one, that have a folder's mark in their environment, and what they
+    started: Ray's agents write their title over their environment."""
     mark = f"{MARK}={folder}\0".encode()
+    marked: set[int] = set()
+    parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # another user's, or it died meanwhile
-            if mark in (path / "environ").read_bytes() and int(path.name) != os.getpid():
-                os.kill(int(path.name), signal.SIGKILL)
+            _, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+            parents[int(path.name)] = int(parent)
+            if mark in (path / "environ").read_bytes():
+                marked.add(int(path.name))
+    own = {os.getpid()}
+    marked -= own
+    while (
+        started := {child for child, parent in parents.items() if parent in marked} - marked - own
+    ):
+        marked |= started
+    for process in marked:
+        with suppress(OSError):
+            os.kill(process, signal.SIGKILL)
 
 
 def _remove(folder: Path) -> None:

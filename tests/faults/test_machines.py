@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.processes import HGCNAS, Family, Processes
+from tests.parts.processes import HGCNAS, Family, Processes, wait_until
 from tests.parts.small_study import write_study
 
 # What makes such a machine, in a shell of its own mount namespace. {folder} is the test's.
@@ -104,4 +104,4 @@ def test_what_a_killed_driver_leaves_is_swept_by_the_next(processes: Processes) 
     assert left_in(folder)
     processes.hgcnas(*command, **environment).succeed()
     assert left_in(folder) == []
-    assert killed.members() == {}
+    wait_until(lambda: not killed.members(), "what was killed is gone")

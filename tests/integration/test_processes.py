@@ -14,12 +14,14 @@ from hgcnet.model import HGCNet
 from search.data.data_config import DataConfig
 from search.data.splits import load_splits, load_test
 from search.study.run_folder import RunFolder
+from search.workers.scratch import MARK, end_started_for
 from tests.parts.processes import Processes, wait_until
 
 HOLD = """
 import sys
 from pathlib import Path
 from search.study.run_folder import RunFolder
+from search.workers.scratch import MARK, end_started_for
 with RunFolder(Path(sys.argv[1])).locked():
     print("locked", flush=True)
     while True:
@@ -99,3 +101,18 @@ def test_splits_are_the_same_twice_and_in_another_process(processes: Processes) 
 
 if __name__ == "__main__":
     print(digest_of_digits())
+
+
+def test_what_was_started_for_a_folder_is_ended_with_what_it_started_itself(
+    processes: Processes, tmp_path: Path
+) -> None:
+    """A child that has no environment is as Ray's agents, whose title is written over theirs."""
+    command = ("bash", "-c", "env -i sleep 600; true")
+    ours, others = (
+        processes.start(*command, **{MARK: str(folder)}) for folder in (tmp_path, tmp_path / "x")
+    )
+    for family in (ours, others):
+        family.wait_until(lambda family=family: family.members("sleep"), "its child")
+    end_started_for(tmp_path)
+    wait_until(lambda: not ours.members(), "they are ended")
+    assert others.members("sleep")
