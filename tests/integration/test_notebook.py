@@ -65,6 +65,7 @@ def test_a_study_runs_in_a_thread_and_is_read_meanwhile_and_afterwards(
     assert model.architecture.fingerprint == best.provenance["fingerprint"]
 
 
+@pytest.mark.long
 class TestTheGuide:
     """studies/guides/from-python.ipynb."""
 
