@@ -48,7 +48,7 @@ def hypervolume_history(
     sides = [
         ("trials finished<br>or stopped early", steps["trained"], ":d"),
         (
-            f"{unit} of working time<br>(without pauses)",
+            f"{unit} of work<br>(without pauses)",
             steps["seconds"] / seconds_per_unit,
             ":.3g",
         ),

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 from pathlib import Path
 from threading import Thread
 from typing import Any, cast
@@ -28,7 +29,7 @@ def test_what_pillow_and_libtiff_say_by_themselves_of_a_file_is_not_printed(
     path.write_bytes(content[:start] + bytes(16) + content[start + 16 :])
 
     def make_them_speak() -> str:
-        with pytest.raises(OSError, match="decoder error"), Image.open(path) as image:
+        with pytest.raises(OSError, match="-2"), Image.open(path) as image:
             image.load()
         logging.getLogger("PIL.TiffImagePlugin").error("More samples per pixel than can be decoded")
         return capfd.readouterr().err
@@ -38,7 +39,7 @@ def test_what_pillow_and_libtiff_say_by_themselves_of_a_file_is_not_printed(
         assert "Decode" in said, place  # by libtiff
         assert "More samples" in said, place
         (found,) = prepare_each([path], Preparation(channels=1, resolution=8))
-        assert str(found) == f"{path}: cannot be read as an image: decoder error -2"
+        assert re.fullmatch(rf"{path}: cannot be read as an image: (decoder error )?-2", str(found))
         with without_warnings():
             assert make_them_speak() == ""
 
