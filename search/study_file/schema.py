@@ -22,6 +22,7 @@ from search.training.quality import QUALITY_METRICS, QualityMetric
 from space.parameters import Parameters
 from space.search_space import Band, Limits
 
+NAME = "^[A-Za-z0-9_-]{1,100}$"  # of a study
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
 MAX_TRIALS, MAX_EPOCHS, MAX_START_WITH, MAX_AT_ONCE = 1_000_000, 100_000, 1000, 100_000
 
@@ -191,7 +192,7 @@ class Workers:
 class Tables:
     """The keys before the first table, and the tables but `[space]`."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
+    name: Annotated[str, StringConstraints(pattern=NAME)]
     """Name of the study, and of its run folder."""
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     """Base seed of proposals and trainings."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import search
 from hgcnet.atomic_write import make_folder, replace_file, writing
 from hgcnet.errors import RunError
+from search.study_file.schema import NAME
 
 # In an installed copy they lie in the package, in a clone of the repository beside it.
 _PLACES = (Path(search.__file__).parent / "studies", Path(search.__file__).parents[1] / "studies")
@@ -18,7 +19,7 @@ def find_templates() -> dict[str, Path]:
 
 
 def write_template(name: str, path: Path | None = None) -> Path:
-    """Writes a study file to start from, with its comments; returns where.
+    """Writes a study file to start from, with its comments; returns where. The study is named as the file.
 
     Args:
         path: by default NAME.toml in this folder.
@@ -34,6 +35,8 @@ def write_template(name: str, path: Path | None = None) -> Path:
         raise RunError(f"{path}: already exists; give another name: hgcnas init {name} FILE.toml")
     # (Its schema lies beside the template only.)
     text = re.sub(r"^#:schema .*\n", "", templates[name].read_text(encoding="utf-8"))
+    if re.fullmatch(NAME, path.stem):
+        text = re.sub(r"^name = .*", f'name = "{path.stem}"', text, flags=re.MULTILINE)
     with writing(path):
         make_folder(path.parent)
         replace_file(path, text.encode())

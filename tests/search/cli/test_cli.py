@@ -168,7 +168,14 @@ def test_a_study_file_to_start_from_is_read(name: str, tmp_path: Path) -> None:
     assert hgcnas("init", name, "mine/study.toml", "--json", cwd=tmp_path).json == {
         "file": "mine/study.toml"
     }
-    assert parse_study_file(tomllib.loads(written), "x").name
+    assert parse_study_file(tomllib.loads(written), "x").name == name
+    other = (tmp_path / "mine" / "study.toml").read_text()
+    assert other == written.replace(f'name = "{name}"', 'name = "study"')
+
+
+def test_a_file_whose_name_cannot_be_a_study_keeps_the_name_of_the_template(tmp_path: Path) -> None:
+    hgcnas("init", "quickstart", "my study.toml", cwd=tmp_path)
+    assert tomllib.loads((tmp_path / "my study.toml").read_text())["name"] == "quickstart"
 
 
 def test_no_file_is_written_over_and_a_wrong_name_lists_the_right_ones(tmp_path: Path) -> None:
