@@ -45,7 +45,9 @@ def predict(network: "HGCNet", images: Iterable[Any]) -> list[Prediction]:
         or hasattr(images, "getexif")
         or (isinstance(images, np.ndarray) and images.ndim != 4)
     ):
-        raise DataError("predict takes a list of images; for one image: predict([image])")
+        raise DataError(
+            "predict takes a list of images; for one: predict([image]), for an array of many: predict(list(images))"
+        )
     predictions = []
     for found in predict_each(network, images):
         if isinstance(found, DataError):

@@ -213,7 +213,7 @@ def _print_results(stored: "StoredStudy", files: tuple[Path, ...]) -> None:
         is_network = path.name == "best.toml"
         say(_exported(path, read_architecture(path)) if is_network else str(path))
     name, best = stored.file.name, stored.folder.path / "best.toml"
-    more = f"hgcnas dashboard {name} · hgcnas describe {best}" if files else f"hgcnas report {name}"
+    more = f"hgcnas dashboard {name} · hgcnas train {best}" if files else f"hgcnas report {name}"
     say(f"Next: {more}")
 
 

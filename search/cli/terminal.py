@@ -213,7 +213,8 @@ def showing_epochs(
             f"{duration(left)} left"
         )
 
-    console.print(f"{network} on {dataset}: {epochs} epochs, {seeds} seeds")
+    of_seeds = "1 seed" if seeds == 1 else f"{seeds} seeds"
+    console.print(f"{network} on {dataset}: {epochs} epochs, {of_seeds}")
     yield take_epoch
 
 

@@ -31,6 +31,7 @@ class BudgetUse:
         self._trained_before = self.trained
         self._seconds_before = seconds_used(trials)
         self._begin = time.monotonic()
+        self._first_epoch: float | None = None
 
     @property
     def trained(self) -> int:
@@ -44,9 +45,20 @@ class BudgetUse:
 
     @property
     def seconds_left(self) -> float:
-        """Until the trials are used, at the pace since the clock started; NaN while none ended."""
+        """Until the trials are used, at the pace since the first epoch; NaN while none ended.
+
+        The time before, in which Ray and its workers start, would be counted as training.
+        """
         since = self.trained - self._trained_before
-        return self.seconds / since * (self._budget.trials - self.trained) if since else math.nan
+        if not since or self._first_epoch is None:
+            return math.nan
+        pace = (time.monotonic() - self._first_epoch) / since
+        return pace * (self._budget.trials - self.trained)
+
+    def count_epoch(self) -> None:
+        """An epoch ended."""
+        if self._first_epoch is None:
+            self._first_epoch = time.monotonic()
 
     @property
     def is_out_of_hours(self) -> bool:

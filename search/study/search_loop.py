@@ -121,6 +121,7 @@ class SearchLoop:
 
     def on_epoch(self, number: int, epoch: int, quality: float, seconds: float) -> bool:
         """Takes the result of one epoch; returns whether the training continues."""
+        self._budget.count_epoch()
         training = self._running[number]
         network, curve = training.proposal.architecture, training.curve
         accuracy = round(quality, 6)  # as it is stored: a resumed study decides from the same

@@ -90,7 +90,7 @@ def test_a_network_without_a_model_folder_says_so(tmp_path: Path) -> None:
     "images", ["cat.jpg", Path("cat.jpg"), np.zeros((8, 8, 3), np.uint8), Image.new("L", (8, 8))]
 )
 def test_one_image_is_given_as_a_list(folder: Path, images: object) -> None:
-    with pytest.raises(DataError, match=r"predict takes a list of images; for one image"):
+    with pytest.raises(DataError, match=r"predict takes a list of images; for one"):
         hgcnet.load(folder).predict(images)  # type: ignore[arg-type]
 
 

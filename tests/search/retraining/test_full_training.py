@@ -44,7 +44,7 @@ def test_without_held_out_images_a_training_has_no_accuracies_but_the_test(tmp_p
     write_networks(tmp_path)
     options = ("--dataset", "digits", "--epochs", "2", "--train-images", "100", "-o", "models")
     said = hgcnas("train", "one.toml", *options, cwd=tmp_path).output.splitlines()
-    assert said[0] == "one.toml on digits: 2 epochs, 1 seeds"
+    assert said[0] == "one.toml on digits: 2 epochs, 1 seed"
     assert re.fullmatch(r"seed 0, epoch 2/2: loss \d\.\d{4}, \S+ left", said[2])
     assert re.fullmatch(r"models/seed-0: test accuracy 0\.\d{4}, error .* %, after .*", said[3])
     assert said[4].startswith("class by class: balanced accuracy ")  # one seed has no mean
