@@ -32,7 +32,7 @@ MACHINES = {
 }
 ONE_AT_ONCE = ("half a CPU", "half a CPU of version 1", "one CPU of several")
 SAID = {
-    "no shared memory": "/dev/shm is not there",
+    "no shared memory": "/dev/shm is missing",
     "64 MB of shared memory": "/dev/shm has 67 MB",
 }
 
