@@ -12,6 +12,7 @@ from search.cli import terminal
 from search.cli.data_commands import class_table
 from search.cli.printing import Said, err, out, print_json, say
 from search.dashboard.guard import HOST
+from search.data.data_config import OWN_DATA
 from search.stop_signals import GRACE, allow_seconds
 from search.study.progress import progress_line
 from search.study.run_folder import RunFolder, find_run
@@ -212,9 +213,13 @@ def _print_results(stored: "StoredStudy", files: tuple[Path, ...]) -> None:
     for path in files:
         is_network = path.name == "best.toml"
         say(_exported(path, read_architecture(path)) if is_network else str(path))
-    name, best = stored.file.name, stored.folder.path / "best.toml"
-    more = f"hgcnas dashboard {name} · hgcnas train {best}" if files else f"hgcnas report {name}"
-    say(f"Next: {more}")
+    name, data = stored.file.name, stored.file.data
+    if not files:
+        say(f"Next: hgcnas report {name}")
+        return
+    root = f" --root {data.root}" if data.dataset in OWN_DATA else ""
+    train = f"hgcnas train {stored.folder.path / 'best.toml'} --dataset {data.dataset}{root}"
+    say(f"Next: hgcnas dashboard {name} · {train}")
 
 
 def _exported(path: Path, file: ArchitectureFile) -> str:
