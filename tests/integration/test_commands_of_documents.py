@@ -222,14 +222,7 @@ def follow(steps: Sequence[Step], processes: Processes) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(
-            page,
-            id=str(page.relative_to(ROOT)),
-            marks=[] if page.parent == ROOT else pytest.mark.long,
-        )
-        for page in PAGES
-    ],
+    [pytest.param(page, id=str(page.relative_to(ROOT)), marks=pytest.mark.long) for page in PAGES],
 )
 def test_every_step_of_a_page_does_what_it_should(page: Path, processes: Processes) -> None:
     follow(read_page(page, ROOT), processes)
