@@ -30,7 +30,7 @@ CIFAR_TASK = Task(in_channels=3, num_classes=10, resolution=32)
 STUDIES = Path(__file__).parents[2] / "studies"
 
 
-@pytest.fixture(params=[False, True], ids=["listed", "drawn"])
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.long)], ids=["listed", "drawn"])
 def is_drawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether the space is as if it were too large to list."""
     if request.param:
