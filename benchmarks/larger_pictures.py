@@ -45,7 +45,8 @@ from search.training.proxy_config import ProxyConfig
 from search.training.proxy_training import ProxyTraining
 from search.units import count_text
 from space.declaration import read_parameters
-from space.search_space import Limits, SearchSpace
+from space.limits import Limits
+from space.search_space import SearchSpace
 
 COMMON: dict[str, Any] = {  # as in studies/own-images.toml
     "stem_channels": {"choice": [16, 24]},

@@ -1,6 +1,7 @@
 """The commands about studies: from running one to exporting its best network."""
 
 import json
+import shlex
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from search.cli import terminal
 from search.cli.data_commands import class_table
 from search.cli.printing import Said, err, out, print_json, say
 from search.dashboard.guard import HOST
-from search.data.data_config import OWN_DATA
+from search.data.data_config import DOWNLOADS
 from search.stop_signals import GRACE, allow_seconds
 from search.study.progress import progress_line
 from search.study.run_folder import RunFolder, find_run
@@ -217,7 +218,8 @@ def _print_results(stored: "StoredStudy", files: tuple[Path, ...]) -> None:
     if not files:
         say(f"Next: hgcnas report {name}")
         return
-    root = f" --root {data.root}" if data.dataset in OWN_DATA else ""
+    is_default = Path(data.root).expanduser() == Path(DOWNLOADS).expanduser()
+    root = "" if is_default else f" --root {shlex.quote(data.root)}"
     train = f"hgcnas train {stored.folder.path / 'best.toml'} --dataset {data.dataset}{root}"
     say(f"Next: hgcnas dashboard {name} · {train}")
 

@@ -33,10 +33,8 @@ if TYPE_CHECKING:
 
 
 LOG_PERIOD = 10.0  # seconds between two lines about trainings in a log
-FILES_PATIENCE, FILES_PERIOD = (
-    1.0,
-    0.25,
-)  # seconds before the first line about reading, and between two
+FILES_PATIENCE = 1.0  # seconds before the first line about reading
+FILES_PERIOD = 0.25  # seconds between two
 MANY_FILES = 50  # from which a bar is shown
 MISSING = "Some trainings are missing; rerun the command to resume."
 

@@ -15,8 +15,8 @@ from search.study_file.schema import (
 )
 from search.training.proxy_config import ProxyConfig
 from space.declaration import parameters_schema
+from space.limits import Band, Limits
 from space.parameters import Growth, Parameters
-from space.search_space import Band, Limits
 
 _KINDS = (
     Band,

@@ -70,7 +70,7 @@ _REASONS = {
     "less_than_equal": "{given} is above {le:.10g}",
     "too_long": "{actual_length} values are more than {max_length}",
     "unfit": "{given} {said}",  # of our own checks
-    "no_bound": "{said}",
+    "band": "{said}",
     "dataclass_type": "{given} is not a table",
     "dataclass_exact_type": "{given} is not a table",
     "objectives_type": "{given} is not a list of metrics",

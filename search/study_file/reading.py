@@ -15,8 +15,8 @@ from search.study_file.messages import error_line, take_out_unusable
 from search.study_file.schema import METRICS, Objective, StudyFile, Tables, direction_of
 from search.training.quality import ACCURACY, QUALITY_METRICS
 from space.declaration import read_parameters, to_table
+from space.limits import Band
 from space.parameters import Parameters, values_of
-from space.search_space import Band
 
 ADAPTER = TypeAdapter(Tables)
 

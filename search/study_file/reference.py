@@ -94,6 +94,8 @@ def _type(of: Mapping[str, Any]) -> str:
         forms += ["schedule"] if any("base" in way.get("properties", {}) for way in ways) else []
         per_stage = "; also per stage" if any(way.get("type") == "array" for way in ways) else ""
         return f"{_type(ways[0])}: {', '.join(forms[:-1])} or {forms[-1]}{per_stage}"
+    if ways := of.get("oneOf"):
+        return ", or ".join(map(_type, ways))
     match of.get("type"):
         case "array":
             return f"list of {_type(of['items'])}"
@@ -103,7 +105,7 @@ def _type(of: Mapping[str, Any]) -> str:
             return "`true`, `false`"
         case "string":
             return "text"
-    return "number, above 0, or a band" if "Band" in str(of) else "names or tables"
+    return "a table"
 
 
 def _bounds(of: Mapping[str, Any]) -> str:

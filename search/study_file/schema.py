@@ -19,8 +19,8 @@ from hgcnet.errors import StudyFileError
 from search.data.data_config import DataConfig
 from search.training.proxy_config import ProxyConfig
 from search.training.quality import QUALITY_METRICS, QualityMetric
+from space.limits import Band, Limits
 from space.parameters import Parameters
-from space.search_space import Band, Limits
 
 NAME = "^[A-Za-z0-9_-]{1,100}$"  # of a study
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
@@ -123,10 +123,10 @@ _OBJECTIVE = Annotated[
 
 def _check_band(band: Band) -> Band:
     if band.min is None and band.max is None:
-        raise PydanticCustomError("no_bound", "has neither min nor max")
+        raise PydanticCustomError("band", "has neither min nor max")
     if band.min is not None and band.max is not None and band.min > band.max:
         words = f"min = {band.min:.10g} is above max = {band.max:.10g}"
-        raise PydanticCustomError("no_bound", words)
+        raise PydanticCustomError("band", words)
     return band
 
 

@@ -19,6 +19,9 @@ from tests.parts.small_study import write_study
 def test_a_second_run_does_nothing_and_says_so(finished: Path) -> None:
     again = hgcnas("run", "small.toml", cwd=finished).output
     assert "Nothing to do: its budget of 5 trials is used. --trials N raises it." in again
+    assert again.endswith(
+        "Next: hgcnas dashboard small · hgcnas train runs/small/best.toml --dataset digits\n"
+    )
 
 
 def test_a_library_that_has_moved_is_named_in_one_line(

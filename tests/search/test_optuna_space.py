@@ -10,8 +10,9 @@ from hgcnet.architecture import Task
 from hgcnet.errors import SpaceError
 from hgcnet.presets import PRESETS
 from search.optuna_space import OptunaSpace
+from space.limits import Limits
 from space.parameters import Choice, Growth, Parameters, Range
-from space.search_space import Limits, SearchSpace
+from space.search_space import SearchSpace
 
 # Every kind of axis.
 CIFAR = Parameters(

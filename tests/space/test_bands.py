@@ -1,6 +1,5 @@
 """Limits with a lower bound: what they admit, uniform draws, the cheapest network, errors."""
 
-import json
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -13,7 +12,8 @@ from hgcnet.architecture import Task
 from hgcnet.complexity import count
 from hgcnet.errors import SpaceError
 from search.study_file.reading import parse_study_file
-from space.search_space import Band, Limits, SearchSpace
+from space.limits import Band, Limits
+from space.search_space import SearchSpace
 from tests.space.test_search_space import (
     TASK,
     VARIED,
@@ -136,13 +136,3 @@ def test_a_network_below_a_limit_is_named() -> None:
 )
 def test_limits_as_text(limits: Limits, text: str) -> None:
     assert limits.as_text("{:.0f}".format) == text
-
-
-def test_a_study_file_keeps_a_band_in_its_document() -> None:
-    document = tomllib.loads((STUDIES / "quickstart.toml").read_text(encoding="utf-8"))
-    document["limits"] = {"flops": {"min": 30_000, "max": 600_000}}
-    file = parse_study_file(document, "x.toml")
-    assert file.limits == Limits(flops=Band(min=30_000, max=600_000))
-    stored = json.loads(json.dumps(file.document))
-    assert stored["limits"] == {"flops": {"min": 30_000, "max": 600_000}}
-    assert parse_study_file(stored, "x.toml") == file

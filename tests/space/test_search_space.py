@@ -13,8 +13,9 @@ from hgcnet.architecture import Architecture, Stage, Task
 from hgcnet.complexity import count
 from hgcnet.errors import SpaceError
 from hgcnet.structure import STEM_STRIDES
+from space.limits import Limits
 from space.parameters import Choice, Growth, Parameters, Range
-from space.search_space import Limits, SearchSpace
+from space.search_space import SearchSpace
 
 NO_LIMITS = Limits()
 TASK = Task(in_channels=1, num_classes=10, resolution=8)

@@ -6,8 +6,9 @@ import pytest
 from hgcnet.architecture import Task
 from hgcnet.complexity import count
 from search.estimation.features import TREND, features_of
+from space.limits import Limits
 from space.parameters import Choice, Growth, Parameters, Range
-from space.search_space import Limits, SearchSpace
+from space.search_space import SearchSpace
 
 TASK = Task(resolution=64)
 THREE = Parameters(

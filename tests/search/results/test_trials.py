@@ -23,8 +23,9 @@ from search.results.trials import (
     write_csv,
     write_parquet,
 )
+from space.limits import Limits
 from space.parameters import Choice, Parameters, Range
-from space.search_space import Limits, SearchSpace
+from space.search_space import SearchSpace
 
 OBJECTIVES = ("val_accuracy", "flops")
 

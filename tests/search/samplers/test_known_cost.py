@@ -17,8 +17,9 @@ from search.samplers.ehvi import expected_improvement, rectangles
 from search.samplers.known_cost import KnownCostSampler
 from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
+from space.limits import Limits
 from space.parameters import Choice, Growth, Parameters, Range
-from space.search_space import Limits, SearchSpace
+from space.search_space import SearchSpace
 from tests.parts import made_up_table
 
 TASK = Task(in_channels=1, num_classes=10, resolution=8)

@@ -21,8 +21,9 @@ from search.study.writer import StudyWriter
 from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
 from search.workers.protocol import Proposal
+from space.limits import Band, Limits
 from space.parameters import Choice, Growth, Parameters, Range
-from space.search_space import Band, Limits, SearchSpace
+from space.search_space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

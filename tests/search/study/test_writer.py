@@ -35,8 +35,9 @@ from search.study_file.reading import parse_study_file
 from search.study_file.schema import StudyFile
 from search.versions import VersionWarning, code_digest
 from search.workers.protocol import Proposal, Retry
+from space.limits import Limits
 from space.parameters import Parameters, Range
-from space.search_space import Limits, SearchSpace
+from space.search_space import SearchSpace
 
 QUICKSTART = tomllib.loads(
     (Path(__file__).parents[3] / "studies" / "quickstart.toml").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from search.optuna_space import OptunaSpace
 from search.study_file.differences import first_difference
 from search.study_file.reading import parse_study_file, read_study_file
 from search.study_file.schema import METRICS, StudyFile, direction_of
+from space.limits import Band, Limits
 from space.parameters import Choice, Growth, Range
 from space.search_space import SearchSpace
 
@@ -500,3 +501,13 @@ def test_an_earlier_name_of_an_early_stopping_is_read_as_todays() -> None:
         for kind in ("belief", "front_chance")
     ]
     assert files[0] == files[1]
+
+
+def test_a_study_file_keeps_a_band_in_its_document() -> None:
+    document = deepcopy(QUICKSTART)
+    document["limits"] = {"flops": {"min": 30_000, "max": 600_000}}
+    file = parse_study_file(document, "x.toml")
+    assert file.limits == Limits(flops=Band(min=30_000, max=600_000))
+    stored = json.loads(json.dumps(file.document))
+    assert stored["limits"] == {"flops": {"min": 30_000, "max": 600_000}}
+    assert parse_study_file(stored, "x.toml") == file
